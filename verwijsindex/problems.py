@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Every error of every API as problem+json (RFC 9457), without an echo of the input (I5)."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flask import Flask, Response, json
+from pydantic import BaseModel, ConfigDict, Field
+from werkzeug.exceptions import HTTPException
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_URN = "urn:problem-type:verwijsindex:"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """A kind of refusal: its slug ends the problem's `type`, its detail says what to do next."""
+
+    slug: str
+    status: int
+    title: str
+    detail: str
+
+    @property
+    def uri(self) -> str:
+        """The `type` member of RFC 9457."""
+        return _URN + self.slug
+
+
+INVALID_INPUT = ProblemType(
+    "invalid-input",
+    400,
+    "The input is invalid",
+    "Mend every fault listed in errors and send the request again.",
+)
+NOT_AUTHENTICATED = ProblemType(
+    "not-authenticated",
+    401,
+    "No valid access token",
+    "Send a valid access token of a trusted issuer for this audience in the Authorization header.",
+)
+NOT_ALLOWED = ProblemType(
+    "not-allowed",
+    403,
+    "Your token does not allow this",
+    "Ask for a token with the scope and role of this operation.",
+)
+REPORTER_NOT_DESIGNATED = ProblemType(
+    "reporter-not-designated",
+    403,
+    "The reporter is not designated by your institution",
+    "Check the reporter's id, or have the institution's coordinator designate this reporter.",
+)
+CATEGORY_NOT_DESIGNATED = ProblemType(
+    "category-not-designated",
+    403,
+    "The institution's category is not designated",
+    "Institutions of this category may not signal (Jeugdwet 7.1.1.2).",
+)
+NO_VALID_AGREEMENT = ProblemType(
+    "no-valid-agreement",
+    403,
+    "The institution has no agreement that is valid today",
+    "Ask the municipality for an agreement, or have its end date looked at.",
+)
+LEGAL_GROUND_OFF = ProblemType(
+    "legal-ground-off",
+    403,
+    "The contracting municipality takes no new signals",
+    "This municipality has turned its legal ground off; ask its administrator.",
+)
+NOT_FOUND = ProblemType("not-found", 404, "Not found", "There is nothing here for you; check the address.")
+METHOD_NOT_ALLOWED = ProblemType(
+    "method-not-allowed", 405, "Method not allowed", "Use one of the methods in the Allow header."
+)
+NOT_ACCEPTABLE = ProblemType(
+    "not-acceptable", 406, "Not acceptable", "This API answers in JSON only: accept application/json."
+)
+CONTENT_TOO_LARGE = ProblemType(
+    "content-too-large",
+    413,
+    "The request is too large",
+    "Send less in one request; the documentation says how much.",
+)
+UNSUPPORTED_MEDIA_TYPE = ProblemType(
+    "unsupported-media-type", 415, "Unsupported media type", "Send JSON with Content-Type: application/json."
+)
+IDEMPOTENCY_KEY_REUSED = ProblemType(
+    "idempotency-key-reused",
+    422,
+    "This idempotency key was used for another request",
+    "Use a new key for a new signal; repeat the very same request to get its first answer.",
+)
+INTERNAL_ERROR = ProblemType(
+    "internal-error",
+    500,
+    "Something went wrong here",
+    "Send the same request again later, with the same key.",
+)
+UNAVAILABLE = ProblemType(
+    "unavailable", 503, "Not available now", "Send the same request again later, with the same key."
+)
+
+CATALOGUE: dict[str, ProblemType] = {p.slug: p for p in list(vars().values()) if isinstance(p, ProblemType)}
+_BY_STATUS = {
+    p.status: p for p in CATALOGUE.values() if p.status != 403 and p.slug != "idempotency-key-reused"
+}
+
+Where = Literal["body", "query", "header", "path"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with the input: where, which (a code a program can read) and what to do. Never the value."""
+
+    where: Where
+    place: str
+    code: str
+    detail: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The form of the NL API Design Rules (/core/error-handling)."""
+        key = "pointer" if self.where == "body" else "name"
+        return {"in": self.where, "location": {key: self.place}, "code": self.code, "detail": self.detail}
+
+
+class Problem(Exception):  # noqa: N818 (RFC 9457's word)
+    """Raised anywhere in a request; becomes the answer.
+
+    Args:
+        type: which kind of refusal.
+        errors: all faults of the input, for INVALID_INPUT.
+        headers: more headers of the answer (`WWW-Authenticate`, `Retry-After`).
+    """
+
+    def __init__(
+        self, type: ProblemType, *, errors: Sequence[Fault] = (), headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(type.slug)
+        self.type = type
+        self.errors = tuple(errors)
+        self.headers = headers or {}
+
+    def as_json(self) -> dict[str, Any]:
+        """The body of the answer."""
+        body: dict[str, Any] = {
+            "type": self.type.uri,
+            "title": self.type.title,
+            "status": self.type.status,
+            "detail": self.type.detail,
+        }
+        if self.errors:
+            body["errors"] = [fault.as_json() for fault in self.errors]
+        return body
+
+    def response(self) -> Response:
+        """The answer itself."""
+        return Response(
+            json.dumps(self.as_json()), status=self.type.status, headers=self.headers, content_type=MEDIA_TYPE
+        )
+
+
+class FaultLocation(BaseModel):
+    """Where a fault is: a JSON pointer into the body, or the name of a parameter."""
+
+    pointer: str | None = None
+    name: str | None = None
+
+
+class FaultModel(BaseModel):
+    """One fault of the input, as it stands in a problem's errors."""
+
+    in_: Where = Field(alias="in")
+    location: FaultLocation
+    code: str
+    detail: str
+
+
+class ProblemModel(BaseModel):
+    """A refusal (RFC 9457)."""
+
+    model_config = ConfigDict(title="Problem")
+
+    type: str = Field(description="Which kind of refusal; the kinds are in the documentation.")
+    title: str
+    status: int
+    detail: str = Field(description="What to do next.")
+    errors: list[FaultModel] | None = Field(default=None, description="All faults of the input at once.")
+
+
+def register_problem_handlers(app: Flask) -> None:
+    """Every error that leaves `app` is problem+json; what is not foreseen is a 500 that tells nothing."""
+
+    @app.errorhandler(Problem)
+    def on_problem(problem: Problem) -> Response:
+        return problem.response()
+
+    @app.errorhandler(HTTPException)
+    def on_http_exception(error: HTTPException) -> Response:
+        status = error.code or 500
+        kind = _BY_STATUS.get(status) or (INTERNAL_ERROR if status >= 500 else INVALID_INPUT)
+        headers = {k: v for k, v in error.get_headers() if k in ("Allow", "Retry-After")}
+        if isinstance(error.response, Response):  # werkzeug's redirects and our own answers pass unchanged
+            return error.response
+        return Problem(kind, headers=headers).response()
+
+    @app.errorhandler(Exception)
+    def on_unforeseen(error: Exception) -> Response:
+        # The message of an exception may hold a value of the request (I5): only its kind and place are logged.
+        frame = error.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "?"
+        log.error("unforeseen error %s at %s", type(error).__name__, place)
+        return Problem(INTERNAL_ERROR).response()

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What each process must be told, read from the environment (`VERWIJSINDEX_...`); secrets are files (`keyfiles`)."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The clock of a running process."""
+    return datetime.now(UTC)
+
+
+def amsterdam_date(moment: datetime) -> date:
+    """The calendar day of a moment where the law counts days (R14)."""
+    return moment.astimezone(AMSTERDAM).date()
+
+
+class TrustedIssuer(BaseModel):
+    """An OAuth 2.0 issuer whose access tokens are believed, and where its public keys are."""
+
+    issuer: str
+    jwks_url: str
+
+
+class Settings(BaseSettings):
+    """What every process shares: where it listens."""
+
+    model_config = SettingsConfigDict(env_prefix="VERWIJSINDEX_", frozen=True, extra="ignore")
+
+    bind_address: str = Field("127.0.0.1", description="Address to listen on; loopback unless set.")
+    workers: int = Field(1, ge=1, description="Processes of this server.")
+    threads: int = Field(16, ge=1, description="Requests served at once by each process.")
+
+
+class IndexSettings(Settings):
+    """The index's API."""
+
+    port: int = 8101
+    base_url: str = Field(description="Public address of the index; the audience of its tokens.")
+    intake_database_url: SecretStr
+    index_database_url: SecretStr
+    broker_url: SecretStr
+    keys: Path = Field(description="Folder with index-<n>.key.")
+    key_list: Path = Field(description="File with the signed list of key versions.")
+    key_list_signer: Path = Field(description="Public JWK of who signs the list of key versions.")
+    issuers: list[TrustedIssuer] = Field(min_length=1)
+
+
+class WorkerSettings(Settings):
+    """Celery's workers and clock."""
+
+    base_url: str = Field(description="Public address of the index, for the links in webhooks.")
+    worker_database_url: SecretStr
+    broker_url: SecretStr
+    keys: Path = Field(description="Folder with index-<n>.key (webhook secrets are sealed with it).")
+    operator_oin: str = Field(
+        "00000000000000000000", description="OIN in the source of events.", pattern=r"^\d{20}$"
+    )
+    push_tick_seconds: float = Field(60, ge=0, description="Pushes leave at whole multiples of this.")
+    sweep_seconds: float = Field(5, gt=0, description="How often work is looked for that no bell announced.")
+    webhook_timeout_seconds: float = Field(15, gt=0)
+    allow_plain_http: bool = Field(False, description="Deliver to http addresses as well: for the demo only.")
+
+
+class PseudonymSettings(Settings):
+    """The pseudonym service."""
+
+    port: int = 8102
+    base_url: str = Field(description="Public address of the pseudonym service; the audience of its tokens.")
+    keys: Path = Field(description="Folder with pseudonym-<n>.key.")
+    key_list: Path
+    key_list_signer: Path
+    issuers: list[TrustedIssuer] = Field(min_length=1)
+
+
+class IssuerSettings(Settings):
+    """The issuer of tokens."""
+
+    port: int = 8103
+    base_url: str = Field(description="Public address of the issuer; the `iss` of its tokens.")
+    issuer_database_url: SecretStr
+    signing_key: Path = Field(description="Private JWK (Ed25519) that signs tokens.")
+    resources: list[str] = Field(
+        min_length=1, description="Addresses of the services that tokens may be asked for."
+    )
+    token_seconds: int = Field(600, ge=60, le=3600)

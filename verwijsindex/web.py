@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the three HTTP services share: problems, headers, health, the OpenAPI document (NL API Design Rules 2.2)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Blueprint, Response, json, request
+from flask_openapi3.models.info import Contact, Info, License
+from flask_openapi3.models.server import Server
+from flask_openapi3.openapi import OpenAPI
+from pydantic import BaseModel
+
+from . import __version__
+from .problems import (
+    MEDIA_TYPE,
+    NOT_ACCEPTABLE,
+    Problem,
+    ProblemModel,
+    register_problem_handlers,
+)
+from .settings import Clock
+
+API_VERSION = "1.0.0"
+API_PREFIX = "/api/v1"
+MAX_BODY_BYTES = 16 * 1024
+
+_HEADERS = {
+    "API-Version": API_VERSION,
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+Readiness = Callable[[], Mapping[str, bool]]
+
+
+def create_api(
+    import_name: str, *, title: str, description: str, base_url: str, clock: Clock, ready: Readiness
+) -> OpenAPI:
+    """An app without routes of its own but health and its OpenAPI document.
+
+    Args:
+        base_url: the public address, without a path; the document's server is this address with `/api/v1`.
+        clock: gives the present moment, in UTC.
+        ready: names what the service leans on and whether that answers now.
+    """
+    app = OpenAPI(
+        import_name,
+        info=Info(
+            title=title,
+            description=description,
+            version=API_VERSION,
+            contact=Contact(
+                name="Verwijsindex",
+                url="https://verwijsindex.example/contact",
+                email="api@verwijsindex.example",
+            ),
+            license=License(name="EUPL-1.2", identifier="EUPL-1.2"),
+        ),
+        servers=[Server(url=base_url.rstrip("/") + API_PREFIX)],
+        doc_ui=False,
+        validation_error_status="400",
+        validation_error_model=ProblemModel,
+        static_folder=None,
+    )
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.extensions["clock"] = clock
+    register_problem_handlers(app)
+    app.register_blueprint(_open_to_all(app, ready))
+
+    @app.before_request
+    def accept_json() -> None:
+        if (
+            not request.accept_mimetypes.best_match(["application/json", MEDIA_TYPE])
+            and request.accept_mimetypes
+        ):
+            raise Problem(NOT_ACCEPTABLE)
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.pop("Server", None)
+        return response
+
+    return app
+
+
+def _open_to_all(app: OpenAPI, ready: Readiness) -> Blueprint:
+    """Routes without a token, said aloud: health of the process, and the document of the API."""
+    open_routes = Blueprint("open", __name__)
+
+    @open_routes.get("/health/live")
+    def live() -> Response:
+        return answer({"status": "ok", "version": __version__})
+
+    @open_routes.get("/health/ready")
+    def readiness() -> Response:
+        parts = dict(ready())
+        status = 200 if all(parts.values()) else 503
+        return answer({"status": "ok" if status == 200 else "unavailable", "parts": parts}, status)
+
+    @open_routes.get(f"{API_PREFIX}/openapi.json")
+    def openapi_document() -> Response:
+        response = answer(openapi(app))
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
+
+    return open_routes
+
+
+def answer(
+    body: BaseModel | Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON answer; models are written in lowerCamelCase and without what is unset."""
+    text = (
+        body.model_dump_json(by_alias=True, exclude_none=True)
+        if isinstance(body, BaseModel)
+        else json.dumps(body)
+    )
+    return Response(text, status=status, headers=dict(headers or {}), content_type="application/json")
+
+
+def problem_responses(*statuses: int) -> dict[int, Any]:
+    """For the document of an operation: the refusals it may answer with."""
+    return {status: ProblemModel for status in statuses}
+
+
+def openapi(app: OpenAPI) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of `app`: paths below the server's address, the version header on each answer,
+    problem+json for each refusal."""
+    document: dict[str, Any] = json.loads(json.dumps(app.api_doc))
+    document["paths"] = {
+        path.removeprefix(API_PREFIX): item for path, item in sorted(document["paths"].items())
+    }
+    schemas = document["components"]["schemas"]
+    problem = schemas.pop("ProblemModel", None) or ProblemModel.model_json_schema(
+        by_alias=True, ref_template="#/components/schemas/{model}"
+    )
+    for name, definition in problem.pop("$defs", {}).items():
+        schemas.setdefault(name, definition)
+    schemas["Problem"] = problem
+    for item in document["paths"].values():
+        for operation in item.values():
+            for status, response in operation["responses"].items():
+                response.setdefault("headers", {})["API-Version"] = {
+                    "description": "Full version of this API.",
+                    "schema": {"type": "string", "examples": [API_VERSION]},
+                }
+                if int(status) >= 400:
+                    response["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return document
