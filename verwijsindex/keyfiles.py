@@ -129,10 +129,11 @@ def _read(path: Path, *, private: bool) -> str:
         _refuse(path, "is missing")
     except OSError as error:
         _refuse(path, f"cannot be opened ({os.strerror(error.errno or 0)})")
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(descriptor)
+        _refuse(path, "is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            _refuse(path, "is not a regular file")
         if private and about.st_mode & 0o007:
             _refuse(path, f"can be used by others (mode {stat.S_IMODE(about.st_mode):04o}, wanted 0600)")
         content = file.read(_LARGEST + 1)

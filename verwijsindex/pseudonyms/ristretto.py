@@ -10,7 +10,7 @@ import hmac
 
 import rbcl
 
-_IDENTITY = bytes(32)
+_FIELD = 2**255 - 19
 _BLOCK = 128  # bytes in a block of SHA-512
 
 
@@ -21,9 +21,12 @@ class PointError(ValueError):
 def check_point(data: bytes) -> bytes:
     """The 32 bytes given, when they are the one encoding of an element other than the identity.
 
-    Raises PointError. libsodium itself takes the identity for a valid point; RFC 9497, section 2.1, does not.
+    Raises PointError. Looked at here is what libsodium lets pass: the identity (RFC 9497, section 2.1), and a
+    number from 2^255 up (RFC 9496, section 4.3.1), which would be a second encoding of the same element and
+    so a second pseudonym of one youngster.
     """
-    if len(data) != 32 or data == _IDENTITY or not rbcl.crypto_core_ristretto255_is_valid_point(data):
+    number = int.from_bytes(data, "little")
+    if len(data) != 32 or not 0 < number < _FIELD or not rbcl.crypto_core_ristretto255_is_valid_point(data):
         raise PointError("not 32 bytes that encode an element of ristretto255 other than the identity")
     return data
 
@@ -76,7 +79,7 @@ def subtract_product(r: bytes, c: bytes, k: bytes) -> bytes:
 
 
 def hash_to_group(message: bytes, dst: bytes) -> bytes:
-    """A point whose logarithm nobody knows (RFC 9380, hash_to_ristretto255), under a domain separation tag."""
+    """A point whose logarithm nobody knows (RFC 9380, appendix B), under a domain separation tag."""
     return bytes(rbcl.crypto_core_ristretto255_from_hash(_expand(message, dst)))
 
 
