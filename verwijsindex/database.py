@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Engines, transactions with the caller's scope for row-level security (I8), roles, databases and migrations."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from psycopg import sql
+from pydantic import SecretStr
+
+OWNERS = {"index": "verwijsindex_owner", "issuer": "verwijsindex_issuer_owner"}
+DATABASES = {"index": "verwijsindex", "issuer": "verwijsindex_issuer"}
+RUNTIME_ROLES = {
+    "index": (
+        "verwijsindex_intake",
+        "verwijsindex_index",
+        "verwijsindex_worker",
+        "verwijsindex_registrar",
+        "verwijsindex_auditor",
+    ),
+    "issuer": ("verwijsindex_issuer",),
+}
+_MIGRATIONS = Path(__file__).parent / "migrations"
+ROLES = tuple(role for branch in OWNERS for role in (OWNERS[branch], *RUNTIME_ROLES[branch]))
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """For whom a transaction reads: what row-level security looks at. What is None opens nothing.
+
+    `today` is the Amsterdam date by which a signal is live (R14, I6).
+    """
+
+    today: date
+    oin: str | None = None
+    reporter_id: UUID | None = None
+    municipality: str | None = None
+
+
+def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> sa.Engine:
+    """A pool of connections that shows no parameter of a statement in any error (I5).
+
+    With `autocommit` each statement is its own transaction: one round trip (intake).
+    """
+    return sa.create_engine(
+        url.get_secret_value(),
+        hide_parameters=True,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        isolation_level="AUTOCOMMIT" if autocommit else "READ COMMITTED",
+        connect_args={"connect_timeout": 5, "application_name": "verwijsindex"},
+    )
+
+
+_SET_SCOPE = sa.text(
+    "SELECT set_config('verwijsindex.today', :today, true), set_config('verwijsindex.oin', :oin, true),"
+    " set_config('verwijsindex.reporter', :reporter, true),"
+    " set_config('verwijsindex.municipality', :municipality, true)"
+)
+
+
+@contextmanager
+def transaction(pool: sa.Engine, scope: Scope | None = None) -> Iterator[sa.Connection]:
+    """One transaction, committed at the end or rolled back by an exception, bounded by `scope`."""
+    with pool.begin() as connection:
+        if scope is not None:
+            connection.execute(
+                _SET_SCOPE,
+                {
+                    "today": scope.today.isoformat(),
+                    "oin": scope.oin or "",
+                    "reporter": str(scope.reporter_id or ""),
+                    "municipality": scope.municipality or "",
+                },
+            )
+        yield connection
+
+
+def answers(pool: sa.Engine) -> bool:
+    """Whether the database behind `pool` answers now."""
+    try:
+        with pool.connect() as connection:
+            connection.execute(sa.text("SELECT 1"))
+    except sa.exc.SQLAlchemyError:
+        return False
+    return True
+
+
+def init_cluster(admin_url: str, passwords: Mapping[str, str]) -> None:
+    """Make the roles (or set their passwords anew) and the databases, where they are not there yet.
+
+    Args:
+        admin_url: a libpq address of a superuser.
+        passwords: of every role in ROLES; only their SCRAM verifiers are sent.
+    """
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        existing = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
+        for role in ROLES:
+            verb = sql.SQL("ALTER" if role in existing else "CREATE")
+            verifier = connection.pgconn.encrypt_password(
+                passwords[role].encode(), role.encode(), b"scram-sha-256"
+            ).decode()
+            connection.execute(
+                sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD {}").format(
+                    verb, sql.Identifier(role), sql.Literal(verifier)
+                )
+            )
+        databases = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
+        for branch, name in DATABASES.items():
+            if name not in databases:
+                connection.execute(
+                    sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                        sql.Identifier(name), sql.Identifier(OWNERS[branch])
+                    )
+                )
+            connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+            for role in RUNTIME_ROLES[branch]:
+                connection.execute(
+                    sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(name), sql.Identifier(role))
+                )
+
+
+def upgrade(url: SecretStr, branch: str, revision: str = "head") -> None:
+    """Bring the database of `branch` (`index`, `issuer`) to `revision`; needs the owner's address."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(_MIGRATIONS / branch))
+    with engine(url, pool_size=1).connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, f"{branch}@{revision}")
+        connection.commit()

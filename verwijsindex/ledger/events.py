@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Events: what kinds there are, which fields each may hold, and their canonical bytes (R25, RFC 8785).
+
+A kind's fields are an allow-list: what is not listed cannot be written, so that no call can leak a value (I5).
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import rfc8785
+from sqlalchemy import Connection, text
+
+Outcome = Literal["success", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """A kind of act or read; `fields` are what its events may say besides who, when and outcome."""
+
+    name: str
+    fields: frozenset[str] = frozenset()
+
+
+def _kind(name: str, *fields: str) -> EventKind:
+    return EventKind(name, frozenset(fields))
+
+
+SIGNAL_REGISTERED = _kind("signal.registered", "signalId")
+SIGNAL_REFUSED = _kind("signal.refused", "problem")
+SIGNALS_LISTED = _kind("signals.listed", "count")
+SIGNAL_READ = _kind("signal.read", "signalId")
+MATCH_OPENED = _kind("match.opened", "matchId")
+MATCH_ENDED = _kind("match.ended", "matchId")
+PARTY_JOINED = _kind("party.joined", "matchId", "signalId")
+PARTY_LEFT = _kind("party.left", "matchId")
+NOTICE_PLACED = _kind("notice.placed", "matchId", "noticeId")
+NOTICES_LISTED = _kind("notices.listed", "count")
+MATCHES_LISTED = _kind("matches.listed", "count")
+MATCH_READ = _kind("match.read", "matchId")
+ACCESS_REFUSED = _kind("access.refused", "problem", "operation", "signalId", "matchId")
+REGISTRY_CHANGED = _kind("registry.changed", "record", "recordId", "change")
+SUBSCRIPTION_CHANGED = _kind("subscription.changed", "change")
+
+KINDS: dict[str, EventKind] = {k.name: k for k in list(vars().values()) if isinstance(k, EventKind)}
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acted: the client that sent the request, in which role, and for whom (as that client asserts).
+
+    `person` is set for a person's own token or an administrator's command, `on_behalf_of` for a machine.
+    """
+
+    role: str
+    client_id: str | None = None
+    oin: str | None = None
+    municipality: str | None = None
+    person: str | None = None
+    on_behalf_of: UUID | None = None
+
+
+MATCHER = Actor(role="matcher")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event to be. `recipient_reporter` and `recipient_municipality` say whom it concerns, if not the actor."""
+
+    kind: EventKind
+    at: datetime
+    actor: Actor
+    outcome: Outcome = "success"
+    says: dict[str, str | int] = field(default_factory=dict)
+    recipient_reporter: UUID | None = None
+    recipient_municipality: str | None = None
+    id: UUID = field(default_factory=uuid4)
+
+    def __post_init__(self) -> None:
+        unlisted = self.says.keys() - self.kind.fields
+        if unlisted:
+            raise ValueError(f"an event {self.kind.name} may not say {', '.join(sorted(unlisted))}")
+
+    def canonical_bytes(self) -> bytes:
+        """The event as RFC 8785 JSON: what the ledger's tree will be made of."""
+        actor = {
+            "role": self.actor.role,
+            "clientId": self.actor.client_id,
+            "institution": self.actor.oin,
+            "municipality": self.actor.municipality,
+            "person": self.actor.person,
+            "onBehalfOf": str(self.actor.on_behalf_of) if self.actor.on_behalf_of else None,
+        }
+        body: dict[str, Any] = {
+            "id": str(self.id),
+            "at": self.at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "kind": self.kind.name,
+            "outcome": self.outcome,
+            "actor": {name: value for name, value in actor.items() if value is not None},
+            **self.says,
+        }
+        if self.recipient_reporter:
+            body["reporter"] = str(self.recipient_reporter)
+        if self.recipient_municipality:
+            body["municipality"] = self.recipient_municipality
+        return rfc8785.dumps(body)
+
+
+COLUMNS: dict[str, str] = {
+    "id": "uuid[]",
+    "at": "timestamptz[]",
+    "kind": "text[]",
+    "outcome": "text[]",
+    "signal_id": "uuid[]",
+    "match_id": "uuid[]",
+    "reporter_id": "uuid[]",
+    "oin": "text[]",
+    "municipality_code": "text[]",
+    "client_id": "text[]",
+    "body": "bytea[]",
+    "nonce": "bytea[]",
+}
+
+
+def columns_of(events: Sequence[Event]) -> dict[str, list[Any]]:
+    """The events as columns of the table `event`, for `unnest`: name of the column to its values, in order."""
+    return {
+        "id": [e.id for e in events],
+        "at": [e.at for e in events],
+        "kind": [e.kind.name for e in events],
+        "outcome": [e.outcome for e in events],
+        "signal_id": [_uuid(e.says.get("signalId")) for e in events],
+        "match_id": [_uuid(e.says.get("matchId")) for e in events],
+        "reporter_id": [e.recipient_reporter or e.actor.on_behalf_of for e in events],
+        "oin": [e.actor.oin for e in events],
+        "municipality_code": [e.recipient_municipality or e.actor.municipality for e in events],
+        "client_id": [e.actor.client_id for e in events],
+        "body": [e.canonical_bytes() for e in events],
+        "nonce": [secrets.token_bytes(16) for e in events],
+    }
+
+
+def _uuid(value: str | int | None) -> UUID | None:
+    return UUID(value) if isinstance(value, str) else None
+
+
+_APPEND = text(
+    f"INSERT INTO event ({', '.join(COLUMNS)}) SELECT * FROM unnest("  # noqa: S608 (names from the table above)
+    + ", ".join(f"CAST(:{name} AS {kind})" for name, kind in COLUMNS.items())
+    + ")"
+)
+
+
+def append(connection: Connection, events: Sequence[Event]) -> None:
+    """Write events in the transaction of what they tell (I4)."""
+    if events:
+        connection.execute(_APPEND, columns_of(events))

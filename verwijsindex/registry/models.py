@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Tables of the register: who may signal, and whom to call."""
+
+from datetime import date
+from uuid import UUID, uuid4
+
+from sqlalchemy import CHAR, CheckConstraint, ForeignKey
+from sqlmodel import Field, SQLModel
+
+DOMAINS = (
+    "youth_care",
+    "youth_health_care",
+    "health_care",
+    "education",
+    "social_support",
+    "work_and_income",
+    "police_and_justice",
+)
+LEGAL_GROUNDS = ("duty", "agreement", "consent", "off")
+CONTACT_POINT_KINDS = ("access_team", "crisis_line", "veilig_thuis")
+
+
+def one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
+    """A CHECK that `column` is one of `values`."""
+    return CheckConstraint(f"{column} IN ({', '.join(repr(v) for v in values)})", name=name)
+
+
+class Municipality(SQLModel, table=True):
+    """A municipality that takes part; its legal ground is its own setting (R35)."""
+
+    __table_args__ = (
+        CheckConstraint("code ~ '^[0-9]{4}$'", name="municipality_code_is_cbs"),
+        one_of("legal_ground", LEGAL_GROUNDS, "municipality_legal_ground"),
+    )
+
+    code: str = Field(primary_key=True, sa_type=CHAR(4))
+    name: str
+    legal_ground: str = Field(default="duty")
+
+
+class ContactPoint(SQLModel, table=True):
+    """Where parties of a match find the municipality: access team, crisis line, Veilig Thuis (R12)."""
+
+    __tablename__ = "contact_point"
+    __table_args__ = (one_of("kind", CONTACT_POINT_KINDS, "contact_point_kind"),)
+
+    municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")], primary_key=True)
+    kind: str = Field(primary_key=True)
+    name: str
+    telephone: str
+    email: str | None = None
+
+
+class Category(SQLModel, table=True):
+    """A category of institutions, and whether the law designates it (R1)."""
+
+    __table_args__ = (one_of("domain", DOMAINS, "category_domain"),)
+
+    code: str = Field(primary_key=True)
+    domain: str
+    name: str
+    dutch_name: str
+    designated: bool
+
+
+class Institution(SQLModel, table=True):
+    """An organisation, identified by its OIN."""
+
+    __table_args__ = (CheckConstraint("oin ~ '^[0-9]{20}$'", name="institution_oin_is_twenty_digits"),)
+
+    oin: str = Field(primary_key=True, sa_type=CHAR(20))
+    name: str
+    category_code: str = Field(foreign_key="category.code")
+
+
+class Agreement(SQLModel, table=True):
+    """An institution's written agreement with a municipality; valid on its first and last day."""
+
+    __table_args__ = (CheckConstraint("valid_until >= valid_from", name="agreement_ends_after_it_begins"),)
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)
+    municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")])
+    valid_from: date
+    valid_until: date
+
+
+class Reporter(SQLModel, table=True):
+    """A person whom an institution has designated to signal, with the contact data a match shows (R12)."""
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)
+    name: str
+    position: str
+    telephone: str
+    email: str
+    designated_from: date
+    designated_until: date | None = None
+
+
+class Coordinator(SQLModel, table=True):
+    """Who manages an institution's contact data and signals, and stands beside its reporters in a match (R12)."""
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)
+    name: str
+    telephone: str
+    email: str
+
+
+class CaseSupervisor(SQLModel, table=True):
+    """The municipal person who checks that matched parties contacted each other (R19)."""
+
+    __tablename__ = "case_supervisor"
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    municipality_code: str = Field(
+        sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")], index=True
+    )
+    name: str
+    telephone: str
+    email: str

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Tables of a signal: itself, the request that brought it (idempotency), and the work it gives the matcher."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import CHAR, CheckConstraint, DateTime, ForeignKey, Index
+from sqlmodel import BigInteger, Field, Identity, SQLModel
+
+from ..registry.models import LEGAL_GROUNDS, one_of
+
+INFORMED_TO = ("youngster", "representative", "both")
+POSTPONEMENT_GROUNDS = ("safety", "investigation", "unreachable")
+Moment = DateTime(timezone=True)
+
+
+class Signal(SQLModel, table=True):
+    """One reporter's statement of concern about one youngster (R4, R6).
+
+    Until the matcher attaches it, the sealed pseudonym stands here; from then on only on the youngster.
+    """
+
+    __table_args__ = (
+        CheckConstraint("(sealed_pseudonym IS NULL) <> (youngster_id IS NULL)", name="signal_is_attached_or_sealed"),
+        one_of("legal_ground", LEGAL_GROUNDS[:-1], "signal_legal_ground"),
+        CheckConstraint(
+            "CASE informing_status"
+            " WHEN 'informed' THEN informed_on IS NOT NULL AND informed_to IS NOT NULL"
+            "  AND postponed_ground IS NULL AND review_date IS NULL"
+            " WHEN 'postponed' THEN informed_on IS NULL AND informed_to IS NULL"
+            "  AND postponed_ground IS NOT NULL AND review_date IS NOT NULL"
+            " ELSE false END",
+            name="signal_informing_is_whole",
+        ),
+        one_of("informed_to", INFORMED_TO, "signal_informed_to"),
+        one_of("postponed_ground", POSTPONEMENT_GROUNDS, "signal_postponed_ground"),
+        Index("ix_signal_youngster", "youngster_id", "removal_date", "reporter_id"),
+        Index("ix_signal_reporter", "reporter_id", "received_at", "id"),
+        {
+            "comment": "By law (Jeugdwet 7.1.4.3): reporter, times, removal date, sealed pseudonym. "
+            "Ours besides (R6, P): residence_municipality, informing_*, informed_*, postponed_ground, review_date, "
+            "turns23_on_sealed, case_reference_sealed."
+        },
+    )
+
+    id: UUID = Field(primary_key=True)
+    # By law (Jeugdwet 7.1.4.3): who, when, until when, about whom.
+    reporter_id: UUID = Field(foreign_key="reporter.id")
+    oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
+    agreement_id: UUID = Field(foreign_key="agreement.id")
+    legal_ground: str
+    client_id: str
+    made_at: datetime = Field(sa_type=Moment)  # type: ignore[call-overload]
+    received_at: datetime = Field(sa_type=Moment)  # type: ignore[call-overload]
+    removal_date: date
+    key_version: int
+    sealed_pseudonym: bytes | None = None
+    youngster_id: UUID | None = Field(default=None, foreign_key="youngster.id")
+    # Ours besides (R6, P).
+    residence_municipality: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")])
+    informing_status: str
+    informed_on: date | None = None
+    informed_to: str | None = None
+    postponed_ground: str | None = None
+    review_date: date | None = None
+    turns23_on_sealed: bytes | None = None
+    case_reference_sealed: bytes | None = None
+
+
+class IdempotencyRecord(SQLModel, table=True):
+    """A request that was accepted, and its answer; kept seven days for each client."""
+
+    __tablename__ = "idempotency_record"
+
+    client_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    body_fingerprint: bytes
+    pseudonym_fingerprint: bytes
+    pseudonym_version: int
+    signal_id: UUID
+    received_at: datetime = Field(sa_type=Moment, index=True)  # type: ignore[call-overload]
+
+
+class Work(SQLModel, table=True):
+    """A signal whose youngster the matcher must look at (again)."""
+
+    __table_args__ = (Index("ix_work_waiting", "id", postgresql_where="parked_at IS NULL"),)
+
+    id: int | None = Field(default=None, sa_type=BigInteger, sa_column_args=[Identity(always=True)], primary_key=True)
+    signal_id: UUID = Field(foreign_key="signal.id")
+    parked_at: datetime | None = Field(default=None, sa_type=Moment)  # type: ignore[call-overload]
