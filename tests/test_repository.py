@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What must be true of the repository itself: licence lines, links, cited rules, pins, no trace of a machine."""
+"""What must be true of the repository itself: licence lines, links, cited rules, pins, no machine's trace."""
 
 import ast
 import io
@@ -135,7 +135,7 @@ def test_every_relative_link_leads_somewhere() -> None:
 
 def test_a_broken_link_is_found() -> None:
     page = PurePosixPath("docs/README.md")
-    text = "[a](rules.md#r1) [b](nowhere.md) `[c](code.md)` [d](../../outside.md)\n[e](https://f.nl)\n[f]: gone.md"
+    text = "[a](rules.md) [b](nowhere.md) `[c](c.md)` [d](../../outside.md)\n[e](https://f.nl)\n[f]: gone.md"
     assert broken_links(page, text) == [
         f"{page}: {name}" for name in ("nowhere.md", "../../outside.md", "gone.md")
     ]
