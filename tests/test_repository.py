@@ -12,6 +12,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import verwijsindex
+from verwijsindex.ledger.models import OUTCOMES
+from verwijsindex.matching.models import MATCH_KINDS
+from verwijsindex.notices.models import NOTICE_KINDS
+from verwijsindex.registry.models import CONTACT_POINT_KINDS, DOMAINS, LEGAL_GROUNDS
+from verwijsindex.signals.models import INFORMED_TO, POSTPONEMENT_GROUNDS
 
 ROOT = Path(__file__).resolve().parent.parent
 SPDX = "SPDX-License-Identifier: EUPL-1.2"
@@ -180,6 +185,16 @@ def test_every_cited_rule_exists() -> None:
 def test_citations_are_read_from_comments_and_docstrings_only() -> None:
     source = 'def f() -> None:\n    """As R99 says."""\n    R98 = "R97"  # I9\n'
     assert sorted(CITATION.findall(comments_and_docstrings(source))) == ["I9", "R99"]
+
+
+def test_every_value_of_a_fixed_list_is_in_the_glossary() -> None:
+    values = {*DOMAINS, *LEGAL_GROUNDS, *CONTACT_POINT_KINDS, *INFORMED_TO, *POSTPONEMENT_GROUNDS}
+    values |= {*MATCH_KINDS, *NOTICE_KINDS, *OUTCOMES}
+    migration = read(PurePosixPath("verwijsindex/migrations/index/0001_the_path.py"))
+    categories = re.findall(r"^\('(\w+)', '\w+', '", migration, re.MULTILINE)
+    assert len(categories) > 20
+    explained = set(re.findall(r"`(\w+)`", read(PurePosixPath("docs/glossary.md"))))
+    assert {*values, *categories} <= explained
 
 
 def test_every_requirement_is_pinned_with_hashes_and_without_addresses() -> None:
