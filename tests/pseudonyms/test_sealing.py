@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verwijsindex import keyfiles
-from verwijsindex.pseudonyms.pseudonym import Pseudonym
+from verwijsindex.pseudonyms.pseudonym import Kind, Pseudonym
 from verwijsindex.pseudonyms.ristretto import multiply_base
-from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeys, Kind, Purpose, SealError
+from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeys, Purpose, SealError
 
 SECRET = bytes(range(32))
 KEY = IndexKey(1, SECRET)

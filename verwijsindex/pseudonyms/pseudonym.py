@@ -2,9 +2,13 @@
 """The pseudonym as it travels from the sender to the index, once: N = k · H(input), not sealed yet (I5)."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from verwijsindex.keyfiles import decode_base64url, encode_base64url
 from verwijsindex.pseudonyms.ristretto import PointError, check_point
+
+Kind = Literal["youngster", "parent"]
+"""The two kinds of pseudonym, which never match each other (R10)."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

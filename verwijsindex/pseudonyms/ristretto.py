@@ -10,6 +10,7 @@ import hmac
 
 import rbcl
 
+IDENTITY = bytes(32)
 _FIELD = 2**255 - 19
 _BLOCK = 128  # bytes in a block of SHA-512
 
@@ -54,7 +55,7 @@ def random_scalar() -> bytes:
 
 
 def multiply(scalar: bytes, point: bytes) -> bytes:
-    """scalar · point; the identity (32 zero bytes) where the scalar is zero. Raises PointError."""
+    """scalar · point; the identity where the scalar is zero. Raises PointError."""
     return bytes(rbcl.crypto_scalarmult_ristretto255_allow_scalar_zero(scalar, check_point(point)))
 
 

@@ -19,10 +19,8 @@ from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from verwijsindex.keyfiles import versioned_secrets
-from verwijsindex.pseudonyms.pseudonym import Pseudonym
+from verwijsindex.pseudonyms.pseudonym import Kind, Pseudonym
 
-Kind = Literal["youngster", "parent"]
-"""The two kinds of pseudonym, which never match each other (R10)."""
 Purpose = Literal["turns-23-on", "case-reference", "webhook-secret"]
 Fingerprint = Literal["body", "pseudonyms"]
 """Of a repeated request: one of its body, one of its pseudonyms (idempotency, DESIGN.md)."""
