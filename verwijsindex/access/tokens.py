@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Verifying JWT access tokens (RFC 9068) of trusted issuers: Ed25519 (RFC 9864) and nothing else.
+
+A refusal is one and the same 401, whatever was wrong; which check failed is a word in the log.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from joserfc import jws
+from joserfc.jws import JWSRegistry
+
+from verwijsindex.access.caller import Caller
+from verwijsindex.access.key_sets import Fetch, KeySet, PublicKey, fetch_over_http
+from verwijsindex.problems import NOT_AUTHENTICATED, Problem
+from verwijsindex.settings import Clock, TrustedIssuer
+
+log = logging.getLogger(__name__)
+
+ALGORITHM = "Ed25519"
+TOKEN_TYPE = "at+jwt"  # noqa: S105 (a media type)
+_TOKEN_TYPES = (TOKEN_TYPE, f"application/{TOKEN_TYPE}")
+LONGEST_SECONDS = 3600
+_LEEWAY_SECONDS = 30
+_LONGEST_TOKEN = 4096  # characters
+_REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
+_BEARER = re.compile(r"bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+) *", re.IGNORECASE | re.ASCII)
+_NAME = re.compile(r"[!-~]{1,128}")
+_SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*")
+_OIN = re.compile(r"[0-9]{20}")
+_MUNICIPALITY = re.compile(r"[0-9]{4}")
+
+
+class _Refused(Exception):  # noqa: N818 (never leaves this module)
+    """The token is not believed; its text is a constant word for the log."""
+
+
+class TokenVerifier:
+    """Verifies the access tokens of one service. May be used by many threads at once.
+
+    Args:
+        issuers: whose tokens are believed.
+        audience: the service's own address: the one `aud` of its tokens.
+        clock: gives the present moment.
+        fetch: gets the body of an issuer's key set by its address, or raises `key_sets.FetchError`.
+    """
+
+    def __init__(
+        self, issuers: Sequence[TrustedIssuer], audience: str, clock: Clock, fetch: Fetch = fetch_over_http
+    ) -> None:
+        self._key_sets = {trusted.issuer: KeySet(trusted, clock, fetch) for trusted in issuers}
+        self._audience = audience
+        self._clock = clock
+        # An Ed25519 check takes longer than all the rest, and a client sends its token many times. What is
+        # remembered is only that this key signed these bytes; every claim is checked each time.
+        self._check_signature = lru_cache(maxsize=2048)(_check_signature)
+
+    def verify(self, authorization: str | None) -> Caller:
+        """The caller whom the request's Authorization header names.
+
+        Raises:
+            Problem: 401 for anything but a valid token; 503 while no key of its issuer was ever had.
+        """
+        try:
+            return self._verify(authorization or "")
+        except _Refused as refused:
+            log.info("access token refused: %s", refused)
+            raise Problem(NOT_AUTHENTICATED, headers={"WWW-Authenticate": "Bearer"}) from None
+
+    def ready(self) -> bool:
+        """Whether the keys of every trusted issuer are there."""
+        return all(keys.ready() for keys in self._key_sets.values())
+
+    def _verify(self, authorization: str) -> Caller:
+        if not authorization:
+            raise _Refused("missing")
+        bearer = _BEARER.fullmatch(authorization) if len(authorization) <= _LONGEST_TOKEN else None
+        if bearer is None:
+            raise _Refused("malformed")
+        token = bearer[1]
+        header, claims = _read(token)
+        if header.get("alg") != ALGORITHM or header.get("typ") not in _TOKEN_TYPES:
+            raise _Refused("header")
+        key_set = self._key_sets.get(_text(claims, "iss", _NAME))
+        if key_set is None:
+            raise _Refused("issuer")
+        key = key_set.get(_text(header, "kid", _NAME))
+        if key is None:
+            raise _Refused("key")
+        self._check_signature(token, key)
+        if claims.get("aud") != self._audience:
+            raise _Refused("audience")
+        _check_times(claims, self._clock().timestamp())
+        return _caller(claims)
+
+
+def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims, neither believed yet."""
+    try:
+        jwt = jws.extract_compact(token.encode("ascii"), registry=_REGISTRY)
+        header, claims = jwt.headers(), json.loads(jwt.payload)
+    except Exception:  # bytes of a stranger: whatever goes wrong in reading them, they are no token
+        raise _Refused("malformed") from None
+    if not isinstance(header, dict) or not isinstance(claims, dict):
+        raise _Refused("malformed")
+    return header, claims
+
+
+def _check_signature(token: str, key: PublicKey) -> None:
+    try:
+        jws.deserialize_compact(token, key.jwk, registry=_REGISTRY)
+    except Exception:  # likewise: what cannot be verified is not verified
+        raise _Refused("signature") from None
+
+
+def _check_times(claims: dict[str, Any], now: float) -> None:
+    times = {name: claims[name] for name in ("iat", "exp", "nbf") if name in claims}
+    if not {"iat", "exp"} <= times.keys() or not all(type(time) is int for time in times.values()):
+        raise _Refused("times")
+    if times["exp"] + _LEEWAY_SECONDS <= now:
+        raise _Refused("expired")
+    if max(times["iat"], times.get("nbf", 0)) - _LEEWAY_SECONDS > now:
+        raise _Refused("not yet valid")
+    if times["exp"] - times["iat"] > LONGEST_SECONDS:
+        raise _Refused("too long-lived")
+
+
+def _caller(claims: dict[str, Any]) -> Caller:
+    client_id, subject = _text(claims, "client_id", _NAME), _text(claims, "sub", _NAME)
+    issuer, token_id = _text(claims, "iss", _NAME), _text(claims, "jti", _NAME)
+    scopes = frozenset(_text(claims, "scope", _SCOPE).split(" "))
+    match claims.get("role"):
+        case "machine" if subject == client_id:
+            return Caller(client_id, issuer, token_id, "machine", scopes, oin=_text(claims, "oin", _OIN))
+        case "case_supervisor":
+            municipality = _text(claims, "municipality", _MUNICIPALITY)
+            return Caller(
+                client_id,
+                issuer,
+                token_id,
+                "case_supervisor",
+                scopes,
+                person_id=_uuid(subject),
+                municipality=municipality,
+            )
+    raise _Refused("role")
+
+
+def _text(claims: dict[str, Any], name: str, form: re.Pattern[str]) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise _Refused(f"claim {name}")
+    return value
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise _Refused("claim sub") from None

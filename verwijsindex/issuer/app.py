@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The issuer as a WSGI application."""
+
+from datetime import datetime, timedelta
+from threading import Lock
+
+from flask import Response
+from flask_openapi3.openapi import OpenAPI
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from verwijsindex import database
+from verwijsindex.issuer import service
+from verwijsindex.issuer.api import issuer_routes
+from verwijsindex.issuer.assertions import ClientAssertion
+from verwijsindex.issuer.oauth import TokenEndpoint
+from verwijsindex.issuer.signing import TokenSigner
+from verwijsindex.keyfiles import KeyFileError, read_signing_key
+from verwijsindex.problems import UNAVAILABLE, Problem
+from verwijsindex.settings import Clock, IssuerSettings, utc_now
+from verwijsindex.web import create_api
+
+
+def create_app(settings: IssuerSettings | None = None, clock: Clock = utc_now) -> OpenAPI:
+    """The issuer, with its settings from the environment unless given.
+
+    Raises SystemExit with one line that names the signing key when that cannot be used.
+    """
+    settings = settings or IssuerSettings()  # type: ignore[call-arg]
+    try:
+        signer = TokenSigner(read_signing_key(settings.signing_key), settings.base_url)
+    except KeyFileError as error:
+        raise SystemExit(f"the issuer does not start: {error}") from None
+    pool = database.engine(settings.issuer_database_url, autocommit=True)
+    store = _Store(pool, clock)
+    token_url = settings.base_url.rstrip("/") + "/token"
+    endpoint = TokenEndpoint(
+        find=store.find,
+        assertion=ClientAssertion(frozenset({settings.base_url, token_url}), clock, store.use),
+        signer=signer,
+        resources=frozenset(settings.resources),
+        lifetime=timedelta(seconds=settings.token_seconds),
+        clock=clock,
+    )
+    app = create_api(
+        __name__,
+        title="Verwijsindex: issuer of tokens",
+        description="Gives registered machines access tokens for the index and the pseudonym service.",
+        base_url=settings.base_url,
+        clock=clock,
+        ready=lambda: {"database": database.answers(pool)},
+    )
+    app.register_api(issuer_routes(endpoint, signer, settings.base_url))  # open to all; see there
+
+    @app.errorhandler(OperationalError)
+    @app.errorhandler(PoolTimeoutError)
+    def on_database_away(_: Exception) -> Response:
+        return Problem(UNAVAILABLE).response()
+
+    return app
+
+
+class _Store:
+    """The issuer's database as the token endpoint uses it; each statement is a transaction of its own."""
+
+    def __init__(self, pool: Engine, clock: Clock) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._lock = Lock()
+        self._tidy_at = clock()
+
+    def find(self, client_id: str) -> service.Client | None:
+        """A client that is neither unknown nor revoked."""
+        with self._pool.connect() as connection:
+            return service.find_client(connection, client_id)
+
+    def use(self, client_id: str, jti: str, expires_at: datetime) -> bool:
+        """Whether this is the first use of an assertion. Once a minute it deletes the old ones."""
+        with self._pool.connect() as connection:
+            first = service.use_assertion(connection, client_id, jti, expires_at)
+            if self._is_tidying_due():
+                service.forget_old_assertions(connection, self._clock())
+        return first
+
+    def _is_tidying_due(self) -> bool:
+        with self._lock:
+            due = self._clock() >= self._tidy_at
+            if due:
+                self._tidy_at = self._clock() + timedelta(minutes=1)
+            return due

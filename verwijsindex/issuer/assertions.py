@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Client authentication with a signed assertion: `private_key_jwt` (RFC 7523), Ed25519 and single use.
+
+Authlib's class leaves the algorithm open, takes several audiences, tells an unknown client from a wrong key,
+and knows neither our clock nor a longest lifetime; that is closed here. Every refusal is one and the same
+and takes the same work: an unknown or revoked client is checked against a key that nobody holds.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from authlib.oauth2.rfc6749 import ClientMixin
+from authlib.oauth2.rfc6749.errors import InvalidClientError
+from authlib.oauth2.rfc7523 import JWTBearerClientAssertion
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+from joserfc.jws import JWSRegistry
+
+from verwijsindex.access.tokens import ALGORITHM
+from verwijsindex.issuer.service import Client
+from verwijsindex.settings import Clock
+
+METHOD = "private_key_jwt"
+GRANT = "client_credentials"
+_LONGEST = 4096  # characters
+_LONGEST_SECONDS = 300
+_LEEWAY_SECONDS = 30
+_REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
+_NOBODY = Client("", "", frozenset(), OKPKey.generate_key("Ed25519", private=False))
+
+
+class AuthlibClient(ClientMixin):  # type: ignore[misc]
+    """A registered client as Authlib wants to ask it; `find(None)` is nobody, who fails at the signature."""
+
+    def __init__(self, client: Client | None) -> None:
+        self.client = client or _NOBODY
+
+    def get_client_id(self) -> str:
+        """RFC 6749, section 2.2."""
+        return self.client.client_id
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """The one method, at the one endpoint."""
+        return method == METHOD and endpoint == "token"
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """The one grant."""
+        return grant_type == GRANT
+
+
+class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]
+    """Authenticates the client of a token request.
+
+    Args:
+        audiences: what `aud` may be: the issuer, or its token endpoint.
+        use: (client id, jti, when it expires) to whether this is its first use.
+    """
+
+    CLIENT_AUTH_METHOD = METHOD
+
+    def __init__(
+        self, audiences: frozenset[str], clock: Clock, use: Callable[[str, str, datetime], bool]
+    ) -> None:
+        super().__init__()
+        self._audiences = audiences
+        self._clock = clock
+        self._use = use
+
+    def extract_assertion(self, assertion: str) -> Any:
+        """Header and claims, not believed yet. Raises InvalidClientError."""
+        if len(assertion) > _LONGEST:
+            raise InvalidClientError
+        try:
+            return super().extract_assertion(assertion)
+        except Exception:  # a stranger's bytes: whatever goes wrong in reading them, they are no assertion
+            raise InvalidClientError from None
+
+    def resolve_client_public_key(self, client: AuthlibClient) -> OKPKey:
+        """The key that the client is registered with."""
+        return client.client.public_key
+
+    def process_assertion_claims(self, assertion: str, resolve_key: OKPKey) -> dict[str, Any]:
+        """The claims, after all checks, and used up. Raises InvalidClientError."""
+        try:
+            claims = jwt.decode(assertion, resolve_key, registry=_REGISTRY).claims
+        except Exception:  # likewise: what cannot be verified is not verified
+            raise InvalidClientError from None
+        self.verify_claims(claims)
+        return claims
+
+    def verify_claims(self, claims: dict[str, Any]) -> None:
+        """RFC 7523, section 3, and narrower: one audience, at most five minutes, `jti` demanded."""
+        now = self._clock().timestamp()
+        times = [claims.get("exp"), claims.get("iat", 0), claims.get("nbf", 0)]
+        texts = [claims.get("iss"), claims.get("sub"), claims.get("aud"), claims.get("jti")]
+        if not all(type(time) is int for time in times) or not all(type(text) is str for text in texts):
+            raise InvalidClientError
+        expires, *begins = times
+        if (
+            claims["iss"] != claims["sub"]
+            or claims["aud"] not in self._audiences
+            or not now - _LEEWAY_SECONDS < expires <= now + _LONGEST_SECONDS + _LEEWAY_SECONDS
+            or max(begins) > now + _LEEWAY_SECONDS
+        ):
+            raise InvalidClientError
+        until = datetime.fromtimestamp(expires + _LEEWAY_SECONDS, UTC)
+        if not self._use(claims["sub"], claims["jti"], until):
+            raise InvalidClientError

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The issuer's administration: `verwijsindex issuer ...`.
+
+Clients are kept with the rights of the database's owner, which the running issuer does not have.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from uuid import UUID
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Connection
+
+from verwijsindex import database
+from verwijsindex.access.caller import SCOPES
+from verwijsindex.issuer import service
+from verwijsindex.issuer.signing import Terms, TokenSigner
+from verwijsindex.keyfiles import KeyFileError, read_public_key, read_signing_key
+from verwijsindex.settings import Settings, utc_now
+
+MINTED_FOR = "issuer-mint"
+"""The client id in tokens that the command makes."""
+
+app = typer.Typer(no_args_is_help=True, help="The issuer of tokens: its clients, and tokens for the demo.")
+client = typer.Typer(no_args_is_help=True, help="Machines of institutions that may have tokens.")
+app.add_typer(client, name="client")
+
+
+class OwnerSettings(Settings):
+    """Where the commands that keep clients find the database (VERWIJSINDEX_ISSUER_OWNER_DATABASE_URL)."""
+
+    issuer_owner_database_url: SecretStr
+
+
+class MintSettings(Settings):
+    """What `mint` needs of the issuer's own settings."""
+
+    base_url: str
+    signing_key: Path
+    resources: list[str]
+
+
+@contextmanager
+def _owner() -> Iterator[Connection]:
+    settings = OwnerSettings()  # type: ignore[call-arg]
+    pool = database.engine(settings.issuer_owner_database_url, pool_size=1)
+    try:
+        with database.transaction(pool) as connection:
+            yield connection
+    finally:
+        pool.dispose()
+
+
+def _stop(reason: object) -> typer.Exit:
+    typer.echo(f"error: {reason}", err=True)
+    return typer.Exit(1)
+
+
+@client.command("add")
+def add(
+    client_id: Annotated[str, typer.Option("--id", help="Letters, digits, dots, dashes; never used before.")],
+    name: Annotated[str, typer.Option(help="What people call this machine.")],
+    oin: Annotated[str, typer.Option(help="The institution's OIN, twenty digits.")],
+    public_key: Annotated[Path, typer.Option(help="File with the public Ed25519 JWK the institution sent.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Of {', '.join(sorted(SCOPES['machine']))}. Repeat it; all when left out."),
+    ] = None,
+) -> None:
+    """Register a machine of an institution with its public key.
+
+    Ask the institution for the key's fingerprint by another way than the one the file came by.
+    """
+    try:
+        key = read_public_key(public_key)
+        with _owner() as connection:
+            service.register_client(
+                connection,
+                client_id=client_id,
+                name=name,
+                oin=oin,
+                public_key=key,
+                scopes=scope or SCOPES["machine"],
+                now=utc_now(),
+            )
+    except (KeyFileError, service.RegistrationError) as error:
+        raise _stop(error) from None
+    typer.echo(f"registered {client_id}, key {key.thumbprint()}")
+
+
+@client.command("list")
+def list_() -> None:
+    """List all machines, with those that were revoked."""
+    table = Table("id", "name", "OIN", "scopes", "since", "revoked")
+    with _owner() as connection:
+        for row in service.list_clients(connection):
+            revoked = f"{row.revoked_at:%Y-%m-%d}" if row.revoked_at else ""
+            since = f"{row.created_at:%Y-%m-%d}"
+            table.add_row(row.client_id, row.name, row.oin, " ".join(row.scopes), since, revoked)
+    Console().print(table)
+
+
+@client.command("revoke")
+def revoke(client_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Give a machine no more tokens. One it has already works until it expires, an hour at most."""
+    with _owner() as connection:
+        done = service.revoke_client(connection, client_id, utc_now())
+    if not done:
+        raise _stop("no client with this id, or it was revoked before")
+    typer.echo(f"revoked {client_id}")
+
+
+@app.command("mint")
+def mint(
+    role: Annotated[Literal["case_supervisor"], typer.Option(help="The person's role.")],
+    municipality: Annotated[str, typer.Option(help="CBS code of four digits.")],
+    person: Annotated[UUID, typer.Option(help="The person's id in the index's register.")],
+    minutes: Annotated[int, typer.Option(min=1, max=60, help="How long the token is good.")] = 60,
+    resource: Annotated[
+        str | None,
+        typer.Option(help="Address of the index; the first of the issuer's resources when left out."),
+    ] = None,
+) -> None:
+    """Print an access token for a person: for the demo, until there are pages to sign in on.
+
+    Whoever can run this with the issuer's signing key can be anyone. No production has a use for it.
+    """
+    if not (len(municipality) == 4 and municipality.isascii() and municipality.isdigit()):
+        raise _stop("a municipality has a CBS code of four digits")
+    settings = MintSettings()  # type: ignore[call-arg]
+    try:
+        signer = TokenSigner(read_signing_key(settings.signing_key), settings.base_url)
+    except KeyFileError as error:
+        raise _stop(error) from None
+    terms = Terms(resource or settings.resources[0], SCOPES[role], timedelta(minutes=minutes))
+    typer.echo(signer.person_token(person, municipality, MINTED_FOR, terms, utc_now()))

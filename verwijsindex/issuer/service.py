@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Registering and revoking clients, finding one, and using an assertion's id once."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from joserfc.jwk import OKPKey
+from sqlalchemy import Connection, Row, insert, select, text, update
+from sqlmodel import col
+
+from verwijsindex.access.caller import SCOPES
+from verwijsindex.issuer.models import OAuthClient
+from verwijsindex.issuer.signing import public_jwk
+
+_CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_JTI = re.compile(r"[!-~]{1,128}")
+_OIN = re.compile(r"[0-9]{20}")
+
+
+class RegistrationError(ValueError):
+    """A client that cannot be registered; its text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client that may have tokens."""
+
+    client_id: str
+    oin: str
+    scopes: frozenset[str]
+    public_key: OKPKey
+
+
+def register_client(
+    connection: Connection,
+    *,
+    client_id: str,
+    name: str,
+    oin: str,
+    public_key: OKPKey,
+    scopes: Collection[str],
+    now: datetime,
+) -> None:
+    """Registers a machine of the institution `oin` with its Ed25519 public key.
+
+    Raises RegistrationError for an id that was ever used or is not of the form, an OIN that is not twenty
+    digits, or a scope that machines cannot have.
+    """
+    if not _CLIENT_ID.fullmatch(client_id):
+        raise RegistrationError("a client's id has 1 to 64 letters, digits, dots, dashes and underscores")
+    if not _OIN.fullmatch(oin):
+        raise RegistrationError("an OIN has twenty digits")
+    if not scopes or not SCOPES["machine"].issuperset(scopes):
+        raise RegistrationError(f"the scopes of a machine are {', '.join(sorted(SCOPES['machine']))}")
+    if connection.scalar(select(col(OAuthClient.client_id)).where(col(OAuthClient.client_id) == client_id)):
+        raise RegistrationError("this id belongs to a client already, or did; choose another")
+    connection.execute(
+        insert(OAuthClient).values(
+            client_id=client_id,
+            name=name,
+            oin=oin,
+            public_key=public_jwk(public_key),
+            scopes=sorted(set(scopes)),
+            created_at=now,
+        )
+    )
+
+
+def list_clients(
+    connection: Connection,
+) -> list[Row[tuple[str, str, str, list[str], datetime, datetime | None]]]:
+    """All clients by id: client_id, name, oin, scopes, created_at, revoked_at."""
+    table = OAuthClient
+    return list(
+        connection.execute(
+            select(
+                col(table.client_id),
+                col(table.name),
+                col(table.oin),
+                col(table.scopes),
+                col(table.created_at),
+                col(table.revoked_at),
+            ).order_by(col(table.client_id))
+        )
+    )
+
+
+def revoke_client(connection: Connection, client_id: str, now: datetime) -> bool:
+    """From `now` on the client gets no token; one that it has runs on. False: no such client."""
+    done = connection.execute(
+        update(OAuthClient)
+        .where(col(OAuthClient.client_id) == client_id, col(OAuthClient.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )
+    return done.rowcount == 1
+
+
+def find_client(connection: Connection, client_id: str) -> Client | None:
+    """The client, unless it is unknown or revoked."""
+    if not _CLIENT_ID.fullmatch(client_id):
+        return None
+    row = connection.execute(
+        select(col(OAuthClient.oin), col(OAuthClient.scopes), col(OAuthClient.public_key)).where(
+            col(OAuthClient.client_id) == client_id, col(OAuthClient.revoked_at).is_(None)
+        )
+    ).first()
+    return (
+        None
+        if row is None
+        else Client(client_id, row.oin, frozenset(row.scopes), OKPKey.import_key(row.public_key))
+    )
+
+
+# Right when two come at once: the second waits until the first one's row is committed, and inserts nothing.
+_USE = text(
+    "INSERT INTO assertion_jti (client_id, jti, expires_at) VALUES (:client_id, :jti, :expires_at)"
+    " ON CONFLICT DO NOTHING"
+)
+# One process at a time, without waiting; the margin is for clocks of other processes that run behind.
+_FORGET = text(
+    "DELETE FROM assertion_jti WHERE (SELECT pg_try_advisory_xact_lock(hashtext('assertion_jti')))"
+    " AND (client_id, jti) IN"
+    " (SELECT client_id, jti FROM assertion_jti WHERE expires_at < :before ORDER BY expires_at LIMIT 5000)"
+)
+_MARGIN = timedelta(minutes=5)
+
+
+def use_assertion(connection: Connection, client_id: str, jti: str, expires_at: datetime) -> bool:
+    """Whether this is the assertion's first use; `expires_at` is when it is no longer accepted anyway."""
+    if not _JTI.fullmatch(jti):
+        return False
+    values = {"client_id": client_id, "jti": jti, "expires_at": expires_at}
+    return connection.execute(_USE, values).rowcount == 1
+
+
+def forget_old_assertions(connection: Connection, now: datetime) -> int:
+    """Deletes ids of assertions that expired, at most 5000 at a time. Returns how many."""
+    return connection.execute(_FORGET, {"before": now - _MARGIN}).rowcount

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Signing access tokens (RFC 9068) with the issuer's key, and the public key that others verify them with."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+from joserfc.jws import JWSRegistry
+
+from verwijsindex.access.caller import Role
+from verwijsindex.access.tokens import ALGORITHM, TOKEN_TYPE
+
+_REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
+
+
+def public_jwk(key: OKPKey) -> dict[str, str]:
+    """The public part of an Ed25519 key with its RFC 7638 thumbprint as `kid`, and nothing else."""
+    public = key.as_dict(private=False)
+    return {name: str(public[name]) for name in ("kty", "crv", "x")} | {"kid": key.thumbprint()}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a token is good for: at which service, for what, how long."""
+
+    audience: str
+    scopes: frozenset[str]
+    lifetime: timedelta
+
+
+class TokenSigner:
+    """Makes the access tokens of one issuer."""
+
+    def __init__(self, key: OKPKey, issuer: str) -> None:
+        """`key`: the private Ed25519 key. `issuer`: the `iss` of the tokens."""
+        self._key = key
+        self._kid = key.thumbprint()
+        self._issuer = issuer
+
+    def key_set(self) -> dict[str, Any]:
+        """The JWK set that verifiers fetch (RFC 7517)."""
+        return {"keys": [public_jwk(self._key) | {"use": "sig", "alg": ALGORITHM}]}
+
+    def machine_token(self, client_id: str, oin: str, terms: Terms, now: datetime) -> str:
+        """A token for a client of the institution `oin`."""
+        return self._sign("machine", {"sub": client_id, "client_id": client_id, "oin": oin}, terms, now)
+
+    def person_token(
+        self, person: UUID, municipality: str, client_id: str, terms: Terms, now: datetime
+    ) -> str:
+        """A case supervisor's token; `client_id` names the page or command it is made for."""
+        claims = {"sub": str(person), "client_id": client_id, "municipality": municipality}
+        return self._sign("case_supervisor", claims, terms, now)
+
+    def _sign(self, role: Role, claims: dict[str, str], terms: Terms, now: datetime) -> str:
+        issued_at = int(now.timestamp())
+        return jwt.encode(
+            {"alg": ALGORITHM, "typ": TOKEN_TYPE, "kid": self._kid},
+            claims
+            | {
+                "iss": self._issuer,
+                "aud": terms.audience,
+                "iat": issued_at,
+                "exp": issued_at + int(terms.lifetime.total_seconds()),
+                "jti": secrets.token_urlsafe(16),
+                "scope": " ".join(sorted(terms.scopes)),
+                "role": role,
+            },
+            self._key,
+            registry=_REGISTRY,
+        )
