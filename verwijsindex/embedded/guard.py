@@ -175,9 +175,7 @@ def _options() -> argparse.Namespace:
         default=signal.SIGTERM,
         help="what the command stops gracefully on",
     )
-    parser.add_argument(
-        "--grace", type=float, default=10.0, help="seconds between the stop signal and SIGKILL"
-    )
+    parser.add_argument("--grace", type=float, default=10.0, help="seconds between the stop signal and SIGKILL")
     parser.add_argument("--user", help="run the command as this user (only root can)")
     parser.add_argument("--cwd", help="run the command in this folder")
     parser.add_argument("--remove", metavar="DIR", help="remove this folder at the end if the parent is gone")

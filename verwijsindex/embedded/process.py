@@ -92,9 +92,7 @@ class Process:
             self._guard.terminate()
         self._guard.wait()
         if self._lifeline.fileno() >= 0:
-            self._lifeline.recv(
-                1
-            )  # end of file: the inner guard is gone too, also if the outer one was killed
+            self._lifeline.recv(1)  # end of file: the inner guard is gone too, also if the outer one was killed
             self._lifeline.close()
 
     def kill(self) -> None:
@@ -144,9 +142,7 @@ class Supervisor:
         timeout: float = 30.0,
     ) -> Process:
         """Start one process (see Process) and wait until `ready()` is true, at most `timeout` seconds."""
-        process = Process(
-            command, name=name, log_path=log_path, env=env, cwd=cwd, stop_signal=stop_signal, grace=grace
-        )
+        process = Process(command, name=name, log_path=log_path, env=env, cwd=cwd, stop_signal=stop_signal, grace=grace)
         self.processes.append(process)
         if ready:
             process.wait_until(ready, timeout)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The embedded Redis (embedded/redis.py)."""
+
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from verwijsindex.embedded import redis as embedded
+from verwijsindex.embedded.process import ProcessError
+from verwijsindex.embedded.redis import EmbeddedRedis
+
+
+@pytest.fixture(autouse=True)
+def _own_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+
+
+def test_serves_restarts_empty_and_leaves_nothing() -> None:
+    with EmbeddedRedis() as server:
+        with redis.Redis.from_url(server.url) as client:
+            client.set("bell", "rung")
+            assert client.get("bell") == b"rung"
+        server.kill()
+        with pytest.raises(redis.ConnectionError), redis.Redis.from_url(server.url) as client:
+            client.ping()
+        server.restart()
+        with redis.Redis.from_url(server.url) as client:
+            assert client.get("bell") is None
+    assert psutil.Process().children() == []
+    with pytest.raises(redis.ConnectionError), redis.Redis.from_url(server.url) as client:
+        client.ping()
+
+
+def test_only_with_the_password_which_no_command_line_shows() -> None:
+    with EmbeddedRedis() as server:
+        password = server.url.split(":")[2].split("@")[0]
+        with (
+            pytest.raises(redis.AuthenticationError),
+            redis.Redis.from_url(server.url.replace(password, "")) as client,
+        ):
+            client.ping()
+        lines = [" ".join(process.cmdline()) for process in psutil.Process().children(recursive=True)]
+        assert any("redis" in line for line in lines)
+        assert not any(password in line for line in lines)
+
+
+def test_redis_url_is_used_and_nothing_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://redis.example:6379/4")
+    with EmbeddedRedis() as server:
+        assert server.url == "redis://redis.example:6379/4"
+        assert psutil.Process().children() == []
+        with pytest.raises(RuntimeError):
+            server.kill()
+
+
+def test_no_redis_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(embedded, "UNPACKED", tmp_path / "redis-server")
+    with pytest.raises(ProcessError, match=r"^no Redis here: install it .* or set REDIS_URL$"):
+        EmbeddedRedis().__enter__()
