@@ -28,9 +28,7 @@ class TokenForm(BaseModel):
 
     grant_type: Literal["client_credentials"]
     client_assertion_type: Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"]
-    client_assertion: str = Field(
-        description="A JWT signed by the client; docs/protocol.md says what is in it."
-    )
+    client_assertion: str = Field(description="A JWT signed by the client; docs/protocol.md says what is in it.")
     resource: str = Field(description="Address of the one service that the token is for.")
     scope: str | None = Field(None, description="Separated by spaces; all of the client's when left out.")
 
@@ -120,7 +118,5 @@ def issuer_routes(endpoint: TokenEndpoint, signer: TokenSigner, base_url: str) -
         return answer(metadata, headers=_PUBLIC)
 
     schema = Schema(**TokenForm.model_json_schema())
-    routes.paths["/token"].post.requestBody = RequestBody(
-        content={FORM: MediaType(schema=schema)}, required=True
-    )
+    routes.paths["/token"].post.requestBody = RequestBody(content={FORM: MediaType(schema=schema)}, required=True)
     return routes

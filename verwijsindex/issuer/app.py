@@ -27,7 +27,7 @@ def create_app(settings: IssuerSettings | None = None, clock: Clock = utc_now) -
 
     Raises SystemExit with one line that names the signing key when that cannot be used.
     """
-    settings = settings or IssuerSettings()  # type: ignore[call-arg]
+    settings = settings or IssuerSettings()
     try:
         signer = TokenSigner(read_signing_key(settings.signing_key), settings.base_url)
     except KeyFileError as error:

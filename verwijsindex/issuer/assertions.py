@@ -27,14 +27,14 @@ _LONGEST = 4096  # characters
 _LONGEST_SECONDS = 300
 _LEEWAY_SECONDS = 30
 _REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
-_NOBODY = Client("", "", frozenset(), OKPKey.generate_key("Ed25519", private=False))
+_NOBODYS_KEY = OKPKey.generate_key("Ed25519").as_dict(private=False)
 
 
 class AuthlibClient(ClientMixin):  # type: ignore[misc]
-    """A registered client as Authlib wants to ask it; `find(None)` is nobody, who fails at the signature."""
+    """A registered client as Authlib wants to ask it; None is nobody, who fails at the signature."""
 
     def __init__(self, client: Client | None) -> None:
-        self.client = client or _NOBODY
+        self.client = client or Client("", "", frozenset(), OKPKey.import_key(_NOBODYS_KEY))
 
     def get_client_id(self) -> str:
         """RFC 6749, section 2.2."""
@@ -59,9 +59,7 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]
 
     CLIENT_AUTH_METHOD = METHOD
 
-    def __init__(
-        self, audiences: frozenset[str], clock: Clock, use: Callable[[str, str, datetime], bool]
-    ) -> None:
+    def __init__(self, audiences: frozenset[str], clock: Clock, use: Callable[[str, str, datetime], bool]) -> None:
         super().__init__()
         self._audiences = audiences
         self._clock = clock

@@ -48,7 +48,7 @@ class MintSettings(Settings):
 
 @contextmanager
 def _owner() -> Iterator[Connection]:
-    settings = OwnerSettings()  # type: ignore[call-arg]
+    settings = OwnerSettings()
     pool = database.engine(settings.issuer_owner_database_url, pool_size=1)
     try:
         with database.transaction(pool) as connection:
@@ -133,7 +133,7 @@ def mint(
     """
     if not (len(municipality) == 4 and municipality.isascii() and municipality.isdigit()):
         raise _stop("a municipality has a CBS code of four digits")
-    settings = MintSettings()  # type: ignore[call-arg]
+    settings = MintSettings()
     try:
         signer = TokenSigner(read_signing_key(settings.signing_key), settings.base_url)
     except KeyFileError as error:

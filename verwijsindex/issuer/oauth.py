@@ -35,7 +35,7 @@ class InvalidTargetError(OAuth2Error):  # type: ignore[misc]
 
 
 ERRORS: Mapping[str, tuple[int, str]] = {
-    "invalid_request": (400, "Send a form in the body, with each parameter at most once."),
+    "invalid_request": (400, "Send a form in the body, with a grant_type, and each parameter at most once."),
     "unsupported_grant_type": (400, "The one grant type is client_credentials."),
     "invalid_target": (400, "Name one service that tokens are issued for in resource."),
     "invalid_client": (401, "The client assertion is not accepted."),
@@ -46,15 +46,16 @@ ERRORS: Mapping[str, tuple[int, str]] = {
 class TokenRequest(OAuth2Request):  # type: ignore[misc]
     """A token request whose parameters are those of the body; ones in the URL would end up in logs.
 
-    Raises InvalidRequestError for another form, or a parameter that comes twice.
+    Raises InvalidRequestError for another form, no grant_type, or a parameter that comes twice.
     """
 
     def __init__(self, http: Request) -> None:
         # Authlib wants to see https. TLS ends before this process; the request's own URL proves nothing.
         super().__init__("POST", "https://issuer.invalid/token", headers=http.headers)
-        if http.mimetype != FORM or any(len(values) > 1 for _, values in http.form.lists()):
-            raise InvalidRequestError
         self.parameters: dict[str, str] = http.form.to_dict()
+        once = all(len(values) == 1 for _, values in http.form.lists())
+        if http.mimetype != FORM or not once or "grant_type" not in self.parameters:
+            raise InvalidRequestError
         self.payload = BasicOAuth2Payload(self.parameters)
 
     @property
@@ -86,9 +87,7 @@ class MachineGrant(ClientCredentialsGrant):  # type: ignore[misc]
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         """RFC 6749, section 5.1. Unlike Authlib's own it writes the token to no log."""
         client: Client = self.request.client.client
-        token = self.server.signer.machine_token(
-            client.client_id, client.oin, self.terms, self.server.clock()
-        )
+        token = self.server.signer.machine_token(client.client_id, client.oin, self.terms, self.server.clock())
         body = {
             "access_token": token,
             "token_type": "Bearer",

@@ -106,11 +106,7 @@ def find_client(connection: Connection, client_id: str) -> Client | None:
             col(OAuthClient.client_id) == client_id, col(OAuthClient.revoked_at).is_(None)
         )
     ).first()
-    return (
-        None
-        if row is None
-        else Client(client_id, row.oin, frozenset(row.scopes), OKPKey.import_key(row.public_key))
-    )
+    return None if row is None else Client(client_id, row.oin, frozenset(row.scopes), OKPKey.import_key(row.public_key))
 
 
 # Right when two come at once: the second waits until the first one's row is committed, and inserts nothing.

@@ -49,9 +49,7 @@ class TokenSigner:
         """A token for a client of the institution `oin`."""
         return self._sign("machine", {"sub": client_id, "client_id": client_id, "oin": oin}, terms, now)
 
-    def person_token(
-        self, person: UUID, municipality: str, client_id: str, terms: Terms, now: datetime
-    ) -> str:
+    def person_token(self, person: UUID, municipality: str, client_id: str, terms: Terms, now: datetime) -> str:
         """A case supervisor's token; `client_id` names the page or command it is made for."""
         claims = {"sub": str(person), "client_id": client_id, "municipality": municipality}
         return self._sign("case_supervisor", claims, terms, now)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The pseudonym service as a WSGI application: it holds the key, and sees no BSN, no pseudonym and no signal."""
+
+from flask_openapi3.openapi import OpenAPI
+
+from verwijsindex.access.caller import PSEUDONYMS_EVALUATE
+from verwijsindex.access.http import authenticated
+from verwijsindex.access.tokens import TokenVerifier
+from verwijsindex.keyfiles import KeyFileError, read_public_key
+from verwijsindex.pseudonyms.api import evaluation_routes, key_version_routes
+from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, read_key_list
+from verwijsindex.pseudonyms.voprf import Evaluator, load_evaluators
+from verwijsindex.settings import Clock, PseudonymSettings, utc_now
+from verwijsindex.web import create_api
+
+
+def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now) -> OpenAPI:
+    """The service, with its settings from the environment unless given.
+
+    Raises SystemExit with one line that names the file when a key or the list of versions cannot be used, or
+    when a key is not the one whose public key the list tells the senders.
+    """
+    settings = settings or PseudonymSettings()
+    try:
+        evaluators = load_evaluators(settings.keys)
+        signed_list = _read_list(settings)
+        key_list = read_key_list(signed_list, read_public_key(settings.key_list_signer))
+        _check_keys(settings, evaluators, key_list)
+    except (KeyFileError, KeyListError) as error:
+        raise SystemExit(f"the pseudonym service does not start: {error}") from None
+    verifier = TokenVerifier(settings.issuers, settings.base_url, clock)
+    app = create_api(
+        __name__,
+        title="Verwijsindex: pseudonym service",
+        description="Evaluates blinded elements with the pseudonym key, without learning what is in them.",
+        base_url=settings.base_url,
+        clock=clock,
+        ready=lambda: {
+            "issuers": verifier.ready(),
+            "keys": any(key_list.accepted(version, clock()) for version in evaluators),
+        },
+    )
+    app.security_schemes = {
+        "oauth2": {
+            "type": "oauth2",
+            "description": "Client credentials with private_key_jwt (RFC 7523); `resource` is this server's address.",
+            "flows": {
+                "clientCredentials": {
+                    "tokenUrl": f"{settings.issuers[0].issuer.rstrip('/')}/token",
+                    "scopes": {PSEUDONYMS_EVALUATE: "have blinded elements evaluated"},
+                }
+            },
+        }
+    }
+    app.extensions["token_verifier"] = verifier
+    app.register_api(authenticated(evaluation_routes(evaluators, key_list)))
+    app.register_api(key_version_routes(signed_list))  # open to all
+    return app
+
+
+def _read_list(settings: PseudonymSettings) -> str:
+    try:
+        return settings.key_list.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        raise KeyListError(f"the list of key versions {settings.key_list} cannot be read") from None
+
+
+def _check_keys(settings: PseudonymSettings, evaluators: dict[int, Evaluator], key_list: KeyList) -> None:
+    public_keys = {entry.version: entry.public_key for entry in key_list.versions}
+    for version, evaluator in evaluators.items():
+        if public_keys.get(version) != evaluator.public_key:
+            path = settings.keys / f"pseudonym-{version}.key"
+            raise KeyFileError(f"key file {path} is not the key of version {version} in {settings.key_list}")
