@@ -109,7 +109,7 @@ def test_a_version_keeps_the_time_it_had_when_the_list_is_signed_again(tmp_path:
 
 
 def test_a_version_that_became_another_key_is_not_signed(tmp_path: Path) -> None:
-    """With the look at the old list left out, the new key was signed, which loses all matching with before."""
+    """With the look at the old list left out, the new key was signed: all matching with before is lost."""
     ceremony = Ceremony(tmp_path)
     ceremony.sign()
     kept = ceremony.out.read_text()

@@ -50,8 +50,7 @@ def payload(**changed: Any) -> dict[str, Any]:
     whole: dict[str, Any] = {"issuedAt": "2026-11-22T10:00:00Z", "versions": [one]}
     whole |= {name: value for name, value in changed.items() if name in {"issuedAt", "versions", "extra"}}
     whole["versions"] = [
-        {k: v for k, v in one.items() if v is not ...} if isinstance(one, dict) else one
-        for one in whole["versions"]
+        {k: v for k, v in one.items() if v is not ...} if isinstance(one, dict) else one for one in whole["versions"]
     ]
     return {name: value for name, value in whole.items() if value is not ...}
 

@@ -32,9 +32,7 @@ def test_a_sealed_pseudonym_is_equal_for_equal_and_opens(kind: Kind, pseudonym: 
 
 
 @given(pseudonyms, pseudonyms)
-def test_another_pseudonym_or_kind_or_key_or_version_gives_other_bytes(
-    one: Pseudonym, two: Pseudonym
-) -> None:
+def test_another_pseudonym_or_kind_or_key_or_version_gives_other_bytes(one: Pseudonym, two: Pseudonym) -> None:
     sealed = {
         KEY.seal_pseudonym("youngster", one),
         KEY.seal_pseudonym("parent", one),
@@ -64,9 +62,7 @@ def test_a_sealed_pseudonym_opens_nowhere_else_and_not_when_changed(pseudonym: P
 
 
 @given(purposes, st.binary(max_size=40), st.binary(max_size=40))
-def test_what_is_sealed_opens_and_looks_different_each_time(
-    purpose: Purpose, context: bytes, plain: bytes
-) -> None:
+def test_what_is_sealed_opens_and_looks_different_each_time(purpose: Purpose, context: bytes, plain: bytes) -> None:
     sealed = KEY.seal(purpose, context, plain)
     assert len(sealed) == len(plain) + 28
     assert KEY.open(purpose, context, sealed) == plain
@@ -74,9 +70,7 @@ def test_what_is_sealed_opens_and_looks_different_each_time(
 
 
 @given(purposes, st.binary(max_size=40), st.integers(min_value=0, max_value=(12 + 5 + 16) * 8 - 1))
-def test_what_is_sealed_opens_for_no_other_purpose_row_or_key(
-    purpose: Purpose, context: bytes, bit: int
-) -> None:
+def test_what_is_sealed_opens_for_no_other_purpose_row_or_key(purpose: Purpose, context: bytes, bit: int) -> None:
     """With the context left out of the associated data, a value moved to another row opened there."""
     sealed = KEY.seal(purpose, context, b"plain")
     changed = bytearray(sealed)

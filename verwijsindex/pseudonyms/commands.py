@@ -31,9 +31,7 @@ app = typer.Typer(
 )
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the key files; made where it is missing.")]
-NewFile = Annotated[
-    Path, typer.Argument(help="File to make; its public part goes beside it, in FILE.pub.json.")
-]
+NewFile = Annotated[Path, typer.Argument(help="File to make; its public part goes beside it, in FILE.pub.json.")]
 
 
 @contextmanager

@@ -131,9 +131,7 @@ def read_key_list(text: str, signing_public_key: OKPKey) -> KeyList:
     try:
         signed = jws.deserialize_compact(text.strip(), signing_public_key, [ALGORITHM])
     except (JoseError, ValueError) as error:
-        raise KeyListError(
-            f"the list of key versions has no valid signature ({type(error).__name__})"
-        ) from None
+        raise KeyListError(f"the list of key versions has no valid signature ({type(error).__name__})") from None
     if signed.headers() != {"alg": ALGORITHM, "typ": TYPE}:
         raise KeyListError("the list of key versions has other headers than alg and typ")
     try:

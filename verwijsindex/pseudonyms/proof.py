@@ -27,9 +27,7 @@ class ProofError(ValueError):
     """The service's proof does not hold: another key, other elements, or bytes that were changed."""
 
 
-def prove(
-    secret: bytes, public_key: bytes, sent: Sequence[bytes], answered: Sequence[bytes], r: bytes
-) -> bytes:
+def prove(secret: bytes, public_key: bytes, sent: Sequence[bytes], answered: Sequence[bytes], r: bytes) -> bytes:
     """The proof c ‖ s of 64 bytes (GenerateProof) that answered = secret · sent for each.
 
     `r` is a fresh random scalar: two proofs with one r give the secret away. Raises PointError.

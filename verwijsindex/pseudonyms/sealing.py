@@ -58,9 +58,7 @@ class IndexKey:
         try:
             return Pseudonym(self._siv[kind].decrypt(sealed, [kind.encode("ascii")]))
         except (InvalidTag, ValueError):
-            raise SealError(
-                f"a sealed {kind} pseudonym does not open under index key {self.version}"
-            ) from None
+            raise SealError(f"a sealed {kind} pseudonym does not open under index key {self.version}") from None
 
     def seal(self, purpose: Purpose, context: bytes, plaintext: bytes) -> bytes:
         """Seals under a random nonce of 12 bytes, which stands in front; 28 bytes longer than the plaintext.

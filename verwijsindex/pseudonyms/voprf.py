@@ -19,7 +19,7 @@ from verwijsindex.pseudonyms.ristretto import PointError
 
 __all__ = ["PointError", "ProofError", "verify"]  # so that a sender finds all it needs in one place
 
-MAX_BATCH = 1000
+MAX_BATCH = 100
 """Elements in one evaluation: a bound of ours on the work of one request (the RFC's is 65535)."""
 
 
@@ -74,8 +74,7 @@ def unblind(evaluated: Sequence[bytes], blinds: Sequence[bytes]) -> list[bytes]:
     Verify first: without its proof an evaluation can mark who asked. Raises PointError.
     """
     return [
-        ristretto.multiply(ristretto.invert(scalar), element)
-        for element, scalar in zip(evaluated, blinds, strict=True)
+        ristretto.multiply(ristretto.invert(scalar), element) for element, scalar in zip(evaluated, blinds, strict=True)
     ]
 
 
