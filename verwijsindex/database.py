@@ -117,9 +117,7 @@ def init_cluster(admin_url: str, passwords: Mapping[str, str]) -> None:
         for branch, name in DATABASES.items():
             if name not in databases:
                 connection.execute(
-                    sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                        sql.Identifier(name), sql.Identifier(OWNERS[branch])
-                    )
+                    sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNERS[branch]))
                 )
             connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
             for role in RUNTIME_ROLES[branch]:

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The one step that turns a request into typed parts, with all its faults at once and none of its values (I5)."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, get_type_hints
+from typing import Annotated, Any, ParamSpec, TypeVar, get_type_hints
 
 from flask import current_app, request
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from .problems import INVALID_INPUT, UNSUPPORTED_MEDIA_TYPE, Fault, Problem, Where
-
+from verwijsindex.problems import INVALID_INPUT, UNSUPPORTED_MEDIA_TYPE, Fault, Problem, Where
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,6 +30,33 @@ class Outgoing(BaseModel):
     """What goes out: lowerCamelCase."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+def _written_as(pattern: str, form: str) -> BeforeValidator:
+    expression = re.compile(pattern, re.ASCII)
+
+    def check(value: object) -> object:
+        if not isinstance(value, str) or not expression.fullmatch(value):
+            raise ValueError(f"write it as {form}")
+        return value
+
+    return BeforeValidator(check)
+
+
+# Narrower than pydantic's own reading, which takes numbers, offsets and more for a date or a moment.
+Day = Annotated[
+    date,
+    _written_as(r"\d{4}-\d{2}-\d{2}", "a day: 2026-11-22 (RFC 3339)"),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
+UtcMoment = Annotated[
+    datetime,
+    _written_as(
+        r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z",
+        "a moment in UTC: 2026-11-22T10:00:00Z (RFC 3339)",
+    ),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 
 
 @dataclass(slots=True)
@@ -57,9 +84,7 @@ def parsed(view: Callable[P, R]) -> Callable[..., R]:
         where: hints[where] for where in ("path", "query", "header", "body") if where in hints
     }
     header_names = (
-        {info.alias or name for name, info in models["header"].model_fields.items()}
-        if "header" in models
-        else set()
+        {info.alias or name for name, info in models["header"].model_fields.items()} if "header" in models else set()
     )
 
     @wraps(view)
@@ -74,9 +99,7 @@ def parsed(view: Callable[P, R]) -> Callable[..., R]:
                         raise Problem(UNSUPPORTED_MEDIA_TYPE)
                     parts[where] = model.model_validate_json(request.get_data(cache=False), context=context)
                 else:
-                    parts[where] = model.model_validate_strings(
-                        _strings(where, path, header_names), context=context
-                    )
+                    parts[where] = model.model_validate_strings(_strings(where, path, header_names), context=context)
             except ValidationError as error:
                 faults += faults_of(error, where, model)
         if faults:
@@ -94,25 +117,56 @@ def _strings(where: Where, path: dict[str, Any], header_names: set[str]) -> dict
         return path
     if where == "header":
         return {name: request.headers[name] for name in header_names if name in request.headers}
-    return {
-        name: values[0] if len(values) == 1 else ",".join(values) for name, values in request.args.lists()
-    }
+    return {name: values[0] if len(values) == 1 else ",".join(values) for name, values in request.args.lists()}
 
 
 def faults_of(error: ValidationError, where: Where, model: type[BaseModel]) -> list[Fault]:
     """The faults in `error`, in the API's form; neither values nor names of unknown fields are repeated (I5)."""
     faults: dict[tuple[str, str], Fault] = {}
+    tagged = {info.alias or name for name, info in model.model_fields.items() if info.discriminator}
     for item in error.errors(include_url=False, include_context=False, include_input=False):
-        code, detail, path = item["type"], item["msg"], [str(part) for part in item["loc"]]
+        code, path = item["type"], [str(part) for part in item["loc"]]
+        if path and path[0] in tagged:
+            del path[1:2]  # the tag of the union, which is no place in the body
         if code == "extra_forbidden":
-            path = path[:-1]
-            code, detail = "unknown_field", "There are unknown fields; send only those in the documentation."
-        elif code == "json_invalid":
-            detail = "This is not valid JSON."
-        elif code == "value_error":
-            code, detail = "not_allowed", detail.removeprefix("Value error, ")
-        elif code == "assertion_error":
-            code, detail = "not_allowed", "This value is not allowed."
+            code, path = "unknown_field", path[:-1]
         place = "#" + "".join(f"/{part}" for part in path) if where == "body" else ".".join(path)
+        detail = item["msg"] if code in _MESSAGES_WITHOUT_VALUES else _DETAILS.get(code, "This value is not valid.")
+        if code == "value_error":
+            code, detail = "not_allowed", item["msg"].removeprefix("Value error, ")
         faults.setdefault((place, code), Fault(where, place, code, detail))
     return list(faults.values())
+
+
+# pydantic's messages of these kinds say what is wanted and repeat nothing of what came.
+_MESSAGES_WITHOUT_VALUES = frozenset(
+    [
+        "missing",
+        "string_type",
+        "string_too_short",
+        "string_too_long",
+        "string_pattern_mismatch",
+        "int_type",
+        "int_parsing",
+        "greater_than_equal",
+        "less_than_equal",
+        "literal_error",
+        "bool_type",
+        "model_type",
+        "list_type",
+        "too_short",
+        "too_long",
+    ]
+)
+_DETAILS = {
+    "unknown_field": "There are unknown fields; send only those in the documentation.",
+    "json_invalid": "This is not valid JSON.",
+    "uuid_parsing": "Input should be a UUID.",
+    "uuid_type": "Input should be a UUID.",
+    "union_tag_invalid": "The status is not one of those in the documentation.",
+    "union_tag_not_found": "The status is missing.",
+    "date_from_datetime_parsing": "This day does not exist.",
+    "datetime_from_date_parsing": "This moment does not exist.",
+    "datetime_parsing": "This moment does not exist.",
+    "date_parsing": "This day does not exist.",
+}

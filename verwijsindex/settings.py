@@ -2,25 +2,18 @@
 """What each process must be told, read from the environment (`VERWIJSINDEX_...`); secrets are files (`keyfiles`)."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
     """The clock of a running process."""
     return datetime.now(UTC)
-
-
-def amsterdam_date(moment: datetime) -> date:
-    """The calendar day of a moment where the law counts days (R14)."""
-    return moment.astimezone(AMSTERDAM).date()
 
 
 class TrustedIssuer(BaseModel):
@@ -61,9 +54,7 @@ class WorkerSettings(Settings):
     worker_database_url: SecretStr
     broker_url: SecretStr
     keys: Path = Field(description="Folder with index-<n>.key (webhook secrets are sealed with it).")
-    operator_oin: str = Field(
-        "00000000000000000000", description="OIN in the source of events.", pattern=r"^\d{20}$"
-    )
+    operator_oin: str = Field("00000000000000000000", description="OIN in the source of events.", pattern=r"^\d{20}$")
     push_tick_seconds: float = Field(60, ge=0, description="Pushes leave at whole multiples of this.")
     sweep_seconds: float = Field(5, gt=0, description="How often work is looked for that no bell announced.")
     webhook_timeout_seconds: float = Field(15, gt=0)
@@ -88,7 +79,5 @@ class IssuerSettings(Settings):
     base_url: str = Field(description="Public address of the issuer; the `iss` of its tokens.")
     issuer_database_url: SecretStr
     signing_key: Path = Field(description="Private JWK (Ed25519) that signs tokens.")
-    resources: list[str] = Field(
-        min_length=1, description="Addresses of the services that tokens may be asked for."
-    )
+    resources: list[str] = Field(min_length=1, description="Addresses of the services that tokens may be asked for.")
     token_seconds: int = Field(600, ge=60, le=3600)

@@ -2,23 +2,26 @@
 """What the three HTTP services share: problems, headers, health, the OpenAPI document (NL API Design Rules 2.2)."""
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, json, request
-from flask_openapi3.models.info import Contact, Info, License
+from flask_openapi3.models.contact import Contact
+from flask_openapi3.models.info import Info
+from flask_openapi3.models.license import License
 from flask_openapi3.models.server import Server
 from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
 
-from . import __version__
-from .problems import (
+from verwijsindex import __version__
+from verwijsindex.problems import (
     MEDIA_TYPE,
     NOT_ACCEPTABLE,
     Problem,
     ProblemModel,
     register_problem_handlers,
 )
-from .settings import Clock
+from verwijsindex.settings import Clock
 
 API_VERSION = "1.0.0"
 API_PREFIX = "/api/v1"
@@ -75,10 +78,7 @@ def create_api(
 
     @app.before_request
     def accept_json() -> None:
-        if (
-            not request.accept_mimetypes.best_match(["application/json", MEDIA_TYPE])
-            and request.accept_mimetypes
-        ):
+        if not request.accept_mimetypes.best_match(["application/json", MEDIA_TYPE]) and request.accept_mimetypes:
             raise Problem(NOT_ACCEPTABLE)
 
     @app.after_request
@@ -118,26 +118,20 @@ def answer(
     body: BaseModel | Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A JSON answer; models are written in lowerCamelCase and without what is unset."""
-    text = (
-        body.model_dump_json(by_alias=True, exclude_none=True)
-        if isinstance(body, BaseModel)
-        else json.dumps(body)
-    )
+    text = body.model_dump_json(by_alias=True, exclude_none=True) if isinstance(body, BaseModel) else json.dumps(body)
     return Response(text, status=status, headers=dict(headers or {}), content_type="application/json")
 
 
-def problem_responses(*statuses: int) -> dict[int, Any]:
+def problem_responses(*statuses: int) -> dict[str | int | HTTPStatus, type[BaseModel] | dict[Any, Any] | None]:
     """For the document of an operation: the refusals it may answer with."""
-    return {status: ProblemModel for status in statuses}
+    return dict.fromkeys(statuses, ProblemModel)
 
 
 def openapi(app: OpenAPI) -> dict[str, Any]:
     """The OpenAPI 3.1 document of `app`: paths below the server's address, the version header on each answer,
     problem+json for each refusal."""
     document: dict[str, Any] = json.loads(json.dumps(app.api_doc))
-    document["paths"] = {
-        path.removeprefix(API_PREFIX): item for path, item in sorted(document["paths"].items())
-    }
+    document["paths"] = {path.removeprefix(API_PREFIX): item for path, item in sorted(document["paths"].items())}
     schemas = document["components"]["schemas"]
     problem = schemas.pop("ProblemModel", None) or ProblemModel.model_json_schema(
         by_alias=True, ref_template="#/components/schemas/{model}"

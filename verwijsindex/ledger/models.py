@@ -21,7 +21,7 @@ class Event(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    at: datetime = Field(sa_type=DateTime(timezone=True))  # type: ignore[call-overload]
+    at: datetime = Field(sa_type=DateTime(timezone=True))
     kind: str
     outcome: str
     signal_id: UUID | None = None

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import CHAR, ForeignKey, Index
 from sqlmodel import Field, SQLModel
 
-from ..registry.models import one_of
-from ..signals.models import Moment
+from verwijsindex.registry.models import one_of
+from verwijsindex.signals.models import Moment
 
 MATCH_KINDS = ("youngster",)
 
@@ -36,8 +36,8 @@ class Match(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     kind: str = Field(default="youngster")
     youngster_id: UUID = Field(foreign_key="youngster.id", index=True)
-    opened_at: datetime = Field(sa_type=Moment)  # type: ignore[call-overload]
-    ended_at: datetime | None = Field(default=None, sa_type=Moment)  # type: ignore[call-overload]
+    opened_at: datetime = Field(sa_type=Moment)
+    ended_at: datetime | None = Field(default=None, sa_type=Moment)
     change: int = Field(default=0)
 
 
@@ -45,15 +45,21 @@ class Party(SQLModel, table=True):
     """A reporter in a match, once however many signals; who ended and signals again is a new party."""
 
     __table_args__ = (
-        Index("party_once_in_a_match", "match_id", "reporter_id", unique=True, postgresql_where="left_at IS NULL"),
+        Index(
+            "party_once_in_a_match",
+            "match_id",
+            "reporter_id",
+            unique=True,
+            postgresql_where="left_at IS NULL",
+        ),
         Index("ix_party_reporter", "reporter_id", postgresql_where="left_at IS NULL"),
     )
 
     id: UUID = Field(primary_key=True)
     match_id: UUID = Field(foreign_key="match.id")
     reporter_id: UUID = Field(foreign_key="reporter.id")
-    joined_at: datetime = Field(sa_type=Moment)  # type: ignore[call-overload]
-    left_at: datetime | None = Field(default=None, sa_type=Moment)  # type: ignore[call-overload]
+    joined_at: datetime = Field(sa_type=Moment)
+    left_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
 class Supervision(SQLModel, table=True):
@@ -73,5 +79,5 @@ class Supervision(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     match_id: UUID = Field(foreign_key="match.id")
     municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")])
-    joined_at: datetime = Field(sa_type=Moment)  # type: ignore[call-overload]
-    left_at: datetime | None = Field(default=None, sa_type=Moment)  # type: ignore[call-overload]
+    joined_at: datetime = Field(sa_type=Moment)
+    left_at: datetime | None = Field(default=None, sa_type=Moment)

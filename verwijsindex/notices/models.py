@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import CHAR, CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from ..registry.models import one_of
-from ..signals.models import Moment
+from verwijsindex.registry.models import one_of
+from verwijsindex.signals.models import Moment
 
 NOTICE_KINDS = ("match",)
 
@@ -33,7 +33,7 @@ class Notice(SQLModel, table=True):
     municipality_code: str | None = Field(
         default=None, sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")]
     )
-    placed_at: datetime = Field(sa_type=Moment)  # type: ignore[call-overload]
+    placed_at: datetime = Field(sa_type=Moment)
 
 
 class Subscription(SQLModel, table=True):
@@ -44,7 +44,7 @@ class Subscription(SQLModel, table=True):
     address: str
     key_version: int
     secret_sealed: bytes
-    created_at: datetime = Field(sa_type=Moment)  # type: ignore[call-overload]
+    created_at: datetime = Field(sa_type=Moment)
 
 
 class Delivery(SQLModel, table=True):
@@ -58,8 +58,8 @@ class Delivery(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     notice_id: UUID = Field(foreign_key="notice.id")
     client_id: str = Field(foreign_key="subscription.client_id")
-    due_at: datetime = Field(sa_type=Moment)  # type: ignore[call-overload]
-    leased_until: datetime | None = Field(default=None, sa_type=Moment)  # type: ignore[call-overload]
+    due_at: datetime = Field(sa_type=Moment)
+    leased_until: datetime | None = Field(default=None, sa_type=Moment)
     attempts: int = Field(default=0)
     last_outcome: str | None = None
-    delivered_at: datetime | None = Field(default=None, sa_type=Moment)  # type: ignore[call-overload]
+    delivered_at: datetime | None = Field(default=None, sa_type=Moment)

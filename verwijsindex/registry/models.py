@@ -114,9 +114,7 @@ class CaseSupervisor(SQLModel, table=True):
     __tablename__ = "case_supervisor"
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    municipality_code: str = Field(
-        sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")], index=True
-    )
+    municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")], index=True)
     name: str
     telephone: str
     email: str

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import CHAR, CheckConstraint, DateTime, ForeignKey, Index
 from sqlmodel import BigInteger, Field, Identity, SQLModel
 
-from ..registry.models import LEGAL_GROUNDS, one_of
+from verwijsindex.registry.models import LEGAL_GROUNDS, one_of
 
 INFORMED_TO = ("youngster", "representative", "both")
 POSTPONEMENT_GROUNDS = ("safety", "investigation", "unreachable")
@@ -50,8 +50,8 @@ class Signal(SQLModel, table=True):
     agreement_id: UUID = Field(foreign_key="agreement.id")
     legal_ground: str
     client_id: str
-    made_at: datetime = Field(sa_type=Moment)  # type: ignore[call-overload]
-    received_at: datetime = Field(sa_type=Moment)  # type: ignore[call-overload]
+    made_at: datetime = Field(sa_type=Moment)
+    received_at: datetime = Field(sa_type=Moment)
     removal_date: date
     key_version: int
     sealed_pseudonym: bytes | None = None
@@ -74,11 +74,12 @@ class IdempotencyRecord(SQLModel, table=True):
 
     client_id: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
+    key_version: int
     body_fingerprint: bytes
     pseudonym_fingerprint: bytes
     pseudonym_version: int
     signal_id: UUID
-    received_at: datetime = Field(sa_type=Moment, index=True)  # type: ignore[call-overload]
+    received_at: datetime = Field(sa_type=Moment, index=True)
 
 
 class Work(SQLModel, table=True):
@@ -88,4 +89,4 @@ class Work(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_type=BigInteger, sa_column_args=[Identity(always=True)], primary_key=True)
     signal_id: UUID = Field(foreign_key="signal.id")
-    parked_at: datetime | None = Field(default=None, sa_type=Moment)  # type: ignore[call-overload]
+    parked_at: datetime | None = Field(default=None, sa_type=Moment)

@@ -126,6 +126,7 @@ COMMENT ON TABLE signal IS
 CREATE TABLE idempotency_record (
     client_id varchar NOT NULL,
     key varchar NOT NULL,
+    key_version integer NOT NULL,
     body_fingerprint bytea NOT NULL,
     pseudonym_fingerprint bytea NOT NULL,
     pseudonym_version integer NOT NULL,
@@ -270,7 +271,10 @@ CREATE FUNCTION scope_municipality() RETURNS char(4) LANGUAGE sql STABLE
 
 -- The reporter of the scope, if it is the scope's institution that asks.
 CREATE FUNCTION scope_own_reporter() RETURNS uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
-AS $$ SELECT id FROM reporter WHERE id = scope_reporter() AND oin = scope_oin() $$;
+AS $$
+    SELECT id FROM reporter WHERE id = scope_reporter() AND oin = scope_oin()
+      AND designated_from <= scope_today() AND (designated_until IS NULL OR designated_until >= scope_today())
+$$;
 
 -- Matches the scope may see, with their live parties: those of the own reporter with a live signal, or those of
 -- which the own municipality was told and in which a live signal has its residence. A match shows only while two
@@ -299,6 +303,13 @@ CREATE FUNCTION visible_institutions() RETURNS SETOF char(20)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT scope_oin() UNION SELECT r.oin FROM reporter r JOIN visible_parties() v ON v.reporter_id = r.id
 $$;
+-- The own live signals on the youngster of a match: their case references go back to their sender (R6, R12).
+CREATE FUNCTION own_signals_in(asked uuid) RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT s.id FROM match m JOIN signal s ON s.youngster_id = m.youngster_id
+    WHERE m.id = asked AND s.reporter_id = scope_own_reporter() AND s.removal_date > scope_today()
+      AND m.id IN (SELECT v.match_id FROM visible_parties() v)
+$$;
 -- A match shows the contact points of the residences among the live signals on the own youngster (R12).
 CREATE FUNCTION match_residences(asked uuid) RETURNS SETOF char(4)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -309,9 +320,11 @@ $$;
 """
 
 SECURITY = """
-REVOKE ALL ON FUNCTION scope_own_reporter(), visible_parties(), visible_institutions(), match_residences(uuid)
+REVOKE ALL ON FUNCTION scope_own_reporter(), visible_parties(), visible_institutions(), own_signals_in(uuid),
+    match_residences(uuid)
     FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION scope_own_reporter(), visible_parties(), visible_institutions(), match_residences(uuid)
+GRANT EXECUTE ON FUNCTION scope_own_reporter(), visible_parties(), visible_institutions(), own_signals_in(uuid),
+    match_residences(uuid)
     TO verwijsindex_index;
 REVOKE ALL ON FUNCTION refuse_change() FROM PUBLIC;
 
@@ -348,9 +361,9 @@ CREATE POLICY intake ON event FOR INSERT TO verwijsindex_intake WITH CHECK (true
 GRANT SELECT ON municipality, contact_point, category, institution, reporter, coordinator, match, party, notice
     TO verwijsindex_index;
 GRANT SELECT (id, reporter_id, oin, made_at, received_at, removal_date, key_version, residence_municipality,
-              informing_status, informed_on, informed_to, postponed_ground, review_date, case_reference_sealed,
-              youngster_id)
+              informing_status, informed_on, informed_to, postponed_ground, review_date, case_reference_sealed)
     ON signal TO verwijsindex_index;
+GRANT SELECT (id, municipality_code) ON case_supervisor TO verwijsindex_index;
 GRANT INSERT ON event TO verwijsindex_index;
 CREATE POLICY index_read ON institution FOR SELECT TO verwijsindex_index
     USING (oin IN (SELECT * FROM visible_institutions()));
@@ -358,6 +371,8 @@ CREATE POLICY index_read ON reporter FOR SELECT TO verwijsindex_index
     USING (oin = scope_oin() OR id IN (SELECT v.reporter_id FROM visible_parties() v));
 CREATE POLICY index_read ON coordinator FOR SELECT TO verwijsindex_index
     USING (oin IN (SELECT * FROM visible_institutions()));
+CREATE POLICY index_read ON case_supervisor FOR SELECT TO verwijsindex_index
+    USING (municipality_code = scope_municipality());
 CREATE POLICY index_read ON signal FOR SELECT TO verwijsindex_index
     USING (reporter_id = scope_own_reporter() AND removal_date > scope_today());
 CREATE POLICY index_read ON match FOR SELECT TO verwijsindex_index

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Fixtures that every room uses: a real PostgreSQL, migrated by Alembic, empty at the start of each test."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import settings as hypothesis_settings
+from pydantic import SecretStr
+from support import Database
+
+from verwijsindex import database
+from verwijsindex.embedded.postgres import EmbeddedPostgres
+from verwijsindex.operating import ENVIRONMENT, addresses
+
+hypothesis_settings.register_profile("default", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("default")
+
+PASSWORDS = dict.fromkeys(database.ROLES, "only-in-tests")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[EmbeddedPostgres]:
+    """An own PostgreSQL with the roles and databases of `verwijsindex db init`."""
+    with EmbeddedPostgres(durable=False) as server:
+        database.init_cluster(server.url().replace("+psycopg", ""), PASSWORDS)
+        yield server
+
+
+def _database(cluster: EmbeddedPostgres, branch: str) -> Iterator[Database]:
+    by_variable = addresses(cluster.url(), PASSWORDS)
+    urls = {role: SecretStr(by_variable[variable]) for role, variable in ENVIRONMENT.items()}
+    database.upgrade(urls[database.OWNERS[branch]], branch)
+    made = Database(branch, urls, sa.create_engine(cluster.url(database.DATABASES[branch])))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def _migrated_index(cluster: EmbeddedPostgres) -> Iterator[Database]:
+    yield from _database(cluster, "index")
+
+
+@pytest.fixture(scope="session")
+def _migrated_issuer(cluster: EmbeddedPostgres) -> Iterator[Database]:
+    yield from _database(cluster, "issuer")
+
+
+@pytest.fixture
+def index_database(_migrated_index: Database) -> Database:
+    """The index's database, empty."""
+    _migrated_index.empty()
+    return _migrated_index
+
+
+@pytest.fixture
+def issuer_database(_migrated_issuer: Database) -> Database:
+    """The issuer's database, empty."""
+    _migrated_issuer.empty()
+    return _migrated_issuer
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing of the environment of who runs the tests gets into them."""
+    for name in [name for name in os.environ if name.startswith("VERWIJSINDEX_")]:
+        del os.environ[name]

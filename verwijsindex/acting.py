@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""For whom a request acts, and the one transaction of a read with its event (I4, I8).
+
+A machine says by `On-Behalf-Of` for which reporter of its institution it reads; a case supervisor reads for the own
+municipality. The scope is checked against the register in the same transaction, by row-level security as well.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from flask import Flask, Response, current_app, g, request
+from pydantic import Field
+from sqlalchemy import Connection, Engine, text
+
+from verwijsindex.access.caller import Caller, Role
+from verwijsindex.access.http import caller as calling
+from verwijsindex.database import Scope, transaction
+from verwijsindex.ledger import events
+from verwijsindex.parsing import Strict
+from verwijsindex.problems import INVALID_INPUT, NOT_ALLOWED, REPORTER_NOT_DESIGNATED, Fault, Problem
+from verwijsindex.signals.dates import amsterdam_date
+
+_OWN_REPORTER = text("SELECT scope_own_reporter()")
+_OWN_SUPERVISOR = text("SELECT EXISTS (SELECT FROM case_supervisor WHERE id = :person)")
+_LOGGED_REFUSALS = (403, 404, 429)
+
+
+class OnBehalfOf(Strict):
+    """The reporter for whom a machine reads; a person's token has none."""
+
+    on_behalf_of: UUID | None = Field(
+        default=None,
+        alias="On-Behalf-Of",
+        description="Id of the reporter for whom is read; a machine must send it, a person must not.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A read under way: the scoped transaction, who acts, and when."""
+
+    connection: Connection
+    caller: Caller
+    actor: events.Actor
+    now: datetime
+
+    def tell(self, kind: events.EventKind, **says: str | int) -> None:
+        """Write the read's event in its own transaction (I4)."""
+        events.append(self.connection, [events.Event(kind, self.now, self.actor, says=says)])
+
+
+@contextmanager
+def reading(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
+    """A transaction in which only what the caller may see exists.
+
+    Args:
+        allowed: the roles that may read this, each with the scope its token must hold.
+
+    Raises:
+        Problem: 403 for a role, scope, reporter or supervisor that may not.
+    """
+    caller = calling()
+    if not any(role == caller.role and scope in caller.scopes for role, scope in allowed):
+        raise Problem(NOT_ALLOWED)
+    if caller.role == "machine" and header.on_behalf_of is None:
+        missing = Fault("header", "On-Behalf-Of", "missing", "Name the reporter for whom you read.")
+        raise Problem(INVALID_INPUT, errors=[missing])
+    if caller.role != "machine" and header.on_behalf_of is not None:
+        raise Problem(NOT_ALLOWED)
+    now: datetime = current_app.extensions["clock"]()
+    pool: Engine = current_app.extensions["index_pool"]
+    scope = Scope(
+        today=amsterdam_date(now),
+        oin=caller.oin,
+        reporter_id=header.on_behalf_of,
+        municipality=caller.municipality,
+    )
+    with transaction(pool, scope) as connection:
+        if caller.role == "machine" and connection.execute(_OWN_REPORTER).scalar_one() is None:
+            raise Problem(REPORTER_NOT_DESIGNATED)
+        if (
+            caller.role == "case_supervisor"
+            and not connection.execute(_OWN_SUPERVISOR, {"person": caller.person_id}).scalar_one()
+        ):
+            raise Problem(NOT_ALLOWED)
+        yield Act(connection, caller, _actor(caller, header.on_behalf_of), now)
+
+
+def log_refusals(app: Flask) -> None:
+    """Make each 403, 404 and 429 of a known caller an event of its own (I4), then answer it."""
+
+    @app.errorhandler(Problem)
+    def on_problem(problem: Problem) -> Response:
+        caller: Caller | None = g.get("caller")
+        if caller and problem.type.status in _LOGGED_REFUSALS:
+            says: dict[str, str | int] = {
+                "problem": problem.type.slug,
+                "operation": request.endpoint or "none",
+            }
+            for name in ("signalId", "matchId"):
+                asked = _uuid((request.view_args or {}).get(name))
+                if asked:
+                    says[name] = str(asked)
+            actor = _actor(caller, _uuid(request.headers.get("On-Behalf-Of")))
+            now = current_app.extensions["clock"]()
+            with transaction(current_app.extensions["index_pool"]) as connection:
+                events.append(
+                    connection,
+                    [events.Event(events.ACCESS_REFUSED, now, actor, outcome="refused", says=says)],
+                )
+        return problem.response()
+
+
+def _actor(caller: Caller, on_behalf_of: UUID | None) -> events.Actor:
+    return events.Actor(
+        role=caller.role,
+        client_id=caller.client_id,
+        oin=caller.oin,
+        municipality=caller.municipality,
+        person=str(caller.person_id) if caller.person_id else None,
+        on_behalf_of=on_behalf_of,
+    )
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return None

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The index: its composition root."""
+
+from collections.abc import Mapping
+
+from flask import Response, current_app
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from flask_openapi3.openapi import OpenAPI
+from pydantic import Field
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from verwijsindex.access.caller import SCOPES
+from verwijsindex.access.http import authenticated
+from verwijsindex.access.tokens import TokenVerifier
+from verwijsindex.acting import log_refusals
+from verwijsindex.bell import MATCH_TASK, Bell, celery_app
+from verwijsindex.database import answers, engine
+from verwijsindex.keyfiles import read_public_key
+from verwijsindex.matching.api import api as matches_api
+from verwijsindex.notices.api import api as notices_api
+from verwijsindex.parsing import Outgoing
+from verwijsindex.problems import UNAVAILABLE, Problem
+from verwijsindex.pseudonyms.key_list import read_key_list
+from verwijsindex.pseudonyms.sealing import IndexKeys
+from verwijsindex.settings import Clock, IndexSettings, utc_now
+from verwijsindex.signals.api import api as signals_api
+from verwijsindex.web import API_PREFIX, answer, create_api, problem_responses
+
+AUTHENTICATED = (signals_api, notices_api, matches_api)
+for _api in AUTHENTICATED:
+    authenticated(_api)
+
+open_api = APIBlueprint("key_versions", __name__, url_prefix=API_PREFIX, abp_tags=[Tag(name="keys")])
+
+
+class KeyListOut(Outgoing):
+    """The versions of the pseudonym key, signed: a compact JWS (docs/protocol.md)."""
+
+    key_list: str = Field(description="Compact JWS; check it with the signing key that you pinned.")
+
+
+@open_api.get(
+    "/key-versions",
+    operation_id="getKeyVersions",
+    summary="The signed list of versions of the pseudonym key",
+    security=[],
+    responses={200: KeyListOut, **problem_responses(406, 500)},
+)
+def get_key_versions() -> Response:
+    return answer(KeyListOut(key_list=current_app.extensions["key_list_text"]))
+
+
+def document_app(base_url: str = "http://127.0.0.1:8101", clock: Clock = utc_now) -> OpenAPI:
+    """The index with all its routes and without anything behind them: enough to write its OpenAPI document."""
+    app = create_api(
+        __name__,
+        title="Verwijsindex",
+        description="Signals of concern about youngsters, and who else is concerned. No names, no reasons, no BSN.",
+        base_url=base_url,
+        clock=clock,
+        ready=lambda: _readiness(app),
+    )
+    scopes = {scope: f"{role}: {scope}" for role, held in SCOPES.items() for scope in sorted(held)}
+    app.security_schemes = {
+        "oauth2": {
+            "type": "oauth2",
+            "description": "Client credentials with private_key_jwt (RFC 7523); `resource` is this server's address.",
+            "flows": {"clientCredentials": {"tokenUrl": "/token", "scopes": scopes}},
+        }
+    }
+    log_refusals(app)
+    for api in (*AUTHENTICATED, open_api):
+        app.register_api(api)
+    return app
+
+
+def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) -> OpenAPI:
+    """The index, ready to serve.
+
+    Raises:
+        KeyFileError, KeyListError: a key or the list of key versions cannot be used; says which.
+    """
+    settings = settings or IndexSettings()
+    app = document_app(settings.base_url, clock)
+    key_list_text = settings.key_list.read_text("ascii").strip()
+    app.extensions |= {
+        "index_keys": IndexKeys.load(settings.keys),
+        "key_list": read_key_list(key_list_text, read_public_key(settings.key_list_signer)),
+        "key_list_text": key_list_text,
+        "token_verifier": TokenVerifier(settings.issuers, settings.base_url, clock),
+        "intake_pool": engine(settings.intake_database_url, pool_size=settings.threads, autocommit=True),
+        "index_pool": engine(settings.index_database_url, pool_size=settings.threads),
+        "match_bell": Bell(celery_app(settings.broker_url), MATCH_TASK),
+    }
+
+    @app.errorhandler(OperationalError)
+    @app.errorhandler(InterfaceError)
+    @app.errorhandler(PoolTimeout)
+    def on_database_away(error: Exception) -> Response:
+        return Problem(UNAVAILABLE, headers={"Retry-After": "2"}).response()
+
+    return app
+
+
+def _readiness(app: OpenAPI) -> Mapping[str, bool]:
+    return {
+        "intake database": answers(app.extensions["intake_pool"]),
+        "index database": answers(app.extensions["index_pool"]),
+        "issuers": app.extensions["token_verifier"].ready(),
+    }

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The bell: tells the workers that there is work, carries nothing, and may be lost (a sweep finds the work).
+
+Rung after the commit. One thread of each process rings, at most once per 50 ms, so that no request waits for
+Redis: publishing costs more than the insert that it announces.
+"""
+
+import logging
+import threading
+
+from celery import Celery
+from pydantic import SecretStr
+
+log = logging.getLogger(__name__)
+
+MATCH_TASK = "verwijsindex.match"
+DELIVER_TASK = "verwijsindex.deliver"
+SWEEP_TASK = "verwijsindex.sweep"
+_PAUSE = 0.05  # seconds
+
+
+def celery_app(broker_url: SecretStr) -> Celery:
+    """The Celery of this system: JSON messages, no results, late acknowledgement, fast failure of the broker."""
+    app = Celery("verwijsindex", broker=broker_url.get_secret_value(), set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "socket_connect_timeout": 2,
+            "socket_timeout": 10,
+            "visibility_timeout": 300,
+        },
+        enable_utc=True,
+        task_acks_late=True,
+        task_default_queue="verwijsindex",
+        task_ignore_result=True,
+        task_publish_retry=False,
+        timezone="Europe/Amsterdam",
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=1,
+    )
+    return app
+
+
+class Bell:
+    """Rings for one task. `ring` never blocks and never fails."""
+
+    def __init__(self, app: Celery, task: str) -> None:
+        self._app = app
+        self._task = task
+        self._wanted = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def ring(self) -> None:
+        """Ask for a ring; several within 50 ms are one."""
+        self._wanted.set()
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name=f"bell {self._task}", daemon=True)
+                    self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                self._app.send_task(self._task, expires=60, retry=False)
+            except Exception as error:  # the truth is in PostgreSQL; the sweep will find it
+                log.warning("bell not rung: %s", type(error).__name__)
+            self._wanted.wait(0)  # yields
+            threading.Event().wait(_PAUSE)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The matcher: level-triggered, one at a time (I2, I3; DESIGN.md, Matching).
+
+Work says only "look at the youngster of this signal". What should be is computed from the live signals at this
+moment, never from what happened; unique constraints make what is told once be told once.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from verwijsindex.database import transaction
+from verwijsindex.ledger import events
+from verwijsindex.notices import service as notices
+from verwijsindex.signals.dates import amsterdam_date
+
+log = logging.getLogger(__name__)
+
+BATCH = 500  # rows of work in one transaction
+
+# The one matcher lock. It is tried, not waited for: a worker that finds it taken goes away, and nobody's wake-up is
+# lost, since the holder looks for work once more after its commit has released the lock (docs/decisions/0003). It is
+# taken by a statement of its own, so that the statements after it see everything committed before.
+_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
+_WAITING = text("SELECT EXISTS (SELECT FROM work WHERE parked_at IS NULL)")
+_CLAIM = text(
+    "DELETE FROM work WHERE id IN (SELECT id FROM work WHERE parked_at IS NULL ORDER BY id LIMIT :size)"
+    " RETURNING id, signal_id"
+)
+_CLAIM_THESE = text("DELETE FROM work WHERE id = ANY(:ids) RETURNING id, signal_id")
+_PARK = text("UPDATE work SET parked_at = :now WHERE id = ANY(:ids)")
+
+_ADD_YOUNGSTERS = text(
+    "INSERT INTO youngster (id, key, key_version)"
+    " SELECT gen_random_uuid(), sealed_pseudonym, min(key_version) FROM signal"
+    " WHERE id = ANY(:signals) AND sealed_pseudonym IS NOT NULL GROUP BY sealed_pseudonym ORDER BY sealed_pseudonym"
+    " ON CONFLICT (key) DO NOTHING"
+)
+_ATTACH = text(
+    "UPDATE signal s SET youngster_id = y.id, sealed_pseudonym = NULL FROM youngster y"
+    " WHERE s.id = ANY(:signals) AND y.key = s.sealed_pseudonym"
+)
+_YOUNGSTERS = text("SELECT DISTINCT youngster_id FROM signal WHERE id = ANY(:signals) AND youngster_id IS NOT NULL")
+
+# Live reporters and residences of the youngsters in question: what should be (R8, R9, R14).
+_LIVE = """
+live AS (
+    SELECT youngster_id, reporter_id, residence_municipality, id AS signal_id, received_at FROM signal
+    WHERE youngster_id = ANY(:youngsters) AND removal_date > :today
+), matched AS (
+    SELECT youngster_id FROM live GROUP BY youngster_id HAVING count(DISTINCT reporter_id) > 1
+)
+"""
+_END_MATCHES = text(
+    f"WITH {_LIVE} UPDATE match SET ended_at = :now WHERE youngster_id = ANY(:youngsters) AND ended_at IS NULL"  # noqa: S608
+    " AND youngster_id NOT IN (SELECT youngster_id FROM matched) RETURNING id"
+)
+_OPEN_MATCHES = text(
+    f"WITH {_LIVE} INSERT INTO match (id, kind, youngster_id, opened_at, change)"  # noqa: S608
+    " SELECT gen_random_uuid(), 'youngster', youngster_id, :now, 0 FROM matched ORDER BY youngster_id"
+    " ON CONFLICT (youngster_id) WHERE ended_at IS NULL DO NOTHING RETURNING id"
+)
+_LEAVE = text(
+    f"WITH {_LIVE} UPDATE party p SET left_at = :now FROM match m"  # noqa: S608
+    " WHERE m.id = p.match_id AND m.youngster_id = ANY(:youngsters) AND p.left_at IS NULL AND (m.ended_at IS NOT NULL"
+    " OR NOT EXISTS (SELECT FROM live l WHERE l.youngster_id = m.youngster_id AND l.reporter_id = p.reporter_id))"
+    " RETURNING p.match_id, p.reporter_id"
+)
+_STOP_SUPERVISING = text(
+    f"WITH {_LIVE} UPDATE supervision v SET left_at = :now FROM match m"  # noqa: S608
+    " WHERE m.id = v.match_id AND m.youngster_id = ANY(:youngsters) AND v.left_at IS NULL AND (m.ended_at IS NOT NULL"
+    " OR NOT EXISTS (SELECT FROM live l WHERE l.youngster_id = m.youngster_id"
+    "                AND l.residence_municipality = v.municipality_code))"
+)
+_JOIN = text(
+    f"WITH {_LIVE} INSERT INTO party (id, match_id, reporter_id, joined_at)"  # noqa: S608
+    " SELECT gen_random_uuid(), m.id, l.reporter_id, :now FROM match m JOIN live l USING (youngster_id)"
+    " WHERE m.ended_at IS NULL GROUP BY m.id, l.reporter_id ORDER BY m.id, l.reporter_id"
+    " ON CONFLICT (match_id, reporter_id) WHERE left_at IS NULL DO NOTHING RETURNING match_id, reporter_id"
+)
+_SUPERVISE = text(
+    f"WITH {_LIVE} INSERT INTO supervision (id, match_id, municipality_code, joined_at)"  # noqa: S608
+    " SELECT gen_random_uuid(), m.id, l.residence_municipality, :now FROM match m JOIN live l USING (youngster_id)"
+    " WHERE m.ended_at IS NULL GROUP BY m.id, l.residence_municipality ORDER BY m.id, l.residence_municipality"
+    " ON CONFLICT (match_id, municipality_code) WHERE left_at IS NULL DO NOTHING RETURNING match_id, municipality_code"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one run of the matcher did; `more` says that there is work left."""
+
+    taken: int
+    notices: int
+    more: bool
+
+
+def match_waiting(pool: Engine, now: datetime, push_due_at: datetime, *, size: int = BATCH) -> Done:
+    """Bring matches, parties and notices of one batch of work up to date, in a transaction of its own.
+
+    Whoever does not get the matcher's lock does nothing: its holder will look again. A batch that fails is halved
+    until the one row is found that makes it fail; that row is parked with an alarm and the rest goes on.
+
+    Args:
+        pool: of the worker role.
+        push_due_at: when webhooks for what is told now may leave (the next tick).
+    """
+    done = Done(0, 0, more=False)
+    try:
+        with transaction(pool) as connection:
+            if not connection.execute(_LOCK).scalar_one():
+                return done
+            taken = connection.execute(_CLAIM, {"size": size}).all()
+            told = _bring_up_to_date(connection, [row.signal_id for row in taken], now, push_due_at)
+            done = Done(len(taken), told, more=False)
+    except Exception as error:
+        if isinstance(error, OperationalError | InterfaceError):
+            raise  # the database is away or busy: that is no fault of a row
+        done = _match_or_park(pool, now, push_due_at, size)
+    with transaction(pool) as connection:
+        return Done(done.taken, done.notices, more=connection.execute(_WAITING).scalar_one())
+
+
+def _match_or_park(pool: Engine, now: datetime, push_due_at: datetime, size: int) -> Done:
+    with transaction(pool) as connection:
+        waiting = text("SELECT id FROM work WHERE parked_at IS NULL ORDER BY id LIMIT :size")
+        halves = [[row.id for row in connection.execute(waiting, {"size": size})]]
+    taken = told = 0
+    while halves:
+        ids = halves.pop()
+        try:
+            with transaction(pool) as connection:
+                if not connection.execute(_LOCK).scalar_one():
+                    break
+                rows = connection.execute(_CLAIM_THESE, {"ids": ids}).all()
+                told += _bring_up_to_date(connection, [row.signal_id for row in rows], now, push_due_at)
+                taken += len(rows)
+        except Exception as error:
+            if isinstance(error, OperationalError | InterfaceError):
+                raise
+            if len(ids) > 1:
+                middle = len(ids) // 2
+                halves += [ids[middle:], ids[:middle]]
+                continue
+            with transaction(pool) as connection:
+                connection.execute(_PARK, {"ids": ids, "now": now})
+            log.error("work %d parked: %s", ids[0], type(error).__name__)
+    return Done(taken, told, more=False)
+
+
+def _bring_up_to_date(connection: Connection, signals: Sequence[UUID], now: datetime, push_due_at: datetime) -> int:
+    if not signals:
+        return 0
+    connection.execute(_ADD_YOUNGSTERS, {"signals": list(signals)})
+    connection.execute(_ATTACH, {"signals": list(signals)})
+    youngsters = list(connection.execute(_YOUNGSTERS, {"signals": list(signals)}).scalars())
+    asked: dict[str, Any] = {"youngsters": youngsters, "now": now, "today": amsterdam_date(now)}
+    ended = connection.execute(_END_MATCHES, asked).scalars().all()
+    opened = connection.execute(_OPEN_MATCHES, asked).scalars().all()
+    left = connection.execute(_LEAVE, asked).all()
+    connection.execute(_STOP_SUPERVISING, asked)
+    joined = connection.execute(_JOIN, asked).all()
+    supervising = connection.execute(_SUPERVISE, asked).all()
+    events.append(
+        connection,
+        [events.Event(events.MATCH_ENDED, now, events.MATCHER, says={"matchId": str(m)}) for m in ended]
+        + [events.Event(events.MATCH_OPENED, now, events.MATCHER, says={"matchId": str(m)}) for m in opened]
+        + [
+            events.Event(
+                kind,
+                now,
+                events.MATCHER,
+                says={"matchId": str(row.match_id)},
+                recipient_reporter=row.reporter_id,
+            )
+            for kind, rows in ((events.PARTY_LEFT, left), (events.PARTY_JOINED, joined))
+            for row in rows
+        ],
+    )
+    return notices.tell_of_matches(
+        connection,
+        changed_parties={row.match_id for row in joined},
+        new_supervisions=[(row.match_id, row.municipality_code) for row in supervising],
+        now=now,
+        push_due_at=push_due_at,
+    )

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The operator's commands: `verwijsindex db ...`, `serve`, `openapi`."""
+
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import typer
+from granian.constants import Interfaces
+from granian.server import Server
+from pydantic import SecretStr, ValidationError
+
+from verwijsindex import database
+from verwijsindex.keyfiles import KeyFileError
+from verwijsindex.pseudonyms.key_list import KeyListError
+from verwijsindex.settings import IndexSettings, IssuerSettings, PseudonymSettings, Settings
+
+db = typer.Typer(no_args_is_help=True, help="Make and upgrade the databases.")
+
+ENVIRONMENT = {
+    "verwijsindex_owner": "VERWIJSINDEX_OWNER_DATABASE_URL",
+    "verwijsindex_intake": "VERWIJSINDEX_INTAKE_DATABASE_URL",
+    "verwijsindex_index": "VERWIJSINDEX_INDEX_DATABASE_URL",
+    "verwijsindex_worker": "VERWIJSINDEX_WORKER_DATABASE_URL",
+    "verwijsindex_registrar": "VERWIJSINDEX_REGISTRAR_DATABASE_URL",
+    "verwijsindex_auditor": "VERWIJSINDEX_AUDITOR_DATABASE_URL",
+    "verwijsindex_issuer_owner": "VERWIJSINDEX_ISSUER_OWNER_DATABASE_URL",
+    "verwijsindex_issuer": "VERWIJSINDEX_ISSUER_DATABASE_URL",
+}
+"""Which variable holds the address that each role uses."""
+
+
+Branch = Literal["index", "issuer"]
+
+
+class OwnerSettings(Settings):
+    """The owners' addresses, for migrations only."""
+
+    owner_database_url: SecretStr | None = None
+    issuer_owner_database_url: SecretStr | None = None
+
+
+@db.command("init")
+def init(
+    admin_url: Annotated[str, typer.Option(envvar="VERWIJSINDEX_ADMIN_DATABASE_URL", help="A superuser's address.")],
+    out: Annotated[Path, typer.Option(help="New file for the addresses of all roles; mode 0600.")],
+) -> None:
+    """Make the databases and roles, each with a new password, and write their addresses to a file.
+
+    Give each process only the lines it needs: the file holds all of them.
+    """
+    passwords = {role: secrets.token_urlsafe(24) for role in database.ROLES}
+    with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        database.init_cluster(admin_url.replace("postgresql+psycopg://", "postgresql://"), passwords)
+        for name, url in addresses(admin_url, passwords).items():
+            file.write(f"{name}={url}\n")
+    typer.echo(f"{len(database.DATABASES)} databases and {len(passwords)} roles are there; addresses in {out}")
+
+
+def addresses(admin_url: str, passwords: dict[str, str]) -> dict[str, str]:
+    """The address of each role's own database, by the variable that a process reads it from."""
+    found = {}
+    server = urlsplit(admin_url)
+    host = server.netloc.rpartition("@")[2]
+    for branch, name in database.DATABASES.items():
+        for role in (database.OWNERS[branch], *database.RUNTIME_ROLES[branch]):
+            netloc = f"{role}:{passwords[role]}@{host}"
+            found[ENVIRONMENT[role]] = urlunsplit(("postgresql+psycopg", netloc, f"/{name}", server.query, ""))
+    return found
+
+
+@db.command("upgrade")
+def upgrade(branch: Annotated[list[Branch] | None, typer.Argument(help="Which; all unless said.")] = None) -> None:
+    """Bring databases to this version's tables. Needs the owners' addresses in VERWIJSINDEX_[ISSUER_]OWNER_DATABASE_URL."""
+    settings = OwnerSettings()
+    urls: dict[Branch, SecretStr | None] = {
+        "index": settings.owner_database_url,
+        "issuer": settings.issuer_owner_database_url,
+    }
+    for one in branch or urls:
+        url = urls[one]
+        if url is None:
+            raise typer.BadParameter(f"{ENVIRONMENT[database.OWNERS[one]]} is not set")
+        database.upgrade(url, one)
+        typer.echo(f"{one}: up to date")
+
+
+Service = Literal["index", "pseudonyms", "issuer"]
+
+
+_SERVICES: dict[Service, tuple[str, type[Settings]]] = {
+    "index": ("verwijsindex.app", IndexSettings),
+    "pseudonyms": ("verwijsindex.pseudonyms.app", PseudonymSettings),
+    "issuer": ("verwijsindex.issuer.app", IssuerSettings),
+}
+
+
+def serve(service: Annotated[Service, typer.Argument(help="Which process to run.")]) -> None:
+    """Serve the index, the pseudonym service or the issuer under granian, until stopped.
+
+    Everything it must know comes from VERWIJSINDEX_... variables; a missing setting or an unusable key is named
+    and the process does not start. Listens on loopback unless VERWIJSINDEX_BIND_ADDRESS says otherwise.
+    """
+    module, kind = _SERVICES[service]
+    settings = _settings(kind)
+    try:
+        __import__(module, fromlist=["create_app"]).create_app(settings)
+    except (KeyFileError, KeyListError, OSError) as error:
+        sys.exit(f"the {service} does not start: {error}")
+    port: int = settings.port  # type: ignore[attr-defined]
+    Server(
+        f"{module}:create_app",
+        factory=True,
+        address=settings.bind_address,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=settings.workers,
+        blocking_threads=settings.threads,
+        respawn_failed_workers=True,
+        log_access=False,
+    ).serve()
+
+
+def _settings(kind: type[Settings]) -> Settings:
+    try:
+        return kind()
+    except ValidationError as error:
+        sys.exit(settings_faults(error))
+
+
+def settings_faults(error: ValidationError) -> str:
+    """What is wrong with which variable, without any value."""
+    lines = [f"  VERWIJSINDEX_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+    return "settings are missing or wrong:\n" + "\n".join(lines)
+
+
+def openapi() -> None:
+    """Print the index's OpenAPI document; needs neither keys nor a database."""
+    from verwijsindex.app import document_app  # noqa: PLC0415 (slow to import, and only needed here)
+    from verwijsindex.web import openapi as document_of  # noqa: PLC0415
+
+    typer.echo(json.dumps(document_of(document_app()), indent=2))

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Cursor paging: a page, and an opaque cursor to the next. A cursor opens nothing: each page is read in scope."""
+
+import base64
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from verwijsindex.parsing import Strict
+
+T = TypeVar("T")
+Position = tuple[datetime, UUID]
+
+
+def _read(value: object) -> Position:
+    try:
+        moment, identifier = json.loads(base64.urlsafe_b64decode(str(value).encode("ascii")))
+        position = datetime.fromisoformat(moment), UUID(identifier)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise ValueError("send a nextCursor exactly as it came") from None
+    if position[0].tzinfo is None:
+        raise ValueError("send a nextCursor exactly as it came")
+    return position
+
+
+Cursor = Annotated[Position, BeforeValidator(_read), WithJsonSchema({"type": "string", "maxLength": 200})]
+
+
+class Page(Strict):
+    """Which page of a list: how many at most, and from where."""
+
+    limit: int = Field(default=50, ge=1, le=200, description="How many items at most.")
+    cursor: Cursor | None = Field(default=None, description="nextCursor of the page before.")
+
+    def parameters(self) -> dict[str, Any]:
+        """For a statement: `limit` is one more than asked, so that `cut` sees whether there is a next page."""
+        at, identifier = self.cursor or (None, None)
+        return {"limit": self.limit + 1, "cursor_at": at, "cursor_id": identifier}
+
+    def cut(self, rows: Sequence[T], position: str) -> tuple[list[T], str | None]:
+        """The page's rows, and the cursor to the next page if there is one.
+
+        Args:
+            rows: at most limit + 1, each with `id` and a moment named `position`.
+        """
+        if len(rows) <= self.limit:
+            return list(rows), None
+        last: Any = rows[self.limit - 1]
+        text = json.dumps([getattr(last, position).isoformat(), str(last.id)])
+        return list(rows[: self.limit]), base64.urlsafe_b64encode(text.encode()).decode()

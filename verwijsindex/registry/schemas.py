@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What an administrator may write into the register; the forms of its numbers and codes."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+
+Oin = Annotated[str, StringConstraints(pattern=r"^[0-9]{20}$")]
+MunicipalityCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Telephone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()-]{2,30}$")]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$")]
+LegalGround = Literal["duty", "agreement", "consent", "off"]
+ContactPointKind = Literal["access_team", "crisis_line", "veilig_thuis"]
+
+
+class Entry(BaseModel):
+    """One entry of the register."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class MunicipalityEntry(Entry):
+    """A municipality that takes part."""
+
+    code: MunicipalityCode
+    name: Text
+    legal_ground: LegalGround = "duty"
+
+
+class ContactPointEntry(Entry):
+    """Where a municipality can be reached by parties of a match."""
+
+    municipality_code: MunicipalityCode
+    kind: ContactPointKind
+    name: Text
+    telephone: Telephone
+    email: Email | None = None
+
+
+class InstitutionEntry(Entry):
+    """An organisation in a category."""
+
+    oin: Oin
+    name: Text
+    category_code: Text
+
+
+class AgreementEntry(Entry):
+    """An institution's agreement with a municipality."""
+
+    oin: Oin
+    municipality_code: MunicipalityCode
+    valid_from: date
+    valid_until: date
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> "AgreementEntry":
+        if self.valid_until < self.valid_from:
+            raise ValueError("an agreement ends after it begins")
+        return self
+
+
+class PersonEntry(Entry):
+    """Contact data of a person."""
+
+    name: Text
+    telephone: Telephone
+    email: Email
+
+
+class ReporterEntry(PersonEntry):
+    """A reporter whom an institution has designated."""
+
+    oin: Oin
+    position: Text
+    designated_from: date
+
+
+class CoordinatorEntry(PersonEntry):
+    """A coordinator of an institution."""
+
+    oin: Oin
+
+
+class CaseSupervisorEntry(PersonEntry):
+    """A case supervisor of a municipality."""
+
+    municipality_code: MunicipalityCode
+
+
+class SubscriptionEntry(Entry):
+    """Where a client wants its webhooks."""
+
+    client_id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
+    oin: Oin
+    address: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,500}$")]

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Keeping the register: each change with its event in one transaction (R25)."""
+
+import base64
+import secrets
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, SQLModel, col, select
+
+from verwijsindex.ledger import events
+from verwijsindex.notices.models import Subscription
+from verwijsindex.pseudonyms.sealing import IndexKey
+from verwijsindex.registry.models import (
+    Agreement,
+    CaseSupervisor,
+    Category,
+    ContactPoint,
+    Coordinator,
+    Institution,
+    Municipality,
+    Reporter,
+)
+from verwijsindex.registry.schemas import (
+    AgreementEntry,
+    CaseSupervisorEntry,
+    ContactPointEntry,
+    CoordinatorEntry,
+    Entry,
+    InstitutionEntry,
+    MunicipalityEntry,
+    ReporterEntry,
+    SubscriptionEntry,
+)
+
+_TABLES: dict[type[Entry], type[SQLModel]] = {
+    MunicipalityEntry: Municipality,
+    InstitutionEntry: Institution,
+    AgreementEntry: Agreement,
+    ReporterEntry: Reporter,
+    CoordinatorEntry: Coordinator,
+    CaseSupervisorEntry: CaseSupervisor,
+}
+
+
+class RegistryError(Exception):
+    """An entry that does not fit the register; its text says why and what to do."""
+
+
+def add(connection: Connection, actor: events.Actor, now: datetime, entry: Entry) -> Any:
+    """Add one entry and return its row.
+
+    Raises:
+        RegistryError: it exists already, or what it refers to does not.
+    """
+    row = _TABLES[type(entry)](**entry.model_dump())
+    with Session(connection) as session:
+        session.add(row)
+        _flush(session)
+        identity = str(getattr(row, "id", None) or getattr(row, "oin", None) or getattr(row, "code", ""))
+        _tell(connection, actor, now, str(row.__tablename__), identity, "added")
+        session.expunge(row)
+    return row
+
+
+def set_contact_point(connection: Connection, actor: events.Actor, now: datetime, entry: ContactPointEntry) -> None:
+    """Set a municipality's contact point of this kind (R12). Raises RegistryError for an unknown municipality."""
+    with Session(connection) as session:
+        session.merge(ContactPoint(**entry.model_dump()))
+        _flush(session)
+    _tell(connection, actor, now, "contact_point", f"{entry.municipality_code} {entry.kind}", "set")
+
+
+def set_legal_ground(connection: Connection, actor: events.Actor, now: datetime, code: str, ground: str) -> None:
+    """Set a municipality's legal ground (R35). Raises RegistryError for an unknown municipality."""
+    with Session(connection) as session:
+        row = _get(session, Municipality, code)
+        row.legal_ground = ground
+        _flush(session)
+    _tell(connection, actor, now, "municipality", code, f"legal ground {ground}")
+
+
+def set_designated(connection: Connection, actor: events.Actor, now: datetime, code: str, designated: bool) -> None:
+    """Say whether the law designates a category (R1). Raises RegistryError for an unknown category."""
+    with Session(connection) as session:
+        row = _get(session, Category, code)
+        row.designated = designated
+        _flush(session)
+    _tell(connection, actor, now, "category", code, "designated" if designated else "not designated")
+
+
+def end_agreement(connection: Connection, actor: events.Actor, now: datetime, agreement: UUID, last: date) -> None:
+    """Set the last day of an agreement (R1). Raises RegistryError: unknown, or it would end before it begins."""
+    with Session(connection) as session:
+        row = _get(session, Agreement, agreement)
+        row.valid_until = last
+        _flush(session)
+    _tell(connection, actor, now, "agreement", str(agreement), "ended")
+
+
+def end_designation(connection: Connection, actor: events.Actor, now: datetime, reporter: UUID, last: date) -> None:
+    """Set the last day on which a reporter may signal (R34). Raises RegistryError for an unknown reporter."""
+    with Session(connection) as session:
+        row = _get(session, Reporter, reporter)
+        row.designated_until = last
+        _flush(session)
+    _tell(connection, actor, now, "reporter", str(reporter), "ended")
+
+
+def subscribe(
+    connection: Connection, actor: events.Actor, now: datetime, entry: SubscriptionEntry, key: IndexKey
+) -> str:
+    """Set where a client gets its webhooks, with a new secret; the one time that the secret is told.
+
+    Returns:
+        The secret in the form of Standard Webhooks: `whsec_` and 32 bytes in base64.
+    """
+    secret = secrets.token_bytes(32)
+    with Session(connection) as session:
+        session.merge(
+            Subscription(
+                client_id=entry.client_id,
+                oin=entry.oin,
+                address=entry.address,
+                key_version=key.version,
+                secret_sealed=key.seal("webhook-secret", entry.client_id.encode(), secret),
+                created_at=now,
+            )
+        )
+        _flush(session)
+    events.append(connection, [events.Event(events.SUBSCRIPTION_CHANGED, now, actor, says={"change": "set"})])
+    return "whsec_" + base64.b64encode(secret).decode()
+
+
+def entries(connection: Connection, table: type[SQLModel], **equal: str | None) -> list[dict[str, Any]]:
+    """All rows of one table of the register, where columns equal what is asked (None: any)."""
+    statement = select(table)
+    for name, value in equal.items():
+        if value is not None:
+            statement = statement.where(col(getattr(table, name)) == value)
+    with Session(connection) as session:
+        return [row.model_dump(mode="json") for row in session.exec(statement)]
+
+
+def _get(session: Session, table: type[Any], key: Any) -> Any:
+    row = session.get(table, key)
+    if row is None:
+        raise RegistryError(f"there is no such {table.__tablename__}; list them to see which there are")
+    return row
+
+
+def _flush(session: Session) -> None:
+    try:
+        session.flush()
+    except IntegrityError as error:
+        constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or "a constraint"
+        raise RegistryError(_WHY.get(constraint.rsplit("_", 1)[-1], f"it breaks {constraint}")) from None
+
+
+_WHY = {
+    "pkey": "it is there already",
+    "fkey": "what it refers to (municipality, institution or category) is not there yet; add that first",
+}
+
+
+def _tell(connection: Connection, actor: events.Actor, now: datetime, record: str, identity: str, change: str) -> None:
+    says: dict[str, str | int] = {"record": record, "recordId": identity, "change": change}
+    events.append(connection, [events.Event(events.REGISTRY_CHANGED, now, actor, says=says)])

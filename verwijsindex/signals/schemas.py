@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a sender says of a signal, and what it gets back (R3 to R7). Nothing else is accepted (R5)."""
+
+from datetime import date, datetime, timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator
+
+from verwijsindex.parsing import Day, Outgoing, ParseContext, Strict, UtcMoment
+from verwijsindex.problems import Fault
+from verwijsindex.pseudonyms.bsn import hides_bsn
+from verwijsindex.pseudonyms.pseudonym import Pseudonym
+from verwijsindex.signals.dates import amsterdam_date, misfit
+
+MADE_AT_MOST_AGO = timedelta(days=7)
+MADE_AT_MOST_AHEAD = timedelta(minutes=5)
+
+MunicipalityCode = Annotated[
+    str, Field(pattern=r"^[0-9]{4}$", description="CBS code of four digits.", examples=["1701"])
+]
+
+
+def _pseudonym(value: object) -> Pseudonym:
+    if not isinstance(value, str):
+        raise ValueError("a pseudonym is a text of 43 characters of base64url")
+    return Pseudonym.parse(value)
+
+
+PseudonymText = Annotated[
+    Pseudonym,
+    PlainValidator(_pseudonym),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$", "minLength": 43, "maxLength": 43}),
+]
+
+
+class PseudonymIn(Strict):
+    """What stands for the BSN: N of the protocol, and the version of the key that made it."""
+
+    key_version: int = Field(ge=1, le=1_000_000, description="Version of the pseudonym service's key.")
+    value: PseudonymText = Field(description="N = k·H(input), 32 bytes in unpadded base64url.")
+
+
+class Informed(Strict):
+    """The family has been informed (R27)."""
+
+    status: Literal["informed"]
+    on: Day
+    to: Literal["youngster", "representative", "both"]
+
+    @field_validator("on")
+    @classmethod
+    def _not_ahead(cls, on: date, info: ValidationInfo) -> date:
+        context: ParseContext | None = info.context
+        if context and on > amsterdam_date(context.now):
+            context.clock_faults.append(
+                Fault("body", "#/informing/on", "in_the_future", "Informing lies in the future; use postponed.")
+            )
+        return on
+
+
+class Postponed(Strict):
+    """Informing the family is postponed, on a ground and until a review (R27)."""
+
+    status: Literal["postponed"]
+    ground: Literal["safety", "investigation", "unreachable"]
+    review_date: Day
+
+
+Informing = Annotated[Informed | Postponed, Field(discriminator="status")]
+
+
+def _case_reference(value: object) -> object:
+    if isinstance(value, str) and hides_bsn(value):
+        raise ValueError(
+            "a run of eight or nine digits in it passes the 11-test, as a BSN does: write it with a letter or a"
+            " hyphen between the digits"
+        )
+    return value
+
+
+CaseReference = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,36}$"), BeforeValidator(_case_reference)]
+
+
+class SignalIn(Strict):
+    """One human act about one youngster (R4): the reporter's statement of concern."""
+
+    reporter: UUID = Field(description="The reporter who made the signal.")
+    pseudonym: PseudonymIn
+    residence_municipality: MunicipalityCode
+    made_at: UtcMoment = Field(description="When the reporter made it: at most seven days ago, in UTC.")
+    turns23_on: Day | None = Field(
+        default=None, alias="turns23On", description="The 23rd birthday, only if within seven years."
+    )
+    removal_date: Day = Field(description="The earlier of two years after madeAt (Amsterdam) and turns23On.")
+    reasonable_suspicion: Literal[True] = Field(description="The reporter's confirmation (Jeugdwet 7.1.4.1).")
+    informing: Informing
+    case_reference: CaseReference | None = Field(
+        default=None, description="The sender's own reference; only the sender ever gets it back."
+    )
+
+    @field_validator("made_at")
+    @classmethod
+    def _made_lately(cls, made_at: datetime, info: ValidationInfo) -> datetime:
+        context: ParseContext | None = info.context
+        if context and not context.now - MADE_AT_MOST_AGO <= made_at <= context.now + MADE_AT_MOST_AHEAD:
+            context.clock_faults.append(
+                Fault(
+                    "body",
+                    "#/madeAt",
+                    "out_of_time",
+                    "A signal is sent at most seven days after it was made and never before.",
+                )
+            )
+        return made_at
+
+    @field_validator("turns23_on")
+    @classmethod
+    def _under_23(cls, turns23_on: date | None, info: ValidationInfo) -> date | None:
+        made_at: datetime | None = info.data.get("made_at")
+        if turns23_on is None or made_at is None:
+            return turns23_on
+        wrong = misfit(made_at, date.max, turns23_on)
+        if wrong and wrong.field == "turns23_on":
+            raise ValueError(wrong.detail)
+        context: ParseContext | None = info.context
+        if context and turns23_on <= amsterdam_date(context.now):
+            context.clock_faults.append(
+                Fault("body", "#/turns23On", "not_under_23", "Only someone under 23 can be signalled.")
+            )
+        return turns23_on
+
+    @field_validator("removal_date")
+    @classmethod
+    def _fits(cls, removal_date: date, info: ValidationInfo) -> date:
+        made_at: datetime | None = info.data.get("made_at")
+        if made_at is not None and "turns23_on" in info.data:
+            wrong = misfit(made_at, removal_date, info.data["turns23_on"])
+            if wrong:
+                raise ValueError(wrong.detail)
+        return removal_date
+
+
+class RegisteredSignal(Outgoing):
+    """The answer to a signal; the same whether or not anything was known (I7)."""
+
+    id: UUID
+    received_at: datetime
+
+
+class InformingOut(Outgoing):
+    """How the family was informed, as the sender said."""
+
+    status: str
+    on: date | None = None
+    to: str | None = None
+    ground: str | None = None
+    review_date: date | None = None
+
+
+class SignalOut(Outgoing):
+    """A reporter's own live signal, as that reporter may see it."""
+
+    id: UUID
+    reporter: UUID
+    made_at: datetime
+    received_at: datetime
+    removal_date: date
+    residence_municipality: str
+    informing: InformingOut
+    case_reference: str | None = None
+
+
+class SignalsOut(Outgoing):
+    """A page of own signals, oldest first."""
+
+    items: list[SignalOut]
+    next_cursor: str | None = Field(default=None, description="Send as cursor to get the next page.")

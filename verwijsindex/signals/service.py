@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Registering signals: intake is one statement that only inserts (DESIGN.md, Hot paths; I1, I4, I7)."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, Row, text
+
+from verwijsindex.access.caller import Caller
+from verwijsindex.ledger import events
+from verwijsindex.problems import (
+    CATEGORY_NOT_DESIGNATED,
+    IDEMPOTENCY_KEY_REUSED,
+    INVALID_INPUT,
+    LEGAL_GROUND_OFF,
+    NO_VALID_AGREEMENT,
+    REPORTER_NOT_DESIGNATED,
+    Fault,
+    Problem,
+)
+from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeys
+from verwijsindex.signals.dates import amsterdam_date
+from verwijsindex.signals.schemas import Informed, RegisteredSignal, SignalIn
+
+_COLUMNS: dict[str, str] = {
+    "signal_id": "uuid[]",
+    "idempotency_key": "text[]",
+    "body_fingerprint": "bytea[]",
+    "pseudonym_fingerprint": "bytea[]",
+    "pseudonym_version": "int[]",
+    "reporter_id": "uuid[]",
+    "made_at": "timestamptz[]",
+    "removal_date": "date[]",
+    "sealed_pseudonym": "bytea[]",
+    "residence": "text[]",
+    "informing_status": "text[]",
+    "informed_on": "date[]",
+    "informed_to": "text[]",
+    "postponed_ground": "text[]",
+    "review_date": "date[]",
+    "turns23_on_sealed": "bytea[]",
+    "case_reference_sealed": "bytea[]",
+    **{f"event_{name}": kind for name, kind in events.COLUMNS.items()},
+}
+
+# One statement, so one snapshot and one transaction: who may (R1), the idempotency record, the signal, its work and
+# its event. Why it is right when two run at once: the insert of the idempotency record waits for another
+# transaction that holds the same key, and then does nothing; everything after it hangs on the records it returned.
+# Records are inserted in the order of their keys, so that two batches cannot deadlock. What another transaction
+# committed while this one waited is not in this snapshot: `_FIRST_ANSWERS` reads it afterwards.
+_REGISTER = text(
+    f"""
+WITH input AS (
+    SELECT * FROM unnest({", ".join(f"CAST(:{name} AS {kind})" for name, kind in _COLUMNS.items())})
+        WITH ORDINALITY AS i ({", ".join(_COLUMNS)}, ordinal)
+), judged AS (
+    SELECT input.*, r.id IS NOT NULL AS reporter_designated, coalesce(c.designated, false) AS category_designated,
+           a.id AS agreement_id, a.legal_ground, EXISTS (SELECT FROM municipality m WHERE m.code = input.residence)
+           AS residence_known
+    FROM input
+    LEFT JOIN reporter r ON r.id = input.reporter_id AND r.oin = :oin AND r.designated_from <= :today
+        AND (r.designated_until IS NULL OR r.designated_until >= :today)
+    LEFT JOIN institution o ON o.oin = r.oin
+    LEFT JOIN category c ON c.code = o.category_code
+    LEFT JOIN LATERAL (
+        SELECT a.id, m.legal_ground FROM agreement a JOIN municipality m ON m.code = a.municipality_code
+        WHERE a.oin = r.oin AND :today BETWEEN a.valid_from AND a.valid_until
+        ORDER BY a.municipality_code = input.residence DESC, a.valid_from, a.id LIMIT 1
+    ) a ON true
+), claimed AS (
+    INSERT INTO idempotency_record
+        (client_id, key, key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version, signal_id,
+         received_at)
+    SELECT :client_id, idempotency_key, :key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version,
+           signal_id, :now
+    FROM judged
+    WHERE reporter_designated AND category_designated AND agreement_id IS NOT NULL AND legal_ground <> 'off'
+      AND residence_known
+    ORDER BY idempotency_key
+    ON CONFLICT (client_id, key) DO NOTHING
+    RETURNING signal_id
+), placed AS (
+    SELECT judged.* FROM judged JOIN claimed USING (signal_id)
+), signals AS (
+    INSERT INTO signal
+        (id, reporter_id, oin, agreement_id, legal_ground, client_id, made_at, received_at, removal_date, key_version,
+         sealed_pseudonym, residence_municipality, informing_status, informed_on, informed_to, postponed_ground,
+         review_date, turns23_on_sealed, case_reference_sealed)
+    SELECT signal_id, reporter_id, :oin, agreement_id, legal_ground, :client_id, made_at, :now, removal_date,
+           :key_version, sealed_pseudonym, residence, informing_status, informed_on, informed_to, postponed_ground,
+           review_date, turns23_on_sealed, case_reference_sealed
+    FROM placed
+), works AS (
+    INSERT INTO work (signal_id) SELECT signal_id FROM placed ORDER BY ordinal
+), told AS (
+    INSERT INTO event ({", ".join(events.COLUMNS)})
+    SELECT {", ".join(f"event_{name}" for name in events.COLUMNS)} FROM placed
+)
+SELECT judged.reporter_designated, judged.category_designated, judged.agreement_id IS NOT NULL AS has_agreement,
+       judged.legal_ground = 'off' AS ground_off, judged.residence_known, claimed.signal_id IS NOT NULL AS placed,
+       before.signal_id AS first_signal_id, before.received_at AS first_received_at,
+       before.key_version AS first_key_version, before.body_fingerprint, before.pseudonym_fingerprint,
+       before.pseudonym_version
+FROM judged
+LEFT JOIN claimed USING (signal_id)
+LEFT JOIN idempotency_record before ON before.client_id = :client_id AND before.key = judged.idempotency_key
+ORDER BY judged.ordinal
+"""  # noqa: S608 (names of columns from the tables above)
+)
+
+_FIRST_ANSWERS = text(
+    "SELECT key, signal_id AS first_signal_id, received_at AS first_received_at,"
+    " key_version AS first_key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version"
+    " FROM idempotency_record"
+    " WHERE client_id = :client_id AND key = ANY(:keys)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A signal as it was sent, with its own idempotency key and what only the clock shows to be wrong with it."""
+
+    key: str
+    signal: SignalIn
+    clock_faults: Sequence[Fault] = ()
+    signal_id: UUID = field(default_factory=uuid4)
+
+
+def register(
+    connection: Connection, keys: IndexKeys, caller: Caller, submissions: Sequence[Submission], now: datetime
+) -> list[RegisteredSignal | Problem]:
+    """Accept or refuse each submission by itself, in order; one round trip when all goes well.
+
+    Args:
+        connection: of the intake role, in autocommit: the statement is the transaction (I1).
+        now: the moment of receipt.
+
+    Returns:
+        For each the answer of a 201 (of a repeat: the first answer), or the problem: 400 for what only the clock or
+        the register shows to be wrong, 403 for who may not (R1), 422 for a key that was used for other content.
+    """
+    late = {i: s for i, s in enumerate(submissions) if s.clock_faults}
+    # A repeat gets its first answer also when it has become too old meanwhile.
+    outcomes = _first_answers(connection, keys, caller, late)
+    for i, submission in late.items():
+        outcomes.setdefault(i, Problem(INVALID_INPUT, errors=submission.clock_faults))
+    rest = {i: s for i, s in enumerate(submissions) if i not in outcomes}
+    if rest:
+        outcomes |= _place(connection, keys, caller, rest, now)
+    refusals = [
+        _refusal(caller, submissions[i].signal, outcome, now)
+        for i, outcome in outcomes.items()
+        if isinstance(outcome, Problem) and outcome.type.status == 403
+    ]
+    events.append(connection, refusals)
+    return [outcomes[i] for i in range(len(submissions))]
+
+
+def _place(
+    connection: Connection,
+    keys: IndexKeys,
+    caller: Caller,
+    submissions: Mapping[int, Submission],
+    now: datetime,
+) -> dict[int, RegisteredSignal | Problem]:
+    told = [
+        events.Event(
+            kind=events.SIGNAL_REGISTERED,
+            at=now,
+            actor=_actor(caller, s.signal.reporter),
+            says={"signalId": str(s.signal_id)},
+        )
+        for s in submissions.values()
+    ]
+    rows = [_row(submission, keys.current) for submission in submissions.values()]
+    values: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
+    values |= {f"event_{name}": column for name, column in events.columns_of(told).items()}
+    values |= {
+        "oin": caller.oin,
+        "client_id": caller.client_id,
+        "now": now,
+        "today": amsterdam_date(now),
+        "key_version": keys.current.version,
+    }
+    outcomes: dict[int, RegisteredSignal | Problem] = {}
+    waited: dict[int, Submission] = {}
+    for (i, submission), row in zip(submissions.items(), connection.execute(_REGISTER, values), strict=True):
+        problem = _judge(row)
+        if row.placed:
+            outcomes[i] = RegisteredSignal(id=submission.signal_id, received_at=now)
+        elif row.first_signal_id is not None:
+            outcomes[i] = _first_answer(keys, row, submission.signal)
+        elif problem is not None:
+            outcomes[i] = problem
+        else:
+            waited[i] = submission
+    return outcomes | _first_answers(connection, keys, caller, waited)
+
+
+def _judge(row: Row[Any]) -> Problem | None:
+    if not row.reporter_designated:
+        return Problem(REPORTER_NOT_DESIGNATED)
+    if not row.category_designated:
+        return Problem(CATEGORY_NOT_DESIGNATED)
+    if not row.has_agreement:
+        return Problem(NO_VALID_AGREEMENT)
+    if row.ground_off:
+        return Problem(LEGAL_GROUND_OFF)
+    if not row.residence_known:
+        detail = "This municipality does not take part; check the CBS code."
+        return Problem(INVALID_INPUT, errors=[Fault("body", "#/residenceMunicipality", "unknown", detail)])
+    return None
+
+
+def _row(submission: Submission, key: IndexKey) -> dict[str, Any]:
+    prints = _fingerprints(submission.signal, key)
+    signal, context = submission.signal, submission.signal_id.bytes
+    informing = signal.informing
+    informed = informing if isinstance(informing, Informed) else None
+    postponed = None if isinstance(informing, Informed) else informing
+    return {
+        "signal_id": submission.signal_id,
+        "idempotency_key": submission.key,
+        "body_fingerprint": prints[0],
+        "pseudonym_fingerprint": prints[1],
+        "pseudonym_version": signal.pseudonym.key_version,
+        "reporter_id": signal.reporter,
+        "made_at": signal.made_at,
+        "removal_date": signal.removal_date,
+        "sealed_pseudonym": key.seal_pseudonym("youngster", signal.pseudonym.value),
+        "residence": signal.residence_municipality,
+        "informing_status": informing.status,
+        "informed_on": informed.on if informed else None,
+        "informed_to": informed.to if informed else None,
+        "postponed_ground": postponed.ground if postponed else None,
+        "review_date": postponed.review_date if postponed else None,
+        "turns23_on_sealed": key.seal("turns-23-on", context, signal.turns23_on.isoformat().encode())
+        if signal.turns23_on
+        else None,
+        "case_reference_sealed": key.seal("case-reference", context, signal.case_reference.encode())
+        if signal.case_reference
+        else None,
+    }
+
+
+def _fingerprints(signal: SignalIn, key: IndexKey) -> tuple[bytes, bytes]:
+    body = signal.model_dump_json(by_alias=True, exclude={"pseudonym"}).encode()
+    return key.fingerprint("body", body), key.fingerprint("pseudonyms", signal.pseudonym.value.value)
+
+
+def _first_answers(
+    connection: Connection, keys: IndexKeys, caller: Caller, submissions: Mapping[int, Submission]
+) -> dict[int, RegisteredSignal | Problem]:
+    """Of those submissions that repeat an accepted request, the first answer (or 422)."""
+    if not submissions:
+        return {}
+    asked = {"client_id": caller.client_id, "keys": [s.key for s in submissions.values()]}
+    found = {row.key: row for row in connection.execute(_FIRST_ANSWERS, asked)}
+    return {i: _first_answer(keys, found[s.key], s.signal) for i, s in submissions.items() if s.key in found}
+
+
+def _first_answer(keys: IndexKeys, row: Row[Any], signal: SignalIn) -> RegisteredSignal | Problem:
+    key = keys.get(row.first_key_version)  # once the index key has turned and is gone, nothing can be compared
+    if key is not None:
+        body, pseudonym = _fingerprints(signal, key)
+        same_version = row.pseudonym_version == signal.pseudonym.key_version
+        if not hmac.compare_digest(row.body_fingerprint, body) or (
+            same_version and not hmac.compare_digest(row.pseudonym_fingerprint, pseudonym)
+        ):
+            return Problem(IDEMPOTENCY_KEY_REUSED)
+    return RegisteredSignal(id=row.first_signal_id, received_at=row.first_received_at)
+
+
+def _actor(caller: Caller, reporter: UUID) -> events.Actor:
+    return events.Actor(role=caller.role, client_id=caller.client_id, oin=caller.oin, on_behalf_of=reporter)
+
+
+def _refusal(caller: Caller, signal: SignalIn, problem: Problem, now: datetime) -> events.Event:
+    return events.Event(
+        kind=events.SIGNAL_REFUSED,
+        at=now,
+        actor=_actor(caller, signal.reporter),
+        outcome="refused",
+        says={"problem": problem.type.slug},
+    )
+
+
+_FORGET = text(
+    "DELETE FROM idempotency_record WHERE (client_id, key) IN (SELECT client_id, key FROM idempotency_record"
+    " WHERE received_at < :before LIMIT 5000 FOR UPDATE SKIP LOCKED)"
+)
+KEPT = timedelta(days=7)
+
+
+def forget_old_requests(connection: Connection, now: datetime) -> None:
+    """Delete idempotency records older than seven days, a bounded number at a time."""
+    connection.execute(_FORGET, {"before": now - KEPT})

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The Celery app of worker and clock: `celery -A verwijsindex.workers.app`. Tasks carry no data, only "there is work".
+
+Keys and settings are read when this module is imported, so that a worker with a bad key refuses to start.
+"""
+
+import math
+from datetime import UTC, datetime
+from functools import cache
+
+from celery.signals import worker_process_init
+from sqlalchemy import Engine
+
+from verwijsindex.bell import DELIVER_TASK, MATCH_TASK, SWEEP_TASK, celery_app
+from verwijsindex.database import engine, transaction
+from verwijsindex.matching.service import match_waiting
+from verwijsindex.notices.delivery import Sender, deliver_due
+from verwijsindex.pseudonyms.sealing import IndexKeys
+from verwijsindex.settings import WorkerSettings, utc_now
+from verwijsindex.signals.service import forget_old_requests
+
+settings = WorkerSettings()
+sender = Sender(
+    keys=IndexKeys.load(settings.keys),
+    base_url=settings.base_url,
+    operator_oin=settings.operator_oin,
+    timeout=settings.webhook_timeout_seconds,
+    allow_plain_http=settings.allow_plain_http,
+)
+app = celery_app(settings.broker_url)
+app.conf.beat_schedule = {
+    "sweep": {
+        "task": SWEEP_TASK,
+        "schedule": settings.sweep_seconds,
+        "options": {"expires": settings.sweep_seconds},
+    },
+    "deliver": {
+        "task": DELIVER_TASK,
+        "schedule": max(settings.push_tick_seconds, 1.0),
+        "options": {"expires": max(settings.push_tick_seconds, 1.0)},
+    },
+}
+
+
+@cache
+def pool() -> Engine:
+    """This process's connections, made after the fork."""
+    return engine(settings.worker_database_url, pool_size=2)
+
+
+@worker_process_init.connect
+def _forget_the_parents_pool(**_: object) -> None:
+    pool.cache_clear()
+
+
+def next_tick(now: datetime) -> datetime:
+    """When pushes for what is told now may leave: all together, so that their time tells an observer nothing."""
+    tick = settings.push_tick_seconds
+    return datetime.fromtimestamp(math.ceil(now.timestamp() / tick) * tick, UTC) if tick else now
+
+
+@app.task(name=MATCH_TASK)
+def match() -> None:
+    """Match what waits, batch after batch."""
+    more = True
+    while more:
+        now = utc_now()
+        more = match_waiting(pool(), now, next_tick(now)).more
+
+
+@app.task(name=DELIVER_TASK)
+def deliver() -> None:
+    """Deliver what is due, batch after batch."""
+    while deliver_due(pool(), sender, utc_now):
+        pass
+
+
+@app.task(name=SWEEP_TASK)
+def sweep() -> None:
+    """Find the work that no bell announced, and forget idempotency records that are too old."""
+    match()
+    with transaction(pool()) as connection:
+        forget_old_requests(connection, utc_now())
