@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: EUPL-1.2
+# Each target does what `python3 run.py TARGET` does. ARGS goes to the command: make test ARGS="-k voprf".
+PYTHON ?= python3
+
+.PHONY: help setup demo test test-long check fix lint-api lock clean
+
+help setup test test-long check fix lint-api lock clean:
+	@$(PYTHON) run.py $@ $(ARGS)
+
+demo:
+	@$(PYTHON) run.py demo $(if $(filter-out 0,$(ONCE)),--once) $(ARGS)
