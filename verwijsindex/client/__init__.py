@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What an institution installs: it blinds, sends and reads; no BSN leaves it (R7).
+
+from verwijsindex.client import ClientConfig, SignalDraft, VerwijsindexClient
+
+with VerwijsindexClient(ClientConfig.load(Path("client.toml"))) as client:
+    for outcome in client.submit(drafts):
+        ...
+"""
+
+from verwijsindex.client.client import Accepted, Outcome, Refused, VerwijsindexClient
+from verwijsindex.client.config import ClientConfig
+from verwijsindex.client.draft import DraftError, Informed, Postponed, SignalDraft
+from verwijsindex.client.errors import (
+    ClientError,
+    ClientProblem,
+    ConfigError,
+    ProblemFault,
+    PseudonymError,
+    TokenError,
+    UnreachableError,
+)
+from verwijsindex.client.faults import Fault
+from verwijsindex.client.report import Report, ReportLine
+from verwijsindex.client.rows import FileRefused, RefusedRow, SignalRow, read_rows
+from verwijsindex.client.webhooks import Event, WebhookError
+from verwijsindex.client.webhooks import verify as verify_webhook
+from verwijsindex.pseudonyms.bsn import Bsn, BsnError
+
+__all__ = [
+    "Accepted",
+    "Bsn",
+    "BsnError",
+    "ClientConfig",
+    "ClientError",
+    "ClientProblem",
+    "ConfigError",
+    "DraftError",
+    "Event",
+    "Fault",
+    "FileRefused",
+    "Informed",
+    "Outcome",
+    "Postponed",
+    "ProblemFault",
+    "PseudonymError",
+    "Refused",
+    "RefusedRow",
+    "Report",
+    "ReportLine",
+    "SignalDraft",
+    "SignalRow",
+    "TokenError",
+    "UnreachableError",
+    "VerwijsindexClient",
+    "WebhookError",
+    "read_rows",
+    "verify_webhook",
+]

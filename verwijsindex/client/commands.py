@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`verwijsindex client ...`: what an institution's staff and its case system's scripts call."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from joserfc.jwk import OKPKey
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from verwijsindex.client import tables
+from verwijsindex.client.client import VerwijsindexClient
+from verwijsindex.client.config import ClientConfig
+from verwijsindex.client.errors import ClientError, ConfigError
+from verwijsindex.client.report import Report
+from verwijsindex.client.rows import COLUMNS, FileRefused
+from verwijsindex.client.sending import submit_file
+from verwijsindex.keyfiles import KeyFileError, write_public_key, write_signing_key
+
+UNUSABLE, STOPPED = 2, 3
+
+app = typer.Typer(
+    name="client",
+    help="Send an institution's signals and read what came of them. No BSN leaves this machine.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,  # a traceback of rich's can show what a row holds (I5)
+)
+
+Config = Annotated[Path, typer.Option(help="The client's configuration (TOML).", show_default=True)]
+Reporter = Annotated[UUID, typer.Option(help="The reporter for whom this is read; it stands in the ledger.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the API's own JSON, for a script.")]
+DEFAULT_CONFIG = Path("client.toml")
+
+
+@app.command()
+def keygen(
+    file: Annotated[Path, typer.Argument(help="New file for the private key, such as institution.key.json.")],
+) -> None:
+    """Make this client's key: FILE (private, mode 0600) and FILE.pub.json (public).
+
+    Give the public file to the administrator of the issuer, who registers it under your client id. Who has
+    FILE can act as your institution: keep it on this machine, out of backups that others read. Lose it, and
+    you make a new one and have that registered.
+
+    [bold]Example[/bold]: verwijsindex client keygen institution.key.json
+    """
+    public = Path(f"{file}.pub.json")
+    with _told():
+        if public.exists():
+            raise ConfigError(f"{public} exists already and is not overwritten")
+        key = OKPKey.generate_key("Ed25519")
+        write_signing_key(file, key)
+        write_public_key(public, key)
+    typer.echo(f"private key: {file}\npublic key:  {public}\nthumbprint:  {key.thumbprint()}")
+    typer.echo("Next: give the public key to the issuer's administrator; compare the thumbprint by telephone.")
+
+
+@app.command(epilog=f"Columns: {', '.join(COLUMNS)}.")
+def submit(
+    file: Annotated[Path, typer.Argument(help="A case system's export: CSV in UTF-8, comma or semicolon.")],
+    config: Config = DEFAULT_CONFIG,
+    refused: Annotated[Path | None, typer.Option(help="Write the refused rows here (CSV, no BSN).")] = None,
+) -> None:
+    """Send the signals in an export, a row each.
+
+    Each BSN is checked (11-test) and blinded here. The same file may be sent again, whole or in part: a row
+    that was accepted in the last seven days is not a second signal.
+
+    Exit status: 0 all rows were accepted; 1 some were refused; 2 file or configuration cannot be used; 3 a
+    service stopped answering: send the same file again later.
+
+    [bold]Example[/bold]: verwijsindex client submit export.csv --refused refused.csv
+    """
+    with _told(), VerwijsindexClient(ClientConfig.load(config)) as client:
+        if not file.is_file():
+            raise ConfigError(f"{file} is not a file")
+        if refused and refused.exists() and refused.samefile(file):
+            raise ConfigError("--refused names the export itself")
+        with file.open("rb") as rows, Report(refused) as report:
+            try:
+                with _progress(file.stat().st_size, rows.tell, report) as progress:
+                    submit_file(client, rows, report, progress)
+            finally:
+                _conclude(report, refused)
+    raise typer.Exit(1 if report.refused else 0)
+
+
+@app.command()
+def signals(reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """List a reporter's own live signals."""
+    _list(config, as_json, lambda c: c.signals(reporter), "Live signals", tables.SIGNALS)
+
+
+@app.command()
+def inbox(reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Read a reporter's inbox: what is new, and where to read it."""
+    _list(config, as_json, lambda c: c.notices(reporter), "Inbox", tables.NOTICES)
+
+
+@app.command()
+def matches(reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """List the open matches that a reporter is a party of."""
+    _list(config, as_json, lambda c: c.matches(reporter), "Open matches", tables.MATCHES)
+
+
+@app.command()
+def match(
+    match_id: Annotated[UUID, typer.Argument(help="As it stands in the inbox or in the list of matches.")],
+    reporter: Reporter,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Read a match: whom to call."""
+    with _told(), VerwijsindexClient(ClientConfig.load(config)) as client:
+        found = client.match(reporter, match_id)
+        _print(found, as_json, tables.match_view(found))
+
+
+def _list(
+    config: Path,
+    as_json: bool,
+    read: Callable[[VerwijsindexClient], Iterable[dict[str, Any]]],
+    title: str,
+    columns: dict[str, str],
+) -> None:
+    with _told(), VerwijsindexClient(ClientConfig.load(config)) as client:
+        items = list(read(client))
+        _print(items, as_json, tables.table(title, columns, items))
+
+
+def _print(content: object, as_json: bool, view: RenderableType) -> None:
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        Console().print(view)
+
+
+@contextmanager
+def _progress(size: int, position: Callable[[], int], report: Report) -> Iterator[Callable[[], None]]:
+    """A bar on standard error of how much of the file is read, with what became of its rows."""
+    columns = (
+        TextColumn("accepted {task.fields[accepted]}, refused {task.fields[refused]}"),
+        BarColumn(),
+        TaskProgressColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=size, accepted=0, refused=0)
+
+        def progress() -> None:
+            bar.update(task, completed=position(), accepted=report.accepted, refused=report.refused)
+
+        yield progress
+
+
+def _conclude(report: Report, path: Path | None) -> None:
+    console = Console()
+    if report.refused:
+        console.print(report.table())
+    console.print(f"accepted {report.accepted}, refused {report.refused}", highlight=False)
+    if report.refused and path:
+        console.print(f"all refused rows: {path}", highlight=False, markup=False)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors as one line on standard error, and their exit status."""
+    try:
+        yield
+    except (ConfigError, FileRefused, KeyFileError) as error:
+        status, text = UNUSABLE, str(error)
+    except ClientError as error:
+        status, text = STOPPED, str(error)
+    except OSError as error:
+        status, text = UNUSABLE, f"{error.filename or 'file'}: {error.strerror}"
+    else:
+        return
+    typer.echo(f"error: {text}", err=True)
+    raise typer.Exit(status)

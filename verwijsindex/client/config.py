@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What an institution's client must be told: three addresses, who it is, and whom it believes."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+from joserfc.jwk import OKPKey
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+
+from verwijsindex.client.errors import ConfigError
+from verwijsindex.keyfiles import KeyFileError, read_public_key, read_signing_key
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+def _address(text: str) -> str:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        raise ValueError("this is no address; write https://host") from None
+    if url.scheme != "https" and not (url.scheme == "http" and url.host in _LOOPBACK):
+        raise ValueError("an address starts with https://; http:// only on this machine itself")
+    if not url.host or url.userinfo or url.query or url.fragment:
+        raise ValueError("an address is a host and perhaps a path, and nothing else")
+    return text.rstrip("/")
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder")
+    return folder / path if folder else path
+
+
+Address = Annotated[str, AfterValidator(_address)]
+KeyPath = Annotated[Path, AfterValidator(_beside_the_file)]
+
+
+class ClientConfig(BaseModel):
+    """The configuration of a client; paths in a file are seen from that file's folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    index: Address = Field(description="Address of the index: `resource` and audience of its tokens.")
+    pseudonyms: Address = Field(description="Address of the pseudonym service, likewise.")
+    issuer: Address = Field(description="Address of the issuer of tokens: audience of our assertions.")
+    client_id: str = Field(min_length=1, max_length=128, description="As the issuer registered it.")
+    key_file: KeyPath = Field(description="Private JWK that `client keygen` made; readable by us only.")
+    key_list_signer: KeyPath = Field(description="Public JWK of who signs the list of key versions.")
+
+    @classmethod
+    def load(cls, path: Path) -> "ClientConfig":
+        """The configuration in a TOML file, after a look at the key files. Raises ConfigError, which names the
+        file, every key in it that is wrong, and what to do."""
+        try:
+            content = tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise ConfigError(f"configuration {path} cannot be read: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"configuration {path} is not TOML in UTF-8: {error}") from None
+        try:
+            config = cls.model_validate(content, context={"folder": path.parent})
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}"
+                for item in error.errors(include_input=False, include_url=False)
+            )
+            raise ConfigError(f"configuration {path} cannot be used: {faults}") from None
+        config.own_key()
+        config.signer_key()
+        return config
+
+    def own_key(self) -> OKPKey:
+        """The client's private Ed25519 key. Raises ConfigError, also when others can read the file."""
+        try:
+            return read_signing_key(self.key_file)
+        except KeyFileError as error:
+            raise ConfigError(f"{error}; make one with: verwijsindex client keygen FILE") from None
+
+    def signer_key(self) -> OKPKey:
+        """The pinned public key of who signs the list of key versions. Raises ConfigError."""
+        try:
+            return read_public_key(self.key_list_signer)
+        except KeyFileError as error:
+            raise ConfigError(f"{error}; ask the operator for it, and compare it by telephone") from None

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What can go wrong besides a row: each error says what to do, and none holds a value of a signal (I5)."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from verwijsindex.pseudonyms.bsn import hides_bsn
+
+
+class ClientError(Exception):
+    """Anything that this package raises while it talks; its text says what to do."""
+
+
+class ConfigError(ClientError):
+    """The configuration or a key file cannot be used."""
+
+
+class UnreachableError(ClientError):
+    """A service did not answer, or asked for patience longer than we have. Repeat the same later: nothing
+    is sent twice, since a repeat has the same idempotency key."""
+
+
+class TokenError(ClientError):
+    """The issuer gave no token."""
+
+
+class PseudonymError(ClientError):
+    """No pseudonym could be made: a list or an evaluation is not what the pinned key vouches for. Nothing was
+    sent to the index."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemFault:
+    """One fault in what was sent, as the index names it."""
+
+    place: str
+    """A JSON pointer into the body, or the name of a header or parameter."""
+    code: str
+    detail: str
+
+
+class ClientProblem(ClientError):  # noqa: N818 (RFC 9457's word)
+    """A refusal by a service (problem+json, RFC 9457)."""
+
+    def __init__(self, status: int, kind: str, detail: str, errors: tuple[ProblemFault, ...] = ()) -> None:
+        faults = "".join(f"; {fault.place}: {fault.detail}" for fault in errors)
+        super().__init__(f"{detail} ({kind}, HTTP {status}){faults}")
+        self.status = status
+        self.type = kind
+        """Such as `urn:problem-type:verwijsindex:no-valid-agreement`; `about:blank` where there was none."""
+        self.detail = detail
+        self.errors = errors
+
+    @property
+    def slug(self) -> str:
+        """The last part of the type."""
+        return self.type.rpartition(":")[2]
+
+    @classmethod
+    def of(cls, response: httpx.Response) -> "ClientProblem":
+        """The problem in an answer; of an answer that is none (a proxy's page) only the status."""
+        try:
+            body: Any = response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict) or not isinstance(body.get("type"), str):
+            detail = "The answer is not this API's: check the address, or what stands in between."
+            return cls(response.status_code, "about:blank", detail)
+        errors = body.get("errors")
+        faults = [_fault(item) for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
+        return cls(response.status_code, _words(body["type"]), _words(body.get("detail", "")), tuple(faults))
+
+
+def _fault(item: dict[str, Any]) -> ProblemFault:
+    location = item.get("location")
+    place = (location.get("pointer") or location.get("name")) if isinstance(location, dict) else ""
+    return ProblemFault(_words(place), _words(item.get("code", "")), _words(item.get("detail", "")))
+
+
+def _words(value: object) -> str:
+    """A text of a service for our log and report: bounded, of one line, and never with what may be a BSN."""
+    text = re.sub(r"\s+", " ", str(value))[:500]
+    text = "".join(character for character in text if character.isprintable())
+    return "(left out: it holds a number that can be a BSN)" if hides_bsn(text) else text

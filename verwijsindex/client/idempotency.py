@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Idempotency keys that a repeat finds again, without a store and without telling a BSN (I5).
+
+The key of a signal is an HMAC over all that it says, BSN included, under a secret derived from the client's own
+private key. So the same signal in the same or another file has the same key, and is one signal (R9), while who
+sees keys but has no such secret, the index for one, cannot try out BSNs. The price: under a new private key a
+repeat is a second signal of its reporter, which makes no second match and no second notice.
+"""
+
+import hmac
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from joserfc.jwk import OKPKey
+
+from verwijsindex.client.draft import SignalDraft
+from verwijsindex.keyfiles import encode_base64url
+
+_INFO = b"verwijsindex/1/client/idempotency-key"
+
+
+class IdempotencyKeys:
+    """The keys of one client's signals."""
+
+    def __init__(self, own_key: OKPKey) -> None:
+        """`own_key`: the client's private Ed25519 key. Its secret is HKDF-SHA-256 (RFC 5869) of the 32 bytes
+        `d`, without salt."""
+        private = own_key.private_key
+        if not isinstance(private, Ed25519PrivateKey):
+            raise TypeError("not a private Ed25519 key")
+        hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=_INFO)
+        self._secret = hkdf.derive(private.private_bytes_raw())
+
+    def of(self, draft: SignalDraft) -> str:
+        """HMAC-SHA-256 over the draft's canonical bytes, 43 characters of unpadded base64url."""
+        return encode_base64url(hmac.digest(self._secret, draft.canonical(), "sha256"))

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The report of refused rows: where each stands and what to do. It holds no BSN, no name and no date (I5)."""
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from types import TracebackType
+
+from rich.table import Table
+from rich.text import Text
+
+from verwijsindex.client.client import Refused
+from verwijsindex.client.draft import showable
+from verwijsindex.client.faults import WHOLE_ROW
+from verwijsindex.client.rows import RefusedRow
+
+SHOWN = 20
+"""Faults in the table on the screen; the file has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLine:
+    """One fault of one row, or one reason why the index does not take it."""
+
+    line: int
+    case_reference: str
+    column: str
+    """Ours, or a JSON pointer into what was posted."""
+    code: str
+    advice: str
+
+
+class Report:
+    """Counts what became of a file's rows, and writes down the refused ones as they come.
+
+    Use it as a context manager. With a path it writes a CSV file of mode 0600, in the place of an older report.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Raises OSError when the file cannot be made."""
+        self.accepted = 0
+        self.refused = 0
+        self._codes: Counter[str] = Counter()
+        self._first: list[ReportLine] = []
+        self._file = None
+        if path:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            self._file = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+            self._writer = csv.writer(self._file)
+            self._writer.writerow(field.name for field in fields(ReportLine))
+
+    def __enter__(self) -> "Report":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file:
+            self._file.close()
+
+    def refuse_row(self, row: RefusedRow) -> None:
+        """A row that was not sent."""
+        self._refuse(
+            ReportLine(row.line, row.case_reference or "", fault.column, fault.code, fault.advice)
+            for fault in row.faults
+        )
+
+    def refuse_signal(self, line: int, refused: Refused) -> None:
+        """A row that was sent and that the index did not take."""
+        problem, reference = refused.problem, showable(refused.draft.case_reference) or ""
+        if problem.errors:
+            self._refuse(ReportLine(line, reference, e.place, e.code, e.detail) for e in problem.errors)
+        else:
+            self._refuse([ReportLine(line, reference, WHOLE_ROW, problem.slug, problem.detail)])
+
+    def _refuse(self, lines: Iterable[ReportLine]) -> None:
+        self.refused += 1
+        for line in lines:
+            self._codes[line.code] += 1
+            if len(self._first) < SHOWN:
+                self._first.append(line)
+            if self._file:
+                self._writer.writerow(astuple(line))
+
+    def table(self) -> Table:
+        """The first SHOWN faults, and how many there are of each code."""
+        table = Table(title="Refused rows", title_justify="left")
+        table.add_column("line", justify="right")
+        for name in ("case reference", "column", "code", "what to do"):
+            table.add_column(name, overflow="fold")
+        for line in self._first:
+            table.add_row(*(Text(str(value)) for value in astuple(line)))
+        more = sum(self._codes.values()) - len(self._first)
+        if more:
+            counts = ", ".join(f"{code} {count}" for code, count in self._codes.most_common())
+            table.caption = f"and {more} faults more; in all: {counts}"
+        return table

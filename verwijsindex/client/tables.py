@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the client's commands show of what they read."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from verwijsindex.signals.dates import AMSTERDAM
+
+Json = dict[str, Any]
+
+SIGNALS = {
+    "id": "signal",
+    "caseReference": "case reference",
+    "madeAt": "made at",
+    "removalDate": "ends on",
+    "residenceMunicipality": "residence",
+}
+NOTICES = {"placedAt": "placed at", "kind": "about", "match": "match"}
+MATCHES = {"id": "match", "openedAt": "opened at", "kind": "about"}
+CONTACTS = {
+    "name": "name",
+    "position": "position",
+    "institution": "institution",
+    "telephone": "telephone",
+    "email": "e-mail",
+}
+POINTS = {
+    "municipality": "municipality",
+    "kind": "kind",
+    "name": "name",
+    "telephone": "telephone",
+    "email": "e-mail",
+}
+NUMBERS = {"name": "name", "telephone": "telephone"}
+
+
+def table(title: str, columns: dict[str, str], items: Iterable[Json]) -> Table:
+    """A table of these fields of the items, under these headings; moments as Amsterdam's clock shows them."""
+    result = Table(title=title, title_justify="left")
+    for heading in columns.values():
+        result.add_column(heading, overflow="fold")
+    for item in items:
+        result.add_row(*(Text(_shown(name, item.get(name))) for name in columns))
+    if not result.row_count:
+        result.caption = "nothing"
+    return result
+
+
+def match_view(match: Json) -> RenderableType:
+    """A match: whom to call, under which own reference, and who else helps (R12)."""
+    parties = match.get("parties", [])
+    coordinators = [
+        {**coordinator, "institution": party.get("institution")}
+        for party in parties
+        for coordinator in party.get("coordinators", [])
+    ]
+    references = ", ".join(match.get("ownCaseReferences", [])) or "none"
+    return Group(
+        Text(f"Match {match.get('id', '')}; your own case reference: {references}"),
+        table("Call", CONTACTS, parties),
+        table("Their coordinators", {k: v for k, v in CONTACTS.items() if k != "position"}, coordinators),
+        table("In the municipality", POINTS, match.get("contactPoints", [])),
+        table("A child in danger now", NUMBERS, match.get("inDangerNow", [])),
+    )
+
+
+def _shown(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    if name.endswith("At"):
+        try:
+            return datetime.fromisoformat(str(value)).astimezone(AMSTERDAM).strftime("%Y-%m-%d %H:%M")
+        except ValueError:
+            pass
+    return str(value)
