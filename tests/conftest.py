@@ -3,12 +3,13 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
-from support import Database
+from support import Database, Index, MovableClock
 
 from verwijsindex import database
 from verwijsindex.embedded.postgres import EmbeddedPostgres
@@ -59,6 +60,15 @@ def issuer_database(_migrated_issuer: Database) -> Database:
     """The issuer's database, empty."""
     _migrated_issuer.empty()
     return _migrated_issuer
+
+
+@pytest.fixture
+def index(index_database: Database, tmp_path: Path) -> Iterator[Index]:
+    """The index in this process, on an empty database with a filled register; its clock stands still."""
+    made = Index(index_database, tmp_path, MovableClock())
+    yield made
+    for pool in ("intake_pool", "index_pool"):
+        made.app.extensions[pool].dispose()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,12 +1,43 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What tests of many rooms share besides fixtures."""
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
 
 import sqlalchemy as sa
+from joserfc.jwk import OKPKey
 from pydantic import SecretStr
+from werkzeug.test import TestResponse
 
-from verwijsindex import database
+from verwijsindex import database, keyfiles
+from verwijsindex.access.caller import SCOPES
+from verwijsindex.access.tokens import TokenVerifier
+from verwijsindex.app import create_app
+from verwijsindex.issuer.signing import Terms, TokenSigner
+from verwijsindex.ledger.events import Actor
+from verwijsindex.matching.service import match_waiting
+from verwijsindex.pseudonyms.bsn import Bsn, BsnError
+from verwijsindex.pseudonyms.key_list import KeyVersion, sign_key_list
+from verwijsindex.pseudonyms.pseudonym import Pseudonym
+from verwijsindex.pseudonyms.voprf import Evaluator, blind, unblind, voprf_input
+from verwijsindex.registry import service as registry
+from verwijsindex.registry.schemas import (
+    AgreementEntry,
+    CaseSupervisorEntry,
+    ContactPointEntry,
+    CoordinatorEntry,
+    Entry,
+    InstitutionEntry,
+    MunicipalityEntry,
+    ReporterEntry,
+)
+from verwijsindex.settings import IndexSettings, TrustedIssuer
+from verwijsindex.signals.dates import amsterdam_date, two_years_after
 
 
 @dataclass
@@ -54,3 +85,180 @@ class Database:
         """Let go of every connection."""
         for engine in (*self._engines.values(), self.superuser):
             engine.dispose()
+
+
+NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+ISSUER, INDEX = "http://issuer.test", "http://index.test"
+WESTERVELD, DORDRECHT, STEIN = "1701", "0505", "0971"
+SCHOOL, CLINIC, POLICE = "00000001111111111000", "00000002222222222000", "00000003333333333000"
+PSEUDONYM_KEY = Evaluator((7).to_bytes(32, "little"))
+
+
+class MovableClock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        """Forward (or back) by a timedelta's arguments."""
+        self.now += timedelta(**by)
+
+
+def bsn(number: int) -> Bsn:
+    """The test BSN 9999xxxxx for a number from 0 up: the next ones that pass the 11-test."""
+    return _TEST_BSNS[number]
+
+
+def _test_bsns() -> list[Bsn]:
+    found = []
+    for digits in range(999_900_000, 1_000_000_000):
+        with suppress(BsnError):
+            found.append(Bsn.parse(str(digits)))
+    return found
+
+
+_TEST_BSNS = _test_bsns()
+
+
+def pseudonym(number: int) -> Pseudonym:
+    """N of the number-th test BSN under the tests' pseudonym key, by the real protocol."""
+    blinded = blind([voprf_input("youngster", bsn(number))])
+    evaluation = PSEUDONYM_KEY.evaluate(blinded.elements)
+    return Pseudonym(unblind(evaluation.elements, blinded.blinds)[0])
+
+
+class Index:
+    """The index in this process, on a real database, with an issuer whose key the test holds.
+
+    Three municipalities with contact points; a school, a clinic and the police, each with an agreement with
+    Westerveld, a coordinator and three reporters; a case supervisor in each municipality.
+    """
+
+    def __init__(self, database: Database, folder: Path, clock: MovableClock) -> None:
+        self.database, self.clock, self.folder = database, clock, folder
+        keyfiles.write_secret(folder / "index-1.key", bytes(range(32)))
+        signer = OKPKey.generate_key("Ed25519")
+        keyfiles.write_public_key(folder / "list-signer.pub.json", signer)
+        accepted = KeyVersion(
+            version=1, public_key=PSEUDONYM_KEY.public_key, accepted_from=NOW - timedelta(days=1), accepted_until=None
+        )
+        (folder / "key-list.jws").write_text(sign_key_list([accepted], NOW, signer))
+        self.signer = TokenSigner(OKPKey.generate_key("Ed25519"), ISSUER)
+        trusted = [TrustedIssuer(issuer=ISSUER, jwks_url=f"{ISSUER}/jwks.json")]
+        self.app = create_app(
+            IndexSettings(
+                base_url=INDEX,
+                intake_database_url=database.urls["verwijsindex_intake"],
+                index_database_url=database.urls["verwijsindex_index"],
+                broker_url=SecretStr("redis://127.0.0.1:1/0"),  # nobody there: the bell may be lost
+                keys=folder,
+                key_list=folder / "key-list.jws",
+                key_list_signer=folder / "list-signer.pub.json",
+                issuers=trusted,
+            ),
+            clock,
+        )
+        keys = json.dumps(self.signer.key_set()).encode()
+        self.app.extensions["token_verifier"] = TokenVerifier(trusted, INDEX, clock, fetch=lambda _: keys)
+        self.http = self.app.test_client()
+        self.reporters: dict[str, list[UUID]] = {}
+        self.supervisors: dict[str, UUID] = {}
+        self._fill_register()
+
+    def _fill_register(self) -> None:
+        today = NOW.date()
+        with self.database.engine("registrar").begin() as connection:
+
+            def add(entry: Entry) -> UUID | None:
+                return getattr(registry.add(connection, ADMINISTRATOR, NOW, entry), "id", None)
+
+            person = {"telephone": "0612345678", "email": "someone@example.org"}
+            for code, name in ((WESTERVELD, "Westerveld"), (DORDRECHT, "Dordrecht"), (STEIN, "Stein")):
+                add(MunicipalityEntry(code=code, name=name))
+                point = ContactPointEntry(
+                    municipality_code=code, kind="access_team", name=f"Toegangsteam {name}", telephone="14 0521"
+                )
+                registry.set_contact_point(connection, ADMINISTRATOR, NOW, point)
+                supervisor = add(CaseSupervisorEntry(municipality_code=code, name=f"Regie {name}", **person))
+                assert supervisor
+                self.supervisors[code] = supervisor
+            for oin, name, category in (
+                (SCHOOL, "Het Kompas", "primary_education"),
+                (CLINIC, "De Linde", "mental_health_care"),
+                (POLICE, "Noord", "police"),
+            ):
+                add(InstitutionEntry(oin=oin, name=name, category_code=category))
+                until = today + timedelta(days=3650)
+                add(AgreementEntry(oin=oin, municipality_code=WESTERVELD, valid_from=today, valid_until=until))
+                add(CoordinatorEntry(oin=oin, name=f"Coördinator {name}", **person))
+                reporters = [
+                    add(
+                        ReporterEntry(
+                            oin=oin, name=f"{name} {n}", position="medewerker", designated_from=today, **person
+                        )
+                    )
+                    for n in range(3)
+                ]
+                self.reporters[oin] = [reporter for reporter in reporters if reporter]
+
+    def machine(self, oin: str = SCHOOL, *scopes: str) -> dict[str, str]:
+        """Headers with the token of an institution's client."""
+        terms = Terms(INDEX, frozenset(scopes or SCOPES["machine"]), timedelta(minutes=10))
+        return {"Authorization": "Bearer " + self.signer.machine_token(f"client-{oin}", oin, terms, self.clock())}
+
+    def supervisor(self, municipality: str = WESTERVELD, person: UUID | None = None) -> dict[str, str]:
+        """Headers with the token of a municipality's case supervisor."""
+        terms = Terms(INDEX, SCOPES["case_supervisor"], timedelta(minutes=10))
+        person = person or self.supervisors[municipality]
+        return {
+            "Authorization": "Bearer " + self.signer.person_token(person, municipality, "console", terms, self.clock())
+        }
+
+    def reader(self, oin: str = SCHOOL, n: int = 0) -> dict[str, str]:
+        """Headers with which an institution's client reads for its n-th reporter."""
+        return self.machine(oin) | {"On-Behalf-Of": str(self.reporters[oin][n])}
+
+    def signal(self, youngster: int = 0, oin: str = SCHOOL, n: int = 0, **changes: Any) -> dict[str, Any]:
+        """The body of a signal that is right in everything, with some of its fields changed (None: left out)."""
+        made_at = self.clock().replace(microsecond=0)
+        body = {
+            "reporter": str(self.reporters[oin][n]),
+            "pseudonym": {"keyVersion": 1, "value": pseudonym(youngster).to_text()},
+            "residenceMunicipality": WESTERVELD,
+            "madeAt": made_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "removalDate": two_years_after(amsterdam_date(made_at)).isoformat(),
+            "reasonableSuspicion": True,
+            "informing": {"status": "informed", "on": amsterdam_date(made_at).isoformat(), "to": "both"},
+        }
+        return {name: value for name, value in (body | changes).items() if value is not None}
+
+    def post(self, body: object, oin: str = SCHOOL, key: str | None = None, **headers: str) -> TestResponse:
+        """Send a signal as an institution's client, with a new idempotency key unless given."""
+        return self.http.post(
+            "/api/v1/signals",
+            data=body if isinstance(body, bytes | str) else json.dumps(body),
+            content_type="application/json",
+            headers=self.machine(oin) | {"Idempotency-Key": key or str(uuid4())} | headers,
+        )
+
+    def place(self, youngster: int = 0, oin: str = SCHOOL, n: int = 0, **changes: Any) -> UUID:
+        """Send a signal that must be accepted; its id."""
+        answer = self.post(self.signal(youngster, oin, n, **changes), oin)
+        assert answer.status_code == 201, answer.text
+        return UUID(answer.json["id"])
+
+    def get(self, path: str, headers: dict[str, str]) -> TestResponse:
+        """Read something."""
+        return self.http.get(f"/api/v1{path}", headers=headers)
+
+    def match(self) -> None:
+        """Run the matcher until no work is waiting."""
+        while match_waiting(self.database.engine("worker"), self.clock(), self.clock()).more:
+            pass
+
+
+ADMINISTRATOR = Actor(role="administrator", person="test")

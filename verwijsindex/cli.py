@@ -8,47 +8,67 @@ import typer
 from pydantic import ValidationError
 
 from verwijsindex import __version__
-from verwijsindex.client.commands import app as client
 from verwijsindex.keyfiles import KeyFileError
-from verwijsindex.pseudonyms.commands import app as keys
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Verwijsindex: who is concerned about the same youngster is told of the others, and nothing more.",
-)
-app.add_typer(client, name="client")
-app.add_typer(keys, name="keys")
+GROUPS = {
+    "client": "verwijsindex.client.commands:app",
+    "keys": "verwijsindex.pseudonyms.commands:app",
+    "admin": "verwijsindex.registry.commands:app",
+    "issuer": "verwijsindex.issuer.commands:app",
+    "db": "verwijsindex.operating:db",
+}
+COMMANDS = {
+    "serve": "verwijsindex.operating:serve",
+    "openapi": "verwijsindex.operating:openapi",
+    "demo": "verwijsindex.demo.commands:demo",
+}
+_NEEDS_SERVER = "Install verwijsindex[server] for the commands of index, issuer and pseudonym service."
 
 
-@app.command("version")
-def version() -> None:
+def _print_version() -> None:
     """Print the version."""
     typer.echo(__version__)
 
 
-def _add_server() -> None:
-    operating = import_module("verwijsindex.operating")
-    app.add_typer(import_module("verwijsindex.registry.commands").app, name="admin")
-    app.add_typer(import_module("verwijsindex.issuer.commands").app, name="issuer")
-    app.add_typer(operating.db, name="db")
-    app.command("serve")(operating.serve)
-    app.command("openapi")(operating.openapi)
-    app.command("demo")(import_module("verwijsindex.demo.commands").demo)
+def command_line(asked: str | None = None) -> typer.Typer:
+    """The command line; of `asked` alone when that is one of its commands, since importing all takes seconds."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Verwijsindex: who is concerned about the same youngster is told of the others, and nothing more.",
+    )
+    wanted = {asked} if asked in GROUPS or asked in COMMANDS else {*GROUPS, *COMMANDS}
+    for name, place in (GROUPS | COMMANDS).items():
+        if name not in wanted:
+            continue
+        module, _, attribute = place.partition(":")
+        try:
+            found = getattr(import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("verwijsindex"):
+                raise
+            if asked == name:
+                sys.exit(_NEEDS_SERVER)
+            app.info.epilog = _NEEDS_SERVER
+            continue
+        if name in GROUPS:
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
+    app.command("version")(_print_version)
+    return app
 
 
 def main() -> None:
-    """Run the command line. Without the extra `server` only `client` and `keys` are there."""
-    try:
-        _add_server()
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("verwijsindex"):
-            raise
-        app.info.epilog = "Install verwijsindex[server] for the commands of index, issuer and pseudonym service."
+    """Run the command line. Faults in settings and key files are one or a few lines, and exit status 1."""
+    app = command_line(sys.argv[1] if len(sys.argv) > 1 else None)
     try:
         app()
     except ValidationError as error:
-        sys.exit(import_module("verwijsindex.operating").settings_faults(error))
+        from verwijsindex.settings import settings_faults  # noqa: PLC0415 (the server's, and slow to import)
+
+        sys.exit(settings_faults(error))
     except KeyFileError as error:
         sys.exit(str(error))

@@ -17,7 +17,7 @@ from pydantic import SecretStr, ValidationError
 from verwijsindex import database
 from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.pseudonyms.key_list import KeyListError
-from verwijsindex.settings import IndexSettings, IssuerSettings, PseudonymSettings, Settings
+from verwijsindex.settings import IndexSettings, IssuerSettings, PseudonymSettings, Settings, settings_faults
 
 db = typer.Typer(no_args_is_help=True, help="Make and upgrade the databases.")
 
@@ -74,14 +74,14 @@ def addresses(admin_url: str, passwords: dict[str, str]) -> dict[str, str]:
 
 
 @db.command("upgrade")
-def upgrade(branch: Annotated[list[Branch] | None, typer.Argument(help="Which; all unless said.")] = None) -> None:
+def upgrade(branch: Annotated[Branch | None, typer.Argument(help="Which; all unless said.")] = None) -> None:
     """Bring databases to this version's tables. Needs the owners' addresses in VERWIJSINDEX_[ISSUER_]OWNER_DATABASE_URL."""
     settings = OwnerSettings()
     urls: dict[Branch, SecretStr | None] = {
         "index": settings.owner_database_url,
         "issuer": settings.issuer_owner_database_url,
     }
-    for one in branch or urls:
+    for one in [branch] if branch else urls:
         url = urls[one]
         if url is None:
             raise typer.BadParameter(f"{ENVIRONMENT[database.OWNERS[one]]} is not set")
@@ -130,12 +130,6 @@ def _settings(kind: type[Settings]) -> Settings:
         return kind()
     except ValidationError as error:
         sys.exit(settings_faults(error))
-
-
-def settings_faults(error: ValidationError) -> str:
-    """What is wrong with which variable, without any value."""
-    lines = [f"  VERWIJSINDEX_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
-    return "settings are missing or wrong:\n" + "\n".join(lines)
 
 
 def openapi() -> None:

@@ -32,13 +32,16 @@ class Outgoing(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
 
-def _written_as(pattern: str, form: str) -> BeforeValidator:
+def _written_as(pattern: str, form: str, read: Callable[[str], object]) -> BeforeValidator:
     expression = re.compile(pattern, re.ASCII)
 
     def check(value: object) -> object:
         if not isinstance(value, str) or not expression.fullmatch(value):
             raise ValueError(f"write it as {form}")
-        return value
+        try:
+            return read(value)
+        except ValueError:
+            raise ValueError("it does not exist in the calendar") from None
 
     return BeforeValidator(check)
 
@@ -46,7 +49,7 @@ def _written_as(pattern: str, form: str) -> BeforeValidator:
 # Narrower than pydantic's own reading, which takes numbers, offsets and more for a date or a moment.
 Day = Annotated[
     date,
-    _written_as(r"\d{4}-\d{2}-\d{2}", "a day: 2026-11-22 (RFC 3339)"),
+    _written_as(r"\d{4}-\d{2}-\d{2}", "a day: 2026-11-22 (RFC 3339)", date.fromisoformat),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
 UtcMoment = Annotated[
@@ -54,6 +57,7 @@ UtcMoment = Annotated[
     _written_as(
         r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z",
         "a moment in UTC: 2026-11-22T10:00:00Z (RFC 3339)",
+        datetime.fromisoformat,
     ),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
@@ -165,8 +169,4 @@ _DETAILS = {
     "uuid_type": "Input should be a UUID.",
     "union_tag_invalid": "The status is not one of those in the documentation.",
     "union_tag_not_found": "The status is missing.",
-    "date_from_datetime_parsing": "This day does not exist.",
-    "datetime_from_date_parsing": "This moment does not exist.",
-    "datetime_parsing": "This moment does not exist.",
-    "date_parsing": "This day does not exist.",
 }

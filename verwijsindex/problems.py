@@ -106,9 +106,7 @@ UNAVAILABLE = ProblemType(
 )
 
 CATALOGUE: dict[str, ProblemType] = {p.slug: p for p in list(vars().values()) if isinstance(p, ProblemType)}
-_BY_STATUS = {
-    p.status: p for p in CATALOGUE.values() if p.status != 403 and p.slug != "idempotency-key-reused"
-}
+_BY_STATUS = {p.status: p for p in CATALOGUE.values() if p.status != 403 and p.slug != "idempotency-key-reused"}
 
 Where = Literal["body", "query", "header", "path"]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Clock = Callable[[], datetime]
@@ -14,6 +14,12 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The clock of a running process."""
     return datetime.now(UTC)
+
+
+def settings_faults(error: ValidationError) -> str:
+    """What is wrong with which variable, without any value (I5)."""
+    lines = [f"  VERWIJSINDEX_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+    return "settings are missing or wrong:\n" + "\n".join(lines)
 
 
 class TrustedIssuer(BaseModel):

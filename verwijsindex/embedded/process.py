@@ -138,11 +138,21 @@ class Supervisor:
         cwd: Path | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
         grace: float = 10.0,
+        remove: Path | None = None,
         ready: Callable[[], bool] | None = None,
         timeout: float = 30.0,
     ) -> Process:
         """Start one process (see Process) and wait until `ready()` is true, at most `timeout` seconds."""
-        process = Process(command, name=name, log_path=log_path, env=env, cwd=cwd, stop_signal=stop_signal, grace=grace)
+        process = Process(
+            command,
+            name=name,
+            log_path=log_path,
+            env=env,
+            cwd=cwd,
+            stop_signal=stop_signal,
+            grace=grace,
+            remove=remove,
+        )
         self.processes.append(process)
         if ready:
             process.wait_until(ready, timeout)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The whole system as processes on this machine: PostgreSQL, Redis, issuer, pseudonym service, index, worker, clock.
+
+The same commands that production runs, with keys and databases made for the occasion; all of it is gone afterwards.
+Used by the demo and by the tests of whole processes.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+from verwijsindex import database
+from verwijsindex.embedded.postgres import EmbeddedPostgres
+from verwijsindex.embedded.process import Process, Supervisor, answering, free_port
+from verwijsindex.embedded.redis import EmbeddedRedis
+from verwijsindex.operating import addresses
+
+Say = Callable[[str], None]
+
+
+class Stack:
+    """All processes of one index, started at the beginning of a `with` block and gone at its end.
+
+    Args:
+        say: is told, in a few words, what is being started.
+        settings: more VERWIJSINDEX_ variables for every process.
+        durable: False gives up durability on a crash of the machine, for tests.
+    """
+
+    def __init__(
+        self, *, say: Say = lambda _: None, settings: Mapping[str, str] | None = None, durable: bool = True
+    ) -> None:
+        self._say = say
+        self._more = dict(settings or {})
+        self._durable = durable
+        self.issuer, self.pseudonyms, self.index = (f"http://127.0.0.1:{free_port()}" for _ in range(3))
+
+    def __enter__(self) -> "Stack":
+        with ExitStack() as undo:
+            self.folder = Path(tempfile.mkdtemp(prefix="verwijsindex-"))
+            undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self._say("PostgreSQL")
+            self.postgres = undo.enter_context(
+                EmbeddedPostgres(durable=self._durable, log_path=self.folder / "postgres.log")
+            )
+            self._say("Redis")
+            self.redis = undo.enter_context(EmbeddedRedis(log_path=self.folder / "redis.log"))
+            self._say("keys and databases")
+            self._prepare()
+            self._processes = undo.enter_context(Supervisor())
+            self._start()
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._undo.__exit__(kind, error, traceback)
+
+    @property
+    def keys(self) -> Path:
+        """The folder of all keys; in production each process has only its own."""
+        return self.folder / "keys"
+
+    @property
+    def key_list_signer(self) -> Path:
+        """The public key that senders pin."""
+        return self.keys / "list-signer.jwk.pub.json"
+
+    def run(self, *arguments: str) -> str:
+        """Run a `verwijsindex` command with this system's settings; its output. Raises RuntimeError with its errors."""
+        done = subprocess.run(  # noqa: S603 (our own command)
+            [sys.executable, "-m", "verwijsindex", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"verwijsindex {' '.join(arguments[:3])} failed: {done.stderr.strip()}")
+        return done.stdout
+
+    def check(self) -> None:
+        """Raises ProcessError if one of the processes died without being told to."""
+        self._processes.check()
+
+    def process(self, name: str) -> Process:
+        """One of `issuer`, `pseudonyms`, `index`, `worker`, `clock`, to be killed by a test."""
+        return next(process for process in self._processes.processes if process.name == name)
+
+    def _prepare(self) -> None:
+        self.keys.mkdir()
+        passwords = {role: secrets.token_urlsafe(24) for role in database.ROLES}
+        database.init_cluster(self.postgres.url().replace("+psycopg", ""), passwords)
+        issuers = [{"issuer": self.issuer, "jwks_url": f"{self.issuer}/jwks.json"}]
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("VERWIJSINDEX_")},
+            **addresses(self.postgres.url(), passwords),
+            "VERWIJSINDEX_BROKER_URL": self.redis.url,
+            "VERWIJSINDEX_KEYS": str(self.keys),
+            "VERWIJSINDEX_SIGNING_KEY": str(self.keys / "issuer.jwk"),
+            "VERWIJSINDEX_KEY_LIST": str(self.keys / "key-list.jws"),
+            "VERWIJSINDEX_KEY_LIST_SIGNER": str(self.key_list_signer),
+            "VERWIJSINDEX_ISSUERS": json.dumps(issuers),
+            "VERWIJSINDEX_RESOURCES": json.dumps([self.index, self.pseudonyms]),
+            "VERWIJSINDEX_ALLOW_PLAIN_HTTP": "true",
+            "PYTHONUNBUFFERED": "1",
+            **self._more,
+        }
+        for arguments in (
+            ("keys", "index", str(self.keys)),
+            ("keys", "pseudonym", str(self.keys)),
+            ("keys", "issuer", str(self.keys / "issuer.jwk")),
+            ("keys", "list-signer", str(self.keys / "list-signer.jwk")),
+            (
+                *("keys", "sign-list", "--service-keys", str(self.keys), "--signer", str(self.keys / "list-signer.jwk")),
+                *("--out", str(self.keys / "key-list.jws")),
+            ),
+            ("db", "upgrade"),
+        ):
+            self.run(*arguments)
+
+    def _start(self) -> None:
+        for name, url in (("issuer", self.issuer), ("pseudonyms", self.pseudonyms), ("index", self.index)):
+            self._say({"issuer": "issuer", "pseudonyms": "pseudonym service", "index": "index"}[name])
+            port = url.rpartition(":")[2]
+            self._spawn(
+                name,
+                [sys.executable, "-m", "verwijsindex", "serve", name],
+                {"VERWIJSINDEX_BASE_URL": url, "VERWIJSINDEX_PORT": port},
+                ready=answering(int(port), "/health/ready"),
+            )
+        celery = [sys.executable, "-m", "celery", "-A", "verwijsindex.workers.app"]
+        base_url = {"VERWIJSINDEX_BASE_URL": self.index}
+        self._say("Celery worker and clock")
+        self._spawn("worker", [*celery, "worker", "--concurrency=2", "--loglevel=WARNING"], base_url)
+        schedule = str(self.folder / "beat-schedule")
+        self._spawn("clock", [*celery, "beat", "--loglevel=WARNING", f"--schedule={schedule}", "--pidfile="], base_url)
+
+    def _spawn(
+        self, name: str, command: list[str], settings: Mapping[str, str], ready: Callable[[], bool] | None = None
+    ) -> None:
+        self._processes.start(
+            command,
+            name=name,
+            log_path=self.folder / f"{name}.log",
+            env=self.environment | settings,
+            cwd=self.folder,
+            remove=self.folder,  # it holds keys: it goes, also when we are killed
+            ready=ready,
+            timeout=60,
+        )
