@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -131,6 +131,12 @@ def pseudonym(number: int) -> Pseudonym:
     return Pseudonym(unblind(evaluation.elements, blinded.blinds)[0])
 
 
+class Answer(TestResponse):
+    """An answer of the test client, whose JSON a test looks into without asking first."""
+
+    json: Any
+
+
 class Index:
     """The index in this process, on a real database, with an issuer whose key the test holds.
 
@@ -236,14 +242,15 @@ class Index:
         }
         return {name: value for name, value in (body | changes).items() if value is not None}
 
-    def post(self, body: object, oin: str = SCHOOL, key: str | None = None, **headers: str) -> TestResponse:
+    def post(self, body: object, oin: str = SCHOOL, key: str | None = None, **headers: str) -> Answer:
         """Send a signal as an institution's client, with a new idempotency key unless given."""
-        return self.http.post(
+        answer = self.http.post(
             "/api/v1/signals",
             data=body if isinstance(body, bytes | str) else json.dumps(body),
             content_type="application/json",
             headers=self.machine(oin) | {"Idempotency-Key": key or str(uuid4())} | headers,
         )
+        return cast(Answer, answer)
 
     def place(self, youngster: int = 0, oin: str = SCHOOL, n: int = 0, **changes: Any) -> UUID:
         """Send a signal that must be accepted; its id."""
@@ -251,9 +258,9 @@ class Index:
         assert answer.status_code == 201, answer.text
         return UUID(answer.json["id"])
 
-    def get(self, path: str, headers: dict[str, str]) -> TestResponse:
+    def get(self, path: str, headers: dict[str, str]) -> Answer:
         """Read something."""
-        return self.http.get(f"/api/v1{path}", headers=headers)
+        return cast(Answer, self.http.get(f"/api/v1{path}", headers=headers))
 
     def match(self) -> None:
         """Run the matcher until no work is waiting."""

@@ -75,7 +75,10 @@ def addresses(admin_url: str, passwords: dict[str, str]) -> dict[str, str]:
 
 @db.command("upgrade")
 def upgrade(branch: Annotated[Branch | None, typer.Argument(help="Which; all unless said.")] = None) -> None:
-    """Bring databases to this version's tables. Needs the owners' addresses in VERWIJSINDEX_[ISSUER_]OWNER_DATABASE_URL."""
+    """Bring databases to this version's tables.
+
+    Needs the owners' addresses in VERWIJSINDEX_OWNER_DATABASE_URL and VERWIJSINDEX_ISSUER_OWNER_DATABASE_URL.
+    """
     settings = OwnerSettings()
     urls: dict[Branch, SecretStr | None] = {
         "index": settings.owner_database_url,

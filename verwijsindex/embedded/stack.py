@@ -121,8 +121,8 @@ class Stack:
             ("keys", "issuer", str(self.keys / "issuer.jwk")),
             ("keys", "list-signer", str(self.keys / "list-signer.jwk")),
             (
-                *("keys", "sign-list", "--service-keys", str(self.keys), "--signer", str(self.keys / "list-signer.jwk")),
-                *("--out", str(self.keys / "key-list.jws")),
+                *("keys", "sign-list", "--service-keys", str(self.keys)),
+                *("--signer", str(self.keys / "list-signer.jwk"), "--out", str(self.keys / "key-list.jws")),
             ),
             ("db", "upgrade"),
         ):
