@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The commands that keep clients, and the one that makes a person's token for the demo."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from joserfc.jwk import OKPKey
+from support import Database
+from typer.testing import CliRunner
+
+from verwijsindex.access.caller import SUPERVISION_READ
+from verwijsindex.access.tokens import TokenVerifier
+from verwijsindex.issuer.commands import app
+from verwijsindex.issuer.signing import TokenSigner
+from verwijsindex.keyfiles import read_signing_key, write_public_key, write_signing_key
+from verwijsindex.settings import TrustedIssuer, utc_now
+
+PERSON = "7d3f2f0e-6a52-4a0e-9f0e-0d7f6d1c2b3a"
+MINT = ("mint", "--role", "case_supervisor", "--municipality", "1701", "--person", PERSON)
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(issuer_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    write_signing_key(tmp_path / "issuer.jwk", OKPKey.generate_key("Ed25519"))
+    owner = issuer_database.urls["verwijsindex_issuer_owner"].get_secret_value()
+    monkeypatch.setenv("VERWIJSINDEX_ISSUER_OWNER_DATABASE_URL", owner)
+    monkeypatch.setenv("VERWIJSINDEX_BASE_URL", "https://issuer.example")
+    monkeypatch.setenv("VERWIJSINDEX_SIGNING_KEY", str(tmp_path / "issuer.jwk"))
+    monkeypatch.setenv("VERWIJSINDEX_RESOURCES", '["https://index.example", "https://pseudonyms.example"]')
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *arguments: CliRunner().invoke(app, arguments)
+
+
+def add(path: Path, client_id: str = "school-17") -> tuple[str, ...]:
+    name = ("--name", "A school", "--oin", "00000001234567890000")
+    return ("client", "add", "--id", client_id, *name, "--public-key", str(path))
+
+
+def test_a_client_is_added_listed_and_revoked(run: Run, tmp_path: Path) -> None:
+    key = OKPKey.generate_key("Ed25519")
+    write_public_key(tmp_path / "school.json", key)
+    done = run(*add(tmp_path / "school.json"))
+    assert (done.exit_code, done.stdout) == (0, f"registered school-17, key {key.thumbprint()}\n")
+    assert run(*add(tmp_path / "school.json", "school-18"), "--scope", "signals:read").exit_code == 0
+    assert run("client", "revoke", "school-17").exit_code == 0
+    listed = run("client", "list").stdout
+    first, second = (line for line in listed.splitlines() if "school-1" in line)
+    assert "pseudonyms:evaluate signals:read signals:write" in first
+    assert first.count(f"{datetime.now(UTC):%Y-%m}") == 2
+    assert second.count(f"{datetime.now(UTC):%Y-%m}") == 1
+    assert "signals:write" not in second
+
+
+def test_what_goes_wrong_is_said_in_one_line(run: Run, tmp_path: Path) -> None:
+    write_public_key(tmp_path / "school.json", OKPKey.generate_key("Ed25519"))
+    write_signing_key(tmp_path / "private.jwk", OKPKey.generate_key("Ed25519"))
+    for arguments, says in (
+        (add(tmp_path / "missing.json"), "is missing"),
+        (add(tmp_path / "private.jwk"), "holds the private part too"),
+        (add(tmp_path / "school.json", "a b"), "a client's id"),
+        ((*add(tmp_path / "school.json"), "--scope", "supervision:read"), "the scopes of a machine"),
+        (("client", "revoke", "nobody"), "no client with this id"),
+        ((*MINT[:4], "17", *MINT[5:]), "four digits"),
+    ):
+        done = run(*arguments)
+        assert done.exit_code == 1, arguments
+        assert says in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def verifier(run: Run, tmp_path: Path) -> TokenVerifier:
+    """The index, as it verifies what this issuer signs."""
+    key_set = json.dumps(TokenSigner(read_signing_key(tmp_path / "issuer.jwk"), "").key_set()).encode()
+    trusted = TrustedIssuer(issuer="https://issuer.example", jwks_url="https://issuer.example/jwks.json")
+    return TokenVerifier([trusted], "https://index.example", utc_now, fetch=lambda _: key_set)
+
+
+def test_a_minted_token_is_a_case_supervisors(run: Run, verifier: TokenVerifier) -> None:
+    done = run(*MINT, "--minutes", "5")
+    assert done.exit_code == 0
+    caller = verifier.verify(f"Bearer {done.stdout.strip()}")
+    assert (caller.role, caller.person_id, caller.municipality) == ("case_supervisor", UUID(PERSON), "1701")
+    assert caller.scopes == {SUPERVISION_READ}
+    assert (caller.client_id, caller.oin) == ("issuer-mint", None)
+    assert run(*MINT, "--minutes", "61").exit_code == 2
+    assert run("mint", "--role", "machine", *MINT[3:]).exit_code == 2
