@@ -52,7 +52,7 @@ def get_key_versions() -> Response:
     return answer(KeyListOut(key_list=current_app.extensions["key_list_text"]))
 
 
-def document_app(base_url: str = "http://127.0.0.1:8101", clock: Clock = utc_now) -> OpenAPI:
+def document_app(base_url: str = "https://index.verwijsindex.example", clock: Clock = utc_now) -> OpenAPI:
     """The index with all its routes and without anything behind them: enough to write its OpenAPI document."""
     app = create_api(
         __name__,

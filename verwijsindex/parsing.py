@@ -26,10 +26,24 @@ class Strict(BaseModel):
     )
 
 
-class Outgoing(BaseModel):
-    """What goes out: lowerCamelCase."""
+def _never_null(schema: dict[str, Any]) -> None:
+    """What is unset is left out of an answer (`web.answer`), so the document names no null."""
+    for field_schema in schema.get("properties", {}).values():
+        forms = [form for form in field_schema.pop("anyOf", []) if form != {"type": "null"}]
+        if len(forms) == 1:
+            field_schema.update(forms[0])
+        elif forms:
+            field_schema["anyOf"] = forms
+        if field_schema.get("default", ...) is None:
+            del field_schema["default"]
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+class Outgoing(BaseModel):
+    """What goes out: lowerCamelCase, without what is unset."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, json_schema_extra=_never_null
+    )
 
 
 def _written_as(pattern: str, form: str, read: Callable[[str], object]) -> BeforeValidator:

@@ -2,7 +2,7 @@
 """What a sender says of a signal, and what it gets back (R3 to R7). Nothing else is accepted (R5)."""
 
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator
@@ -67,7 +67,12 @@ class Postponed(Strict):
     review_date: Day
 
 
-Informing = Annotated[Informed | Postponed, Field(discriminator="status")]
+def _without_mapping(schema: dict[str, Any]) -> None:
+    """The status is a constant of each form: a mapping to their names would say it twice."""
+    schema.pop("discriminator", None)
+
+
+Informing = Annotated[Informed | Postponed, Field(discriminator="status", json_schema_extra=_without_mapping)]
 
 
 def _case_reference(value: object) -> object:
