@@ -80,8 +80,8 @@ def test(arguments: Sequence[str]) -> None:
 
 
 def test_long(arguments: Sequence[str]) -> None:
-    """every test, with the many rounds that look for races"""
-    os.environ["VERWIJSINDEX_TEST_LONG"] = "1"
+    """every test, with the many rounds that look for races (sets TEST_LONG=1)"""
+    os.environ["TEST_LONG"] = "1"
     test(arguments)
 
 
