@@ -57,12 +57,12 @@ class Database:
             self._engines[name] = database.engine(url, pool_size=40, autocommit=autocommit)
         return self._engines[name]
 
-    def scalar(self, statement: str, **values: object) -> object:
+    def scalar(self, statement: str, **values: object) -> Any:
         """One value, read as superuser: what is really there."""
         with self.superuser.connect() as connection:
             return connection.execute(sa.text(statement), values).scalar_one()
 
-    def rows(self, statement: str, **values: object) -> list[sa.Row[tuple[object, ...]]]:
+    def rows(self, statement: str, **values: object) -> list[sa.Row[Any]]:
         """Rows, read as superuser: what is really there."""
         with self.superuser.connect() as connection:
             return list(connection.execute(sa.text(statement), values).all())

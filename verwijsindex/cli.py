@@ -72,3 +72,7 @@ def main() -> None:
         sys.exit(settings_faults(error))
     except KeyFileError as error:
         sys.exit(str(error))
+    except Exception as error:
+        if type(error).__name__ != "OperationalError":  # SQLAlchemy's, which the client does not have
+            raise
+        sys.exit("the database does not answer, or does not know this role or password; look at the address")

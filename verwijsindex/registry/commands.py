@@ -31,6 +31,10 @@ Telephone = Annotated[str, typer.Argument()]
 Email = Annotated[str, typer.Argument()]
 
 
+WIDE = 170
+"""Columns that a table takes also where the terminal has fewer: a wrapped line loses nothing, a cut one does."""
+
+
 class RegistrarSettings(Settings):
     """Where the commands find the database (VERWIJSINDEX_REGISTRAR_DATABASE_URL)."""
 
@@ -72,10 +76,14 @@ def _add(entry: type[schemas.Entry], **values: Any) -> None:
 def _list(table: type[SQLModel], *, hidden: tuple[str, ...] = (), **equal: str | None) -> None:
     with _registrar() as connection:
         rows = service.entries(connection, table, **equal)
-    shown = Table(*(name for name in table.model_fields if name not in hidden))
+    names = [name for name in table.model_fields if name not in hidden]
+    shown = Table()
+    for name in names:
+        shown.add_column(name, no_wrap=name in {"id", "code", "oin"}, overflow="fold")
     for row in rows:
-        shown.add_row(*("" if value is None else str(value) for name, value in row.items() if name not in hidden))
-    Console().print(shown)
+        shown.add_row(*("" if getattr(row, name) is None else str(getattr(row, name)) for name in names))
+    console = Console()
+    console.print(shown, width=max(console.width, WIDE), crop=False, no_wrap=False)
 
 
 def _group(name: str, about: str) -> typer.Typer:

@@ -135,14 +135,16 @@ def subscribe(
     return "whsec_" + base64.b64encode(secret).decode()
 
 
-def entries(connection: Connection, table: type[SQLModel], **equal: str | None) -> list[dict[str, Any]]:
+def entries(connection: Connection, table: type[SQLModel], **equal: str | None) -> list[Any]:
     """All rows of one table of the register, where columns equal what is asked (None: any)."""
     statement = select(table)
     for name, value in equal.items():
         if value is not None:
             statement = statement.where(col(getattr(table, name)) == value)
     with Session(connection) as session:
-        return [row.model_dump(mode="json") for row in session.exec(statement)]
+        rows = session.exec(statement).all()
+        session.expunge_all()
+    return list(rows)
 
 
 def _get(session: Session, table: type[Any], key: Any) -> Any:
