@@ -24,6 +24,8 @@ from verwijsindex.embedded.redis import EmbeddedRedis
 from verwijsindex.operating import addresses
 
 Say = Callable[[str], None]
+Command = tuple[list[str], dict[str, str], Callable[[], bool] | None]  # what to run, its settings, when it is ready
+_SERVICES = ("issuer", "pseudonyms", "index")
 
 
 class Stack:
@@ -96,6 +98,13 @@ class Stack:
         """One of `issuer`, `pseudonyms`, `index`, `worker`, `clock`, to be killed by a test."""
         return next(process for process in self._processes.processes if process.name == name)
 
+    def restart(self, name: str) -> None:
+        """Stop one of them, also after `kill`, and start it anew."""
+        old = self.process(name)
+        old.stop()
+        self._processes.processes.remove(old)
+        self._spawn(name)
+
     def _prepare(self) -> None:
         self.keys.mkdir()
         passwords = {role: secrets.token_urlsafe(24) for role in database.ROLES}
@@ -129,25 +138,13 @@ class Stack:
             self.run(*arguments)
 
     def _start(self) -> None:
-        for name, url in (("issuer", self.issuer), ("pseudonyms", self.pseudonyms), ("index", self.index)):
-            self._say({"issuer": "issuer", "pseudonyms": "pseudonym service", "index": "index"}[name])
-            port = url.rpartition(":")[2]
-            self._spawn(
-                name,
-                [sys.executable, "-m", "verwijsindex", "serve", name],
-                {"VERWIJSINDEX_BASE_URL": url, "VERWIJSINDEX_PORT": port},
-                ready=answering(int(port), "/health/ready"),
-            )
-        celery = [sys.executable, "-m", "celery", "-A", "verwijsindex.workers.app"]
-        base_url = {"VERWIJSINDEX_BASE_URL": self.index}
-        self._say("Celery worker and clock")
-        self._spawn("worker", [*celery, "worker", "--concurrency=2", "--loglevel=WARNING"], base_url)
-        schedule = str(self.folder / "beat-schedule")
-        self._spawn("clock", [*celery, "beat", "--loglevel=WARNING", f"--schedule={schedule}", "--pidfile="], base_url)
+        shown = {"issuer": "issuer", "pseudonyms": "pseudonym service", "index": "index", "worker": "Celery worker"}
+        for name in ("issuer", "pseudonyms", "index", "worker", "clock"):
+            self._say(shown.get(name, name))
+            self._spawn(name)
 
-    def _spawn(
-        self, name: str, command: list[str], settings: Mapping[str, str], ready: Callable[[], bool] | None = None
-    ) -> None:
+    def _spawn(self, name: str) -> None:
+        command, settings, ready = self._service(name) if name in _SERVICES else self._celery(name)
         self._processes.start(
             command,
             name=name,
@@ -158,3 +155,18 @@ class Stack:
             ready=ready,
             timeout=60,
         )
+
+    def _service(self, name: str) -> Command:
+        url = {"issuer": self.issuer, "pseudonyms": self.pseudonyms, "index": self.index}[name]
+        port = url.rpartition(":")[2]
+        command = [sys.executable, "-m", "verwijsindex", "serve", name]
+        settings = {"VERWIJSINDEX_BASE_URL": url, "VERWIJSINDEX_PORT": port}
+        return command, settings, answering(int(port), "/health/ready")
+
+    def _celery(self, name: str) -> Command:
+        more = {
+            "worker": ["worker", "--concurrency=2"],
+            "clock": ["beat", f"--schedule={self.folder / 'beat-schedule'}", "--pidfile="],
+        }[name]
+        command = [sys.executable, "-m", "celery", "-A", "verwijsindex.workers.app", *more, "--loglevel=WARNING"]
+        return command, {"VERWIJSINDEX_BASE_URL": self.index}, None

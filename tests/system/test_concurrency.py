@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Many at once on the same few youngsters, by HTTP, with real workers (I2, I3)."""
+
+import os
+import random
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from system.world import INSTITUTIONS, Placed, Reporter, System
+
+
+pytestmark = pytest.mark.system
+
+THREADS = 32
+ROUNDS = 1500 if os.environ.get("TEST_LONG") else 100
+TOGETHER = 3  # youngsters that all threads signal in one round
+
+
+def test_matches_parties_and_inboxes_are_those_of_the_model(system: System) -> None:
+    """32 threads, 100 rounds (3200 signals): in each round all threads signal the same three youngsters, at the
+    same moment, for 12 reporters of four institutions and three residences; two worker processes want to match."""
+    reporters = system.reporters(12)
+    headers = {oin: system.headers(oin) for oin in INSTITUTIONS}
+    youngsters = system.youngsters(ROUNDS * TOGETHER)
+    together = Barrier(THREADS)
+
+    def signal(thread: int) -> list[Placed]:
+        chance = random.Random(thread)
+        placed = []
+        for n in range(ROUNDS):
+            together.wait(timeout=60)
+            reporter = chance.choice(reporters)
+            youngster = youngsters[n * TOGETHER + chance.randrange(TOGETHER)]
+            residence = chance.choice(("1701", "0505", "0971"))
+            placed.append(system.place(youngster, reporter, residence, headers=headers[reporter.oin]))
+        return placed
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        placed = [one for thread in threads.map(signal, range(THREADS)) for one in thread]
+    system.until_no_work()
+    assert len(placed) == THREADS * ROUNDS
+    system.check_truth(placed)
+    for reporter in reporters:
+        _check_inbox(system, reporter, placed)
+
+
+def _check_inbox(system: System, reporter: Reporter, placed: list[Placed]) -> None:
+    """What a reporter reads over HTTP is what is there for it and for no other."""
+    there = system.rows("SELECT CAST(match_id AS text) AS match FROM notice WHERE reporter_id = :id", id=reporter.id)
+    inbox = Counter(notice["match"] for notice in system.listed("/notices", reporter))
+    assert inbox == Counter(row.match for row in there)
+    own = [match["id"] for match in system.listed("/matches", reporter)]
+    assert set(own) == set(inbox)
+    assert len(own) == len(set(own))
+    signals = Counter(signal["id"] for signal in system.listed("/signals", reporter))
+    assert signals == Counter(str(one.id) for one in placed if one.reporter == reporter.id)

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The whole system for tests: its processes, a filled register, signals by the thousand, and what is then true."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import sqlalchemy as sa
+from pydantic import SecretStr
+from support import ADMINISTRATOR, DORDRECHT, STEIN, WESTERVELD, bsn
+
+from verwijsindex import database
+from verwijsindex.access.caller import SCOPES
+from verwijsindex.embedded.stack import Stack
+from verwijsindex.issuer.signing import Terms, TokenSigner
+from verwijsindex.keyfiles import read_signing_key
+from verwijsindex.pseudonyms.pseudonym import Pseudonym
+from verwijsindex.pseudonyms.voprf import blind, load_evaluators, unblind, voprf_input
+from verwijsindex.registry import service as registry
+from verwijsindex.registry.schemas import AgreementEntry, InstitutionEntry, MunicipalityEntry, ReporterEntry
+from verwijsindex.signals.dates import amsterdam_date, two_years_after
+
+MUNICIPALITIES = {WESTERVELD: "Westerveld", DORDRECHT: "Dordrecht", STEIN: "Stein"}
+CATEGORIES = ("primary_education", "mental_health_care", "police", "youth_care_provider")
+INSTITUTIONS = tuple(f"0000000{n}00000000{n}000" for n in range(1, 1 + len(CATEGORIES)))
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reporter:
+    """A reporter in the register."""
+
+    id: UUID
+    oin: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A signal that got its 201."""
+
+    id: UUID
+    youngster: int
+    reporter: UUID
+    residence: str
+
+
+@dataclass
+class System:
+    """The running system. Each test takes youngsters and reporters of its own (`youngsters`, `reporters`)."""
+
+    stack: Stack
+    _youngsters: int = 0
+    _pseudonyms: dict[int, Pseudonym] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.superuser = sa.create_engine(self.stack.postgres.url("verwijsindex"), pool_pre_ping=True)
+        self.signer = TokenSigner(read_signing_key(self.stack.keys / "issuer.jwk"), self.stack.issuer)
+        self._evaluator = load_evaluators(self.stack.keys)[1]
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+        self.http = httpx.Client(base_url=self.stack.index, timeout=30, trust_env=False, limits=limits)
+        self._registrar = database.engine(SecretStr(self.stack.environment["VERWIJSINDEX_REGISTRAR_DATABASE_URL"]))
+        now = datetime.now(UTC)
+        today = now.date()
+        with self._registrar.begin() as connection:
+            for code, name in MUNICIPALITIES.items():
+                registry.add(connection, ADMINISTRATOR, now, MunicipalityEntry(code=code, name=name))
+            for oin, category in zip(INSTITUTIONS, CATEGORIES, strict=True):
+                entry = InstitutionEntry(oin=oin, name=f"De {category}", category_code=category)
+                registry.add(connection, ADMINISTRATOR, now, entry)
+                agreement = AgreementEntry(
+                    oin=oin,
+                    municipality_code=WESTERVELD,
+                    valid_from=today - timedelta(days=1),
+                    valid_until=today + timedelta(days=365),
+                )
+                registry.add(connection, ADMINISTRATOR, now, agreement)
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.http.close()
+        self.superuser.dispose()
+        self._registrar.dispose()
+
+    def youngsters(self, count: int) -> list[int]:
+        """Numbers of test BSNs that no other test has, with their pseudonyms worked out."""
+        fresh = list(range(self._youngsters, self._youngsters + count))
+        self._youngsters += count
+        for start in range(0, count, 32):
+            numbers = fresh[start : start + 32]
+            blinded = blind([voprf_input("youngster", bsn(number)) for number in numbers])
+            unblinded = unblind(self._evaluator.evaluate(blinded.elements).elements, blinded.blinds)
+            self._pseudonyms.update(zip(numbers, map(Pseudonym, unblinded), strict=True))
+        return fresh
+
+    def pseudonym(self, youngster: int) -> Pseudonym:
+        """N of one of `youngsters`."""
+        return self._pseudonyms[youngster]
+
+    def reporters(self, count: int, oins: tuple[str, ...] = INSTITUTIONS) -> list[Reporter]:
+        """New reporters, in turn at each institution, with empty inboxes."""
+        now = datetime.now(UTC)
+        made = []
+        with self._registrar.begin() as connection:
+            for n in range(count):
+                entry = ReporterEntry(
+                    oin=oins[n % len(oins)],
+                    name=f"Reporter {n}",
+                    position="medewerker",
+                    telephone="0612345678",
+                    email="someone@example.org",
+                    designated_from=now.date() - timedelta(days=1),
+                )
+                made.append(Reporter(registry.add(connection, ADMINISTRATOR, now, entry).id, entry.oin))
+        return made
+
+    def headers(self, oin: str) -> dict[str, str]:
+        """The token of an institution's machine, good for an hour."""
+        terms = Terms(self.stack.index, frozenset(SCOPES["machine"]), timedelta(minutes=55))
+        token = self.signer.machine_token(f"client-{oin}", oin, terms, datetime.now(UTC))
+        return {"Authorization": f"Bearer {token}"}
+
+    def post(
+        self, youngster: int, reporter: Reporter, residence: str = WESTERVELD, *, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """Send one signal, whatever the answer."""
+        made_at = datetime.now(UTC).replace(microsecond=0)
+        today = amsterdam_date(made_at)
+        body = {
+            "reporter": str(reporter.id),
+            "pseudonym": {"keyVersion": 1, "value": self.pseudonym(youngster).to_text()},
+            "residenceMunicipality": residence,
+            "madeAt": made_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "removalDate": two_years_after(today).isoformat(),
+            "reasonableSuspicion": True,
+            "informing": {"status": "informed", "on": today.isoformat(), "to": "both"},
+        }
+        headers = (headers or self.headers(reporter.oin)) | {"Idempotency-Key": str(uuid4())}
+        return self.http.post("/api/v1/signals", json=body, headers=headers)
+
+    def place(
+        self, youngster: int, reporter: Reporter, residence: str = WESTERVELD, *, headers: dict[str, str] | None = None
+    ) -> Placed:
+        """Send one signal that must be accepted."""
+        answer = self.post(youngster, reporter, residence, headers=headers)
+        assert answer.status_code == 201, answer.text
+        return Placed(UUID(answer.json()["id"]), youngster, reporter.id, residence)
+
+    def get(self, path: str, reporter: Reporter, **parameters: str) -> httpx.Response:
+        """Read something for a reporter."""
+        headers = self.headers(reporter.oin) | {"On-Behalf-Of": str(reporter.id)}
+        return self.http.get(f"/api/v1{path}", headers=headers, params=parameters)
+
+    def listed(self, path: str, reporter: Reporter) -> list[Json]:
+        """All items of a paged list, read for a reporter."""
+        items: list[Json] = []
+        cursor: dict[str, str] = {}
+        while True:
+            answer = self.get(path, reporter, limit="200", **cursor)
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            items += page["items"]
+            if "nextCursor" not in page:
+                return items
+            cursor = {"cursor": page["nextCursor"]}
+
+    def rows(self, statement: str, **values: object) -> list[sa.Row[Any]]:
+        """Rows, read as superuser: what is really there."""
+        with self.superuser.connect() as connection:
+            return list(connection.execute(sa.text(statement), values).all())
+
+    def change(self, statement: str, **values: object) -> None:
+        """Change something as superuser, past every rule."""
+        with self.superuser.begin() as connection:
+            connection.execute(sa.text(statement), values)
+
+    def waiting(self) -> int:
+        """Rows of work that no matcher has done; a parked one is a failure."""
+        [row] = self.rows("SELECT count(*) AS waiting, count(parked_at) AS parked FROM work")
+        assert row.parked == 0
+        return int(row.waiting)
+
+    def until_no_work(self, seconds: float = 60) -> None:
+        """Wait until no work is waiting."""
+        until(lambda: self.waiting() == 0, seconds)
+
+    def check_truth(self, signals: list[Placed]) -> None:
+        """Compare what the system holds of these signals with a plain model of R8 and R9; they must be all the
+        signals on their youngsters, and all have been given time (`until_no_work`)."""
+        found = self._found(signals)
+        assert found == model(signals)
+        self._check_told(found)
+
+    def _found(self, signals: list[Placed]) -> "dict[int, Expected]":
+        numbers = {str(signal.id): signal.youngster for signal in signals}
+        stored = self.rows(
+            "SELECT CAST(id AS text) AS id, youngster_id, sealed_pseudonym IS NULL AS attached FROM signal"
+            " WHERE id = ANY(CAST(:ids AS uuid[]))",
+            ids=list(numbers),
+        )
+        assert len(stored) == len(signals), "a signal that got its 201 is gone (I1)"
+        assert all(row.attached for row in stored)
+        youngsters = {row.youngster_id: numbers[row.id] for row in stored}
+        assert len(youngsters) == len(set(numbers.values())), "one youngster is two, or two are one"
+        found: dict[int, Expected] = {}
+        for table, column in (("party", "reporter_id"), ("supervision", "municipality_code")):
+            for row in self.rows(
+                f"SELECT m.youngster_id, m.id, x.{column} AS who, x.joined_at FROM match m JOIN {table} x"
+                " ON x.match_id = m.id WHERE m.youngster_id = ANY(:youngsters)"
+                " AND m.ended_at IS NULL AND x.left_at IS NULL",
+                youngsters=list(youngsters),
+            ):
+                match = found.setdefault(youngsters[row.youngster_id], Expected(match=row.id))
+                assert match.match == row.id, "two open matches on one youngster"
+                (match.parties if table == "party" else match.supervising)[row.who] = row.joined_at
+        return found
+
+    def _check_told(self, found: "dict[int, Expected]") -> None:
+        """Each run of the matcher that brought a party told everyone in the match then, once; a municipality that
+        came without one was told alone (R8, I3)."""
+        expected: Counter[tuple[UUID, object, datetime]] = Counter()
+        for match in found.values():
+            newcomers = set(match.parties.values())
+            for moment in newcomers | set(match.supervising.values()):
+                for who, joined_at in (*match.parties.items(), *match.supervising.items()):
+                    if joined_at == moment or (moment in newcomers and joined_at <= moment):
+                        expected[(match.match, who, moment)] += 1
+        told = self.rows(
+            "SELECT match_id, coalesce(CAST(reporter_id AS text), municipality_code) AS who, placed_at FROM notice"
+            " WHERE match_id = ANY(:matches)",
+            matches=[match.match for match in found.values()],
+        )
+        assert Counter((row.match_id, row.who, row.placed_at) for row in told) == Counter(
+            {(match, str(who), moment): count for (match, who, moment), count in expected.items()}
+        )
+
+
+@dataclass
+class Expected:
+    """Who is in a match and which municipalities supervise it. In what was found: since when."""
+
+    parties: dict[UUID, datetime] = field(default_factory=dict)
+    supervising: dict[str, datetime] = field(default_factory=dict)
+    match: UUID = UUID(int=0)
+
+    def __eq__(self, other: object) -> bool:
+        assert isinstance(other, Expected)
+        return self.parties.keys() == other.parties.keys() and self.supervising.keys() == other.supervising.keys()
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def model(signals: list[Placed]) -> dict[int, Expected]:
+    """What R8 and R9 say of live signals: by youngster with two or more reporters, its parties and residences."""
+    by_youngster: dict[int, Expected] = {}
+    for signal in signals:
+        match = by_youngster.setdefault(signal.youngster, Expected())
+        match.parties[signal.reporter] = match.supervising[signal.residence] = datetime.min.replace(tzinfo=UTC)
+    return {number: match for number, match in by_youngster.items() if len(match.parties) > 1}
+
+
+def until(true: Callable[[], bool], seconds: float) -> None:
+    """Wait until it is true, at most so long."""
+    give_up_at = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < give_up_at, f"not true within {seconds:g} seconds"
+        time.sleep(0.05)
