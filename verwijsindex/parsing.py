@@ -60,16 +60,17 @@ def _written_as(pattern: str, form: str, read: Callable[[str], object]) -> Befor
     return BeforeValidator(check)
 
 
-# Narrower than pydantic's own reading, which takes numbers, offsets and more for a date or a moment.
+# Narrower than pydantic's own reading, which takes numbers, offsets and more for a date or a moment. Years have a
+# bound, so that no sum with a date that came in leaves the calendar.
 Day = Annotated[
     date,
-    _written_as(r"\d{4}-\d{2}-\d{2}", "a day: 2026-11-22 (RFC 3339)", date.fromisoformat),
+    _written_as(r"[12]\d{3}-\d{2}-\d{2}", "a day: 2026-11-22 (RFC 3339)", date.fromisoformat),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
 UtcMoment = Annotated[
     datetime,
     _written_as(
-        r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z",
+        r"[12]\d{3}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z",
         "a moment in UTC: 2026-11-22T10:00:00Z (RFC 3339)",
         datetime.fromisoformat,
     ),

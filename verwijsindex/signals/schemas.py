@@ -87,6 +87,15 @@ def _case_reference(value: object) -> object:
 CaseReference = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,36}$"), BeforeValidator(_case_reference)]
 
 
+def _confirmed(value: object) -> object:
+    if value is not True:  # Literal[True] alone takes the number 1 for it
+        raise ValueError("a signal is made only with the reporter's confirmation: true")
+    return value
+
+
+Confirmed = Annotated[Literal[True], BeforeValidator(_confirmed)]
+
+
 class SignalIn(Strict):
     """One human act about one youngster (R4): the reporter's statement of concern."""
 
@@ -98,7 +107,7 @@ class SignalIn(Strict):
         default=None, alias="turns23On", description="The 23rd birthday, only if within seven years."
     )
     removal_date: Day = Field(description="The earlier of two years after madeAt (Amsterdam) and turns23On.")
-    reasonable_suspicion: Literal[True] = Field(description="The reporter's confirmation (Jeugdwet 7.1.4.1).")
+    reasonable_suspicion: Confirmed = Field(description="The reporter's confirmation (Jeugdwet 7.1.4.1).")
     informing: Informing
     case_reference: CaseReference | None = Field(
         default=None, description="The sender's own reference; only the sender ever gets it back."
