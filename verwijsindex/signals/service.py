@@ -4,7 +4,7 @@
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,7 +24,13 @@ from verwijsindex.problems import (
 )
 from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeys
 from verwijsindex.signals.dates import amsterdam_date
-from verwijsindex.signals.schemas import Informed, RegisteredSignal, SignalIn
+from verwijsindex.signals.schemas import (
+    MADE_AT_MOST_AGO,
+    MADE_AT_MOST_AHEAD,
+    Informed,
+    RegisteredSignal,
+    SignalIn,
+)
 
 _COLUMNS: dict[str, str] = {
     "signal_id": "uuid[]",
@@ -289,13 +295,16 @@ def _refusal(caller: Caller, signal: SignalIn, problem: Problem, now: datetime) 
     )
 
 
+# No row lock: that would need the privilege to update, which nobody has.
 _FORGET = text(
     "DELETE FROM idempotency_record WHERE (client_id, key) IN (SELECT client_id, key FROM idempotency_record"
-    " WHERE received_at < :before LIMIT 5000 FOR UPDATE SKIP LOCKED)"
+    " WHERE received_at < :before ORDER BY received_at, client_id, key LIMIT 5000)"
 )
-KEPT = timedelta(days=7)
+# Seven days, and as long as it takes until the repeat of a signal that was made ahead of the clock is too old to be
+# taken for a new one.
+KEPT = MADE_AT_MOST_AGO + MADE_AT_MOST_AHEAD
 
 
 def forget_old_requests(connection: Connection, now: datetime) -> None:
-    """Delete idempotency records older than seven days, a bounded number at a time."""
+    """Delete idempotency records older than `KEPT`, a bounded number at a time."""
     connection.execute(_FORGET, {"before": now - KEPT})
