@@ -47,6 +47,8 @@ class Scope:
 def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> sa.Engine:
     """A pool of connections that shows no parameter of a statement in any error (I5).
 
+    Its times are in UTC whatever the server's own setting is, so that an answer read back is the answer given.
+
     With `autocommit` each statement is its own transaction: one round trip (intake).
     """
     return sa.create_engine(
@@ -56,7 +58,11 @@ def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> s
         max_overflow=0,
         pool_timeout=10,
         isolation_level="AUTOCOMMIT" if autocommit else "READ COMMITTED",
-        connect_args={"connect_timeout": 5, "application_name": "verwijsindex"},
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "verwijsindex",
+            "options": "-c timezone=UTC",
+        },
     )
 
 
