@@ -5,6 +5,7 @@ A machine says by `On-Behalf-Of` for which reporter of its institution it reads;
 municipality. The scope is checked against the register in the same transaction, by row-level security as well.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,14 +15,24 @@ from uuid import UUID
 from flask import Flask, Response, current_app, g, request
 from pydantic import Field
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from verwijsindex.access.caller import Caller, Role
 from verwijsindex.access.http import caller as calling
 from verwijsindex.database import Scope, transaction
 from verwijsindex.ledger import events
 from verwijsindex.parsing import Strict
-from verwijsindex.problems import INVALID_INPUT, NOT_ALLOWED, REPORTER_NOT_DESIGNATED, Fault, Problem
+from verwijsindex.problems import (
+    INVALID_INPUT,
+    NOT_ALLOWED,
+    REPORTER_NOT_DESIGNATED,
+    UNAVAILABLE,
+    Fault,
+    Problem,
+)
 from verwijsindex.signals.dates import amsterdam_date
+
+log = logging.getLogger(__name__)
 
 _OWN_REPORTER = text("SELECT scope_own_reporter()")
 _OWN_SUPERVISOR = text("SELECT EXISTS (SELECT FROM case_supervisor WHERE id = :person)")
@@ -106,11 +117,13 @@ def log_refusals(app: Flask) -> None:
                     says[name] = str(asked)
             actor = _actor(caller, _uuid(request.headers.get("On-Behalf-Of")))
             now = current_app.extensions["clock"]()
-            with transaction(current_app.extensions["index_pool"]) as connection:
-                events.append(
-                    connection,
-                    [events.Event(events.ACCESS_REFUSED, now, actor, outcome="refused", says=says)],
-                )
+            refusal = events.Event(events.ACCESS_REFUSED, now, actor, outcome="refused", says=says)
+            try:
+                with transaction(current_app.extensions["index_pool"]) as connection:
+                    events.append(connection, [refusal])
+            except SQLAlchemyError as error:  # nothing handles what an error handler raises
+                log.error("refusal not in the ledger: %s", type(error).__name__)
+                return Problem(UNAVAILABLE, headers={"Retry-After": "2"}).response()
         return problem.response()
 
 

@@ -4,7 +4,7 @@
 import base64
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -19,11 +19,12 @@ Position = tuple[datetime, UUID]
 def _read(value: object) -> Position:
     try:
         moment, identifier = json.loads(base64.urlsafe_b64decode(str(value).encode("ascii")))
-        position = datetime.fromisoformat(moment), UUID(identifier)
+        at = datetime.fromisoformat(moment)
+        position = at, UUID(identifier)
+        if at.utcoffset() != timedelta(0):
+            raise ValueError
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise ValueError("send a nextCursor exactly as it came") from None
-    if position[0].tzinfo is None:
-        raise ValueError("send a nextCursor exactly as it came")
     return position
 
 
