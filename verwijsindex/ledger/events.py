@@ -43,7 +43,7 @@ MATCHES_LISTED = _kind("matches.listed", "count")
 MATCH_READ = _kind("match.read", "matchId")
 ACCESS_REFUSED = _kind("access.refused", "problem", "operation", "signalId", "matchId")
 REGISTRY_CHANGED = _kind("registry.changed", "record", "recordId", "change")
-SUBSCRIPTION_CHANGED = _kind("subscription.changed", "change")
+SUBSCRIPTION_CHANGED = _kind("subscription.changed", "change", "subscriber", "subscribingInstitution")
 
 KINDS: dict[str, EventKind] = {k.name: k for k in list(vars().values()) if isinstance(k, EventKind)}
 

@@ -131,7 +131,12 @@ def subscribe(
             )
         )
         _flush(session)
-    events.append(connection, [events.Event(events.SUBSCRIPTION_CHANGED, now, actor, says={"change": "set"})])
+    says: dict[str, str | int] = {
+        "change": "set",
+        "subscriber": entry.client_id,
+        "subscribingInstitution": entry.oin,
+    }
+    events.append(connection, [events.Event(events.SUBSCRIPTION_CHANGED, now, actor, says=says)])
     return "whsec_" + base64.b64encode(secret).decode()
 
 
