@@ -8,7 +8,7 @@ moment, never from what happened; unique constraints make what is told once be t
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -46,7 +46,13 @@ _ATTACH = text(
     "UPDATE signal s SET youngster_id = y.id, sealed_pseudonym = NULL FROM youngster y"
     " WHERE s.id = ANY(:signals) AND y.key = s.sealed_pseudonym"
 )
-_YOUNGSTERS = text("SELECT DISTINCT youngster_id FROM signal WHERE id = ANY(:signals) AND youngster_id IS NOT NULL")
+_YOUNGSTERS = text(
+    "SELECT DISTINCT coalesce(s.youngster_id, y.id) FROM signal s LEFT JOIN youngster y ON y.key = s.sealed_pseudonym"
+    " WHERE s.id = ANY(:signals)"
+)
+_RECEIVED = text(
+    "SELECT id, CASE WHEN youngster_id IS NULL THEN received_at END AS received_at FROM signal WHERE id = ANY(:signals)"
+)
 
 # Live reporters and residences of the youngsters in question: what should be (R8, R9, R14).
 _LIVE = """
@@ -157,32 +163,22 @@ def _match_or_park(pool: Engine, now: datetime, push_due_at: datetime, size: int
 def _bring_up_to_date(connection: Connection, signals: Sequence[UUID], now: datetime, push_due_at: datetime) -> int:
     if not signals:
         return 0
-    connection.execute(_ADD_YOUNGSTERS, {"signals": list(signals)})
-    connection.execute(_ATTACH, {"signals": list(signals)})
-    youngsters = list(connection.execute(_YOUNGSTERS, {"signals": list(signals)}).scalars())
-    asked: dict[str, Any] = {"youngsters": youngsters, "now": now, "today": amsterdam_date(now)}
-    ended = connection.execute(_END_MATCHES, asked).scalars().all()
+    today = amsterdam_date(now)
+    youngsters: set[UUID] = set()
+    for day, arrived in _by_day(connection, signals, today):
+        # Before new signals are seen, what had ended when they came is ended: who signals again after that is a new
+        # party, and all are told again (DOMAIN.md, Telling).
+        connection.execute(_ADD_YOUNGSTERS, {"signals": arrived})
+        concerned = list(connection.execute(_YOUNGSTERS, {"signals": arrived}).scalars())
+        _end(connection, concerned, day, now)
+        connection.execute(_ATTACH, {"signals": arrived})
+        youngsters |= set(concerned)
+    asked = _end(connection, list(youngsters), today, now)
     opened = connection.execute(_OPEN_MATCHES, asked).scalars().all()
-    left = connection.execute(_LEAVE, asked).all()
-    connection.execute(_STOP_SUPERVISING, asked)
     joined = connection.execute(_JOIN, asked).all()
     supervising = connection.execute(_SUPERVISE, asked).all()
-    events.append(
-        connection,
-        [events.Event(events.MATCH_ENDED, now, events.MATCHER, says={"matchId": str(m)}) for m in ended]
-        + [events.Event(events.MATCH_OPENED, now, events.MATCHER, says={"matchId": str(m)}) for m in opened]
-        + [
-            events.Event(
-                kind,
-                now,
-                events.MATCHER,
-                says={"matchId": str(row.match_id)},
-                recipient_reporter=row.reporter_id,
-            )
-            for kind, rows in ((events.PARTY_LEFT, left), (events.PARTY_JOINED, joined))
-            for row in rows
-        ],
-    )
+    events.append(connection, [_of_match(events.MATCH_OPENED, now, match) for match in opened])
+    events.append(connection, [_of_match(events.PARTY_JOINED, now, *row) for row in joined])
     return notices.tell_of_matches(
         connection,
         changed_parties={row.match_id for row in joined},
@@ -190,3 +186,27 @@ def _bring_up_to_date(connection: Connection, signals: Sequence[UUID], now: date
         now=now,
         push_due_at=push_due_at,
     )
+
+
+def _by_day(connection: Connection, signals: Sequence[UUID], today: date) -> list[tuple[date, list[UUID]]]:
+    """New signals by the Amsterdam day on which they came; those looked at again by today. In the order of time."""
+    days: dict[date, list[UUID]] = {}
+    for row in connection.execute(_RECEIVED, {"signals": list(signals)}):
+        day = min(amsterdam_date(row.received_at), today) if row.received_at else today
+        days.setdefault(day, []).append(row.id)
+    return sorted(days.items())
+
+
+def _end(connection: Connection, youngsters: Sequence[UUID], today: date, now: datetime) -> dict[str, Any]:
+    """End the matches, parties and supervisions that no signal live on the day `today` supports."""
+    asked: dict[str, Any] = {"youngsters": youngsters, "now": now, "today": today}
+    ended = connection.execute(_END_MATCHES, asked).scalars().all()
+    left = connection.execute(_LEAVE, asked).all()
+    connection.execute(_STOP_SUPERVISING, asked)
+    events.append(connection, [_of_match(events.MATCH_ENDED, now, match) for match in ended])
+    events.append(connection, [_of_match(events.PARTY_LEFT, now, *row) for row in left])
+    return asked
+
+
+def _of_match(kind: events.EventKind, now: datetime, match: UUID, reporter: UUID | None = None) -> events.Event:
+    return events.Event(kind, now, events.MATCHER, says={"matchId": str(match)}, recipient_reporter=reporter)
