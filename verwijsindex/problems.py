@@ -136,7 +136,11 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
     """
 
     def __init__(
-        self, type: ProblemType, *, errors: Sequence[Fault] = (), headers: dict[str, str] | None = None
+        self,
+        type: ProblemType,  # noqa: A002 (RFC 9457's word)
+        *,
+        errors: Sequence[Fault] = (),
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(type.slug)
         self.type = type

@@ -242,7 +242,8 @@ INSERT INTO category (code, domain, name, dutch_name, designated) VALUES
 ('disability_care', 'health_care', 'Disability care', 'Gehandicaptenzorg', true),
 ('mental_health_care', 'health_care', 'Mental health care', 'Geestelijke gezondheidszorg', true),
 ('integrated_primary_care', 'health_care', 'Integrated primary care', 'Geïntegreerde eerstelijnszorg', true),
-('emergency_department', 'health_care', 'Emergency department of a hospital', 'Spoedeisende hulp van een ziekenhuis', true),
+('emergency_department', 'health_care', 'Emergency department of a hospital',
+ 'Spoedeisende hulp van een ziekenhuis', true),
 ('primary_education', 'education', 'Primary education', 'Primair onderwijs', true),
 ('special_education', 'education', 'Special education', 'Speciaal onderwijs', true),
 ('secondary_education', 'education', 'Secondary education', 'Voortgezet onderwijs', true),
@@ -255,7 +256,8 @@ INSERT INTO category (code, domain, name, dutch_name, designated) VALUES
 ('municipal_credit_bank', 'work_and_income', 'Municipal credit bank', 'Gemeentelijke kredietbank', true),
 ('police', 'police_and_justice', 'Regional police unit', 'Regionale politie-eenheid', true),
 ('halt', 'police_and_justice', 'Halt', 'Halt', true),
-('child_protection_board', 'police_and_justice', 'Child Care and Protection Board', 'Raad voor de Kinderbescherming', true);
+('child_protection_board', 'police_and_justice', 'Child Care and Protection Board',
+ 'Raad voor de Kinderbescherming', true);
 """
 
 # The scope of a transaction, as the frame set it (database.transaction).
