@@ -199,7 +199,7 @@ def test_an_id_is_one_clients_own(sender: Any, issuer_database: Database, clock:
 
 
 def test_of_32_at_once_with_one_assertion_one_gets_a_token(sender: Any, settings: IssuerSettings) -> None:
-    """Against two issuer processes. With a SELECT before an INSERT in place of ON CONFLICT several got one."""
+    """Of two issuers on one database. Seen to fail with a SELECT before the INSERT: several got one."""
     apps = [create_app(settings, sender.clock) for _ in range(2)]
     senders = [type(sender)(app.test_client(), sender.clock, key=sender.key) for app in apps]
     for _ in range(5):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The pseudonym service as a WSGI application: it holds the key, and sees no BSN, no pseudonym and no signal."""
 
+from datetime import datetime
+
 from flask_openapi3.openapi import OpenAPI
 
 from verwijsindex.access.caller import PSEUDONYMS_EVALUATE
@@ -37,7 +39,7 @@ def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now
         clock=clock,
         ready=lambda: {
             "issuers": verifier.ready(),
-            "keys": any(key_list.accepted(version, clock()) for version in evaluators),
+            "keys": _holds_current(evaluators, key_list, clock()),
         },
     )
     app.security_schemes = {
@@ -71,3 +73,10 @@ def _check_keys(settings: PseudonymSettings, evaluators: dict[int, Evaluator], k
         if public_keys.get(version) != evaluator.public_key:
             path = settings.keys / f"pseudonym-{version}.key"
             raise KeyFileError(f"key file {path} is not the key of version {version} in {settings.key_list}")
+
+
+def _holds_current(evaluators: dict[int, Evaluator], key_list: KeyList, now: datetime) -> bool:
+    try:
+        return key_list.current(now).version in evaluators
+    except KeyListError:
+        return False

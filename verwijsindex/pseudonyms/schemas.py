@@ -4,8 +4,7 @@
 from pydantic import Field
 
 from verwijsindex.parsing import Outgoing, Strict
-
-MOST_ELEMENTS = 100
+from verwijsindex.pseudonyms.voprf import MAX_BATCH
 
 
 class EvaluationIn(Strict):
@@ -14,7 +13,7 @@ class EvaluationIn(Strict):
     key_version: int = Field(ge=1, le=999_999_999, description="A version that is accepted now.")
     blinded_elements: list[str] = Field(
         min_length=1,
-        max_length=MOST_ELEMENTS,
+        max_length=MAX_BATCH,
         fail_fast=True,
         description="Elements of ristretto255 other than the identity, each in 43 characters of base64url.",
     )
