@@ -32,7 +32,9 @@ class TrustedIssuer(BaseModel):
 class Settings(BaseSettings):
     """What every process shares: where it listens."""
 
-    model_config = SettingsConfigDict(env_prefix="VERWIJSINDEX_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="VERWIJSINDEX_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     bind_address: str = Field("127.0.0.1", description="Address to listen on; loopback unless set.")
     workers: int = Field(1, ge=1, description="Processes of this server.")

@@ -141,11 +141,11 @@ def openapi(app: OpenAPI) -> dict[str, Any]:
     schemas["Problem"] = problem
     for item in document["paths"].values():
         for operation in item.values():
-            for status, response in operation["responses"].items():
+            for response in operation["responses"].values():
                 response.setdefault("headers", {})["API-Version"] = {
                     "description": "Full version of this API.",
                     "schema": {"type": "string", "examples": [API_VERSION]},
                 }
-                if int(status) >= 400:
+                if "/ProblemModel" in json.dumps(response.get("content")):
                     response["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return document
