@@ -146,6 +146,6 @@ def openapi(app: OpenAPI) -> dict[str, Any]:
                     "description": "Full version of this API.",
                     "schema": {"type": "string", "examples": [API_VERSION]},
                 }
-                if "/ProblemModel" in json.dumps(response.get("content")):
+                if "/schemas/Problem" in json.dumps(response.get("content")):
                     response["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return document
