@@ -1,15 +1,330 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The client against the real services."""
+"""The client against the real services: what it sends, what it makes of the answers, and what it never tells."""
 
-from client.services import Services, draft
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+from itertools import islice
+from uuid import UUID, uuid4
 
-from verwijsindex.client import Accepted
+import httpx
+import pytest
+from client.services import CLIENT_ID, INDEX, NOW, OTHER_OIN, Services, bsns, draft
+from joserfc.jwk import OKPKey
+
+from verwijsindex.client import Accepted, ClientProblem, Outcome, Refused, SignalDraft, UnreachableError
+from verwijsindex.client.channel import ATTEMPTS
+from verwijsindex.client.idempotency import IdempotencyKeys
+from verwijsindex.matching.service import match_waiting
 
 
-def test_a_signal_is_accepted_and_can_be_read_back(services: Services) -> None:
-    [reporter] = services.register(["Anna de Vries"])
+@pytest.fixture
+def reporter(services: Services) -> UUID:
+    [only] = services.register(["Anna de Vries"])
+    return only
+
+
+def submit(services: Services, *drafts: SignalDraft) -> list[Outcome]:
     with services.client() as client:
-        [outcome] = client.submit([draft(reporter)])
-        assert isinstance(outcome, Accepted)
-        [own] = client.signals(reporter)
-        assert own["id"] == str(outcome.id)
+        return list(client.submit(drafts))
+
+
+def signals_stored(services: Services) -> object:
+    return services.index_database.scalar("SELECT count(*) FROM signal")
+
+
+def test_signals_are_told_in_the_order_they_came_each_with_its_own_fate(services: Services, reporter: UUID) -> None:
+    drafts = [draft(reporter if n % 7 else uuid4(), bsn) for n, bsn in enumerate(bsns(230))]
+    outcomes = submit(services, *drafts)
+    assert [outcome.draft for outcome in outcomes] == drafts
+    refused = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Refused)]
+    assert refused == list(range(0, 230, 7))
+    assert {o.problem.slug for o in outcomes if isinstance(o, Refused)} == {"reporter-not-designated"}
+    assert signals_stored(services) == 230 - len(refused)
+    evaluations = [r for r in services.requests if r.url.path == "/api/v1/evaluations"]
+    assert [len(json.loads(r.content)["blindedElements"]) for r in evaluations] == [100, 100, 30]
+
+
+def test_what_leaves_holds_no_bsn_and_no_birth_date(services: Services, reporter: UUID) -> None:
+    people = bsns(3)
+    born = date(2011, 3, 17)
+    submit(services, *[draft(reporter, bsn, birth_date=born) for bsn in people])
+    for request in services.requests:
+        sent = f"{request.url} {request.headers.raw!r} {request.content!r}"
+        assert not [bsn for bsn in people if bsn in sent]
+        assert "2011" not in sent
+        assert "pseudonym" not in str(request.url.path)
+    assert len(services.posted()) == 3
+    assert {key for r in services.posted() for key in json.loads(r.content)} == {
+        "reporter",
+        "pseudonym",
+        "residenceMunicipality",
+        "madeAt",
+        "removalDate",
+        "reasonableSuspicion",
+        "informing",
+        "caseReference",
+    }
+
+
+def test_the_same_bsn_has_the_same_pseudonym_and_never_the_same_blinded_element(
+    services: Services, reporter: UUID
+) -> None:
+    one, other = draft(reporter), draft(reporter, case_reference="Z-8")
+    submit(services, one)
+    submit(services, other)
+    assert len({json.loads(r.content)["pseudonym"]["value"] for r in services.posted()}) == 1
+    evaluations = [r.content for r in services.requests if r.url.path == "/api/v1/evaluations"]
+    assert len(set(evaluations)) == 2
+
+
+def test_a_repeat_is_the_same_signal_with_the_same_answer(services: Services, reporter: UUID) -> None:
+    [first] = submit(services, draft(reporter))
+    services.now += timedelta(hours=3)
+    [again] = submit(services, draft(reporter))
+    assert isinstance(first, Accepted)
+    assert isinstance(again, Accepted)
+    assert (again.id, again.received_at) == (first.id, first.received_at)
+    assert signals_stored(services) == 1
+
+
+def test_a_repeat_after_eight_days_is_refused_and_one_after_seven_is_the_same(
+    services: Services, reporter: UUID
+) -> None:
+    """The client leaves to the index what only the clock shows: a repeat has its first answer for as long as the
+    index remembers it."""
+    submit(services, draft(reporter))
+    services.now += timedelta(days=6, hours=23)
+    assert isinstance(submit(services, draft(reporter))[0], Accepted)
+    late = draft(reporter, bsns(2)[1])
+    services.now += timedelta(days=1)
+    [outcome] = submit(services, late)
+    assert isinstance(outcome, Refused)
+    assert [fault.place for fault in outcome.problem.errors] == ["#/madeAt"]
+
+
+def test_a_key_tells_one_signal_from_another_and_is_only_ours() -> None:
+    own, other = IdempotencyKeys(OKPKey.generate_key("Ed25519")), IdempotencyKeys(OKPKey.generate_key("Ed25519"))
+    someone = uuid4()
+    base = draft(someone)
+    changed = [
+        draft(uuid4()),
+        draft(someone, bsns(2)[1]),
+        draft(someone, residence_municipality="1701"),
+        draft(someone, made_at=base.made_at + timedelta(microseconds=1)),
+        draft(someone, case_reference=None),
+        draft(someone, birth_date=date(2005, 1, 1)),
+    ]
+    keys = [own.of(each) for each in (base, *changed)]
+    assert len(set(keys)) == len(keys)
+    assert all(len(key) == 43 for key in keys)
+    assert own.of(draft(someone)) == own.of(base)
+    assert other.of(base) != own.of(base)
+
+
+def test_a_new_version_of_the_key_is_taken_up_in_the_midst(services: Services, reporter: UUID) -> None:
+    people = bsns(4)
+    with services.client() as client:
+        assert all(isinstance(o, Accepted) for o in client.submit([draft(reporter, bsn) for bsn in people[:2]]))
+        services.add_key_version(accepted_until=services.now)
+        services.start_index()  # the index knows; the pseudonym service still evaluates with the old list
+        services.start_pseudonyms()
+        outcomes = list(client.submit([draft(reporter, bsn) for bsn in people[2:]]))
+    assert all(isinstance(outcome, Accepted) for outcome in outcomes)
+    assert [json.loads(r.content)["pseudonym"]["keyVersion"] for r in services.posted()] == [1, 1, 2, 2]
+
+
+def test_a_pseudonym_that_became_old_on_its_way_is_made_anew(services: Services, reporter: UUID) -> None:
+    """The version ends after the evaluation and before the post: the index says so, and one signal comes of it."""
+
+    def end_version_before_the_post(request: httpx.Request) -> None:
+        if request.method == "POST" and request.url.host == "index.example" and len(services.versions) == 1:
+            services.add_key_version(accepted_until=services.now)
+            services.start_index()
+            services.start_pseudonyms()
+
+    services.intervene = end_version_before_the_post
+    [outcome] = submit(services, draft(reporter))
+    assert isinstance(outcome, Accepted)
+    assert [json.loads(r.content)["pseudonym"]["keyVersion"] for r in services.posted()] == [1, 2]
+    assert len({r.headers["Idempotency-Key"] for r in services.posted()}) == 1
+    assert signals_stored(services) == 1
+
+
+def answer_first(
+    services: Services, *answers: httpx.Response | httpx.TransportError, host: str = "index.example"
+) -> None:
+    """The first posts to a host are answered so, and not by the service."""
+    waiting = list(answers)
+
+    def intervene(request: httpx.Request) -> httpx.Response | None:
+        if request.method == "POST" and request.url.host == host and waiting:
+            answer = waiting.pop(0)
+            if isinstance(answer, httpx.TransportError):
+                raise answer
+            return answer
+        return None
+
+    services.intervene = intervene
+
+
+def test_what_passes_is_waited_for_with_the_same_key(services: Services, reporter: UUID) -> None:
+    answer_first(
+        services,
+        httpx.Response(503, headers={"Retry-After": "17"}),
+        httpx.ConnectError("refused"),
+        httpx.Response(429),
+        httpx.Response(500),
+    )
+    [outcome] = submit(services, draft(reporter))
+    assert isinstance(outcome, Accepted)
+    assert len({r.headers["Idempotency-Key"] for r in services.posted()}) == 1
+    assert services.waits[0] == 17
+    assert [0.5 <= w <= 1 for w in services.waits[1:2]] + [1 <= w <= 2 for w in services.waits[2:3]] == [True, True]
+    assert len(services.waits) == 4
+
+
+def test_an_answer_that_got_lost_makes_no_second_signal(services: Services, reporter: UUID) -> None:
+    lost: list[int] = []
+
+    def lose_the_first(request: httpx.Request) -> httpx.Response | None:
+        if request.method == "POST" and request.url.host == "index.example" and not lost:
+            lost.append(httpx.WSGITransport(app=services.index.wsgi_app).handle_request(request).status_code)
+            raise httpx.ReadTimeout("lost")
+        return None
+
+    services.intervene = lose_the_first
+    [outcome] = submit(services, draft(reporter))
+    assert lost == [201]
+    assert isinstance(outcome, Accepted)
+    assert signals_stored(services) == 1
+
+
+def test_patience_has_an_end_and_what_was_known_is_told_first(services: Services, reporter: UUID) -> None:
+    drafts = [draft(reporter, bsn) for bsn in bsns(150)]
+    seen: list[str] = []
+
+    def away_after_a_hundred(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path == "/api/v1/evaluations":
+            seen.append("evaluation")
+            return httpx.Response(503) if len(seen) > 1 else None
+        return None
+
+    services.intervene = away_after_a_hundred
+    told: list[Outcome] = []
+    with services.client() as client, pytest.raises(UnreachableError, match=r"pseudonyms\.example.* HTTP 503"):
+        told.extend(client.submit(drafts))
+    assert len(told) == 100
+    assert len(seen) == 1 + ATTEMPTS
+    assert signals_stored(services) == 100
+
+
+def test_who_asks_for_an_hour_is_not_waited_for(services: Services, reporter: UUID) -> None:
+    answer_first(services, httpx.Response(429, headers={"Retry-After": "3600"}))
+    with pytest.raises(UnreachableError, match="3600 seconds"):
+        submit(services, draft(reporter))
+    assert services.waits == []
+    assert len(services.posted()) == 1
+
+
+def test_a_retry_after_may_be_a_date(services: Services, reporter: UUID) -> None:
+    answer_first(services, httpx.Response(503, headers={"Retry-After": "Sun, 22 Nov 2026 10:00:30 GMT"}))
+    submit(services, draft(reporter))
+    assert services.waits == [30]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(400, text="<html>proxy</html>"),
+        httpx.Response(200, json={}),
+        httpx.Response(201, json={"id": 7}),
+        httpx.Response(302, headers={"Location": "https://elsewhere.example"}),
+        httpx.Response(404, json={"type": "urn:problem-type:verwijsindex:not-found", "detail": "Nothing here."}),
+        httpx.Response(403, json={"type": "urn:problem-type:verwijsindex:not-allowed", "detail": "Another scope."}),
+    ],
+)
+def test_an_answer_in_the_way_of_every_signal_stops_all(
+    services: Services, reporter: UUID, answer: httpx.Response
+) -> None:
+    answer_first(services, *[answer] * 3)
+    with pytest.raises(ClientProblem):
+        submit(services, draft(reporter))
+    assert len(services.posted()) == 1
+
+
+def test_a_service_that_echoes_is_not_repeated(services: Services, reporter: UUID) -> None:
+    [bsn] = bsns(1)
+    problem = {
+        "type": "urn:problem-type:verwijsindex:invalid-input",
+        "detail": f"bad value {bsn}",
+        "errors": [{"location": {"pointer": f"#/{bsn}"}, "code": "x", "detail": f"\x1b[31m{bsn}"}],
+    }
+    answer_first(services, httpx.Response(400, json=problem))
+    [outcome] = submit(services, draft(reporter, bsn))
+    assert isinstance(outcome, Refused)
+    assert bsn not in f"{outcome.problem} {outcome.problem.errors!r} {outcome!r}"
+    assert "\x1b" not in str(outcome.problem)
+
+
+def test_all_signals_are_not_read_before_the_first_is_told(services: Services, reporter: UUID) -> None:
+    taken = 0
+
+    def endless() -> Iterator[SignalDraft]:
+        nonlocal taken
+        people = bsns(50)
+        while True:
+            taken += 1
+            yield draft(reporter, people[taken % 50], case_reference=f"Z-{taken}")
+
+    with services.client() as client:
+        outcomes = client.submit(endless())
+        assert all(isinstance(outcome, Accepted) for outcome in islice(outcomes, 120))
+        assert taken <= 300
+        outcomes.close()  # type: ignore[attr-defined]
+    assert len(services.posted()) <= 300
+
+
+def test_lists_are_read_page_by_page_for_one_reporter(services: Services) -> None:
+    anna, bert = services.register(["Anna de Vries", "Bert Smit"])
+    submit(services, *[draft(anna, bsn) for bsn in bsns(205)], draft(bert))
+    with services.client() as client:
+        own = list(client.signals(anna))
+        assert len({item["id"] for item in own}) == 205
+        assert {item["reporter"] for item in own} == {str(anna)}
+        [of_bert] = client.signals(bert)
+        assert client.signal(bert, UUID(of_bert["id"]))["caseReference"] == "Z-2026-0007"
+        with pytest.raises(ClientProblem, match="HTTP 404"):
+            client.signal(anna, UUID(of_bert["id"]))
+    pages = [r for r in services.requests if r.method == "GET" and r.url.path == "/api/v1/signals"]
+    assert [r.headers["On-Behalf-Of"] for r in pages] == [str(anna)] * 3 + [str(bert)]
+
+
+def test_a_match_is_told_and_can_be_read(services: Services) -> None:
+    anna, bert = services.register(["Anna de Vries", "Bert Smit"])
+    submit(services, draft(anna, case_reference="Z-A"), draft(bert, case_reference="Z-B"))
+    match_waiting(services.index_database.engine("worker"), services.now, services.now)
+    with services.client() as client:
+        [notice] = client.notices(anna)
+        [line] = client.matches(anna)
+        assert notice["match"] == line["id"]
+        found = client.match(anna, UUID(line["id"]))
+    assert [party["name"] for party in found["parties"]] == ["Bert Smit"]
+    assert found["ownCaseReferences"] == ["Z-A"]
+
+
+def test_another_institutions_reporter_is_refused_in_reading_and_sending(services: Services) -> None:
+    [stranger] = services.register(["Chris Bos"], oin=OTHER_OIN)
+    [outcome] = submit(services, draft(stranger))
+    assert isinstance(outcome, Refused)
+    assert outcome.problem.slug == "reporter-not-designated"
+    with services.client() as client, pytest.raises(ClientProblem, match="reporter-not-designated"):
+        list(client.signals(stranger))
+
+
+def test_who_sends_says_which_client_it_is(services: Services, reporter: UUID) -> None:
+    submit(services, draft(reporter))
+    assert services.index_database.scalar("SELECT client_id FROM signal") == CLIENT_ID
+    assert services.posted()[0].headers["User-Agent"].startswith("verwijsindex-client/")
+    assert str(services.posted()[0].url) == f"{INDEX}/api/v1/signals"
+    assert services.now == NOW

@@ -2,7 +2,7 @@
 """The client of an institution: sends signals, and reads what is its reporters' to read."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ from datetime import datetime
 from itertools import islice
 from threading import Event
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from verwijsindex.client.authorized import Authorized
 from verwijsindex.client.channel import Channel, Clock, Wait, utc_now
@@ -30,6 +31,7 @@ POSTERS = 8
 PAGE = 100
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,27 @@ class Refused:
 
 
 Outcome = Accepted | Refused
+
+
+class _Registered(BaseModel):
+    """The answer of a 201."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    id: UUID
+    received_at: AwareDatetime = Field(alias="receivedAt")
+
+
+class _Page(BaseModel):
+    """A page of a list."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    items: list[Json]
+    next_cursor: str | None = Field(default=None, alias="nextCursor")
+
+
+_PAGES, _OBJECTS = TypeAdapter(_Page), TypeAdapter(Json)
 
 
 class VerwijsindexClient:
@@ -141,12 +164,12 @@ class VerwijsindexClient:
             stop=stop,
         )
         if response.status_code == 201:
-            with suppress(ValueError, KeyError, TypeError):
-                answer = response.json()
-                return Accepted(draft, UUID(answer["id"]), datetime.fromisoformat(answer["receivedAt"]))
+            with suppress(ValidationError):
+                answer = _Registered.model_validate_json(response.content)
+                return Accepted(draft, answer.id, answer.received_at)
         problem = ClientProblem.of(response)
         # Of one signal are faults in it and who may not send it; all else is in the way of every signal.
-        if response.status_code in {400, 403, 422} and problem.slug not in {"not-allowed", "about:blank"}:
+        if response.status_code in {400, 403, 422} and problem.is_ours and problem.slug != "not-allowed":
             return Refused(draft, problem)
         raise problem
 
@@ -175,19 +198,20 @@ class VerwijsindexClient:
         cursor: str | None = None
         while True:
             params = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
-            page = self._read(path, reporter, params)
-            yield from page["items"]
-            cursor = page.get("nextCursor")
+            page = self._get(path, reporter, _PAGES, params)
+            yield from page.items
+            cursor = page.next_cursor
             if not cursor:
                 return
 
-    def _read(self, path: str, reporter: UUID, params: dict[str, str] | None = None) -> Json:
+    def _read(self, path: str, reporter: UUID) -> Json:
+        return self._get(path, reporter, _OBJECTS)
+
+    def _get(self, path: str, reporter: UUID, form: TypeAdapter[T], params: Mapping[str, str] | None = None) -> T:
         response = self._authorized.send(
             self._index, "GET", path, headers={"On-Behalf-Of": str(reporter)}, params=params
         )
         if response.status_code == 200:
-            with suppress(ValueError):
-                body = response.json()
-                if isinstance(body, dict) and (params is None or isinstance(body.get("items"), list)):
-                    return body
+            with suppress(ValidationError):
+                return form.validate_json(response.content)
         raise ClientProblem.of(response)

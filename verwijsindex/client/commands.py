@@ -73,7 +73,7 @@ def submit(
     that was accepted in the last seven days is not a second signal.
 
     Exit status: 0 all rows were accepted; 1 some were refused; 2 file or configuration cannot be used; 3 a
-    service stopped answering: send the same file again later.
+    service gave no answer, or one that stands in the way of every row: send the same file again later.
 
     [bold]Example[/bold]: verwijsindex client submit export.csv --refused refused.csv
     """

@@ -59,6 +59,11 @@ class ClientProblem(ClientError):  # noqa: N818 (RFC 9457's word)
         """The last part of the type."""
         return self.type.rpartition(":")[2]
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether a service of the Verwijsindex says so, and not a proxy in between."""
+        return self.type.startswith("urn:problem-type:verwijsindex:")
+
     @classmethod
     def of(cls, response: httpx.Response) -> "ClientProblem":
         """The problem in an answer; of an answer that is none (a proxy's page) only the status."""
