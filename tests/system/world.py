@@ -20,6 +20,7 @@ from verwijsindex.embedded.stack import Stack
 from verwijsindex.issuer.signing import Terms, TokenSigner
 from verwijsindex.keyfiles import read_signing_key
 from verwijsindex.pseudonyms.pseudonym import Pseudonym
+from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.pseudonyms.voprf import blind, load_evaluators, unblind, voprf_input
 from verwijsindex.registry import service as registry
 from verwijsindex.registry.schemas import AgreementEntry, InstitutionEntry, MunicipalityEntry, ReporterEntry
@@ -97,6 +98,18 @@ class System:
             unblinded = unblind(self._evaluator.evaluate(blinded.elements).elements, blinded.blinds)
             self._pseudonyms.update(zip(numbers, map(Pseudonym, unblinded), strict=True))
         return fresh
+
+    def remember(self, youngsters: list[int]) -> None:
+        """Make them known already, without a live signal: as who was signalled long ago."""
+        key = IndexKeys.load(self.stack.keys).current
+        with self.superuser.begin() as connection:
+            connection.execute(
+                sa.text("INSERT INTO youngster (id, key, key_version) VALUES (:id, :key, :version)"),
+                [
+                    {"id": uuid4(), "key": key.seal_pseudonym("youngster", self.pseudonym(n)), "version": key.version}
+                    for n in youngsters
+                ],
+            )
 
     def pseudonym(self, youngster: int) -> Pseudonym:
         """N of one of `youngsters`."""
@@ -223,21 +236,29 @@ class System:
     def _check_told(self, found: "dict[int, Expected]") -> None:
         """Each run of the matcher that brought a party told everyone in the match then, once; a municipality that
         came without one was told alone (R8, I3)."""
-        expected: Counter[tuple[UUID, object, datetime]] = Counter()
-        for match in found.values():
-            newcomers = set(match.parties.values())
-            for moment in newcomers | set(match.supervising.values()):
-                for who, joined_at in (*match.parties.items(), *match.supervising.items()):
-                    if joined_at == moment or (moment in newcomers and joined_at <= moment):
-                        expected[(match.match, who, moment)] += 1
         told = self.rows(
-            "SELECT match_id, coalesce(CAST(reporter_id AS text), municipality_code) AS who, placed_at FROM notice"
-            " WHERE match_id = ANY(:matches)",
+            "SELECT match_id, change, coalesce(CAST(reporter_id AS text), municipality_code) AS who, placed_at"
+            " FROM notice WHERE match_id = ANY(:matches) ORDER BY match_id, change",
             matches=[match.match for match in found.values()],
         )
-        assert Counter((row.match_id, row.who, row.placed_at) for row in told) == Counter(
-            {(match, str(who), moment): count for (match, who, moment), count in expected.items()}
-        )
+        for match in found.values():
+            changes: dict[int, list[sa.Row[Any]]] = {}
+            for row in told:
+                if row.match_id == match.match:
+                    changes.setdefault(row.change, []).append(row)
+            assert list(changes) == list(range(1, 1 + len(changes)))
+            present: set[str] = set()
+            for rows in changes.values():
+                [moment] = {row.placed_at for row in rows}
+                parties = {str(who) for who, since in match.parties.items() if since == moment}
+                municipalities = {who for who, since in match.supervising.items() if since == moment}
+                assert parties | municipalities, "a change without a newcomer"
+                present |= parties | municipalities
+                assert Counter(row.who for row in rows) == Counter(present if parties else municipalities)
+            assert present == {str(who) for who in match.parties} | set(match.supervising), "someone was never told"
+
+
+_NONE = UUID(int=0)
 
 
 @dataclass
@@ -246,7 +267,7 @@ class Expected:
 
     parties: dict[UUID, datetime] = field(default_factory=dict)
     supervising: dict[str, datetime] = field(default_factory=dict)
-    match: UUID = UUID(int=0)
+    match: UUID = _NONE
 
     def __eq__(self, other: object) -> bool:
         assert isinstance(other, Expected)

@@ -2,33 +2,36 @@
 """Delivering webhooks: at least once, each with one id, never dropped (I3, R12).
 
 A delivery is claimed with SKIP LOCKED and a lease, in a transaction of its own; nothing is locked while HTTP goes
-on. A worker that dies leaves a lease that runs out. What a receiver gets is of one type and size and says only
-that an inbox of its institution has something new (R33).
+on. A worker that dies leaves a lease that runs out; a try takes far less than a lease (`posting`). What a receiver
+gets is of one type and size and says only that an inbox of its institution has something new (R33).
 """
 
 import json
 import logging
 import random
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import httpx
 from sqlalchemy import Connection, Engine, Row, text
 from standardwebhooks import Webhook
 
 from verwijsindex.database import transaction
-from verwijsindex.pseudonyms.sealing import IndexKeys
+from verwijsindex.notices.posting import Poster
+from verwijsindex.pseudonyms.sealing import IndexKeys, SealError
 from verwijsindex.settings import Clock
 from verwijsindex.web import API_PREFIX
 
 log = logging.getLogger(__name__)
 
-BATCH = 64
 AT_ONCE = 32  # threads
+CLAIMED = 8  # by one statement: so many of one receiver go at once before another gets its turn
+TURN = 5.0  # seconds after which a run begins no more tries, so that the worker's other tasks get theirs
 LEASE = timedelta(minutes=2)
 EVENT_TYPE = "nl.verwijsindex.inbox-changed"
 RETRY_AFTER = tuple(timedelta(seconds=s) for s in (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600))
@@ -38,6 +41,7 @@ _CLAIM = text(
     WITH due AS (
         SELECT id FROM delivery
         WHERE delivered_at IS NULL AND due_at <= :now AND (leased_until IS NULL OR leased_until <= :now)
+          AND client_id <> ALL(:busy)
         ORDER BY due_at LIMIT :size FOR UPDATE SKIP LOCKED
     )
     UPDATE delivery d SET leased_until = :lease, attempts = d.attempts + 1
@@ -66,7 +70,7 @@ class Sender:
     keys: IndexKeys
     base_url: str
     operator_oin: str
-    timeout: float  # seconds
+    timeout: float  # seconds, for one try in all
     allow_plain_http: bool
 
 
@@ -80,46 +84,61 @@ class Result:
     delivered: bool
 
 
-def deliver_due(pool: Engine, sender: Sender, clock: Clock, *, size: int = BATCH) -> int:
-    """Try one batch of what is due; how many were tried (0: nothing is due).
+def deliver_due(pool: Engine, sender: Sender, clock: Clock) -> int:
+    """Try what is due, slow receivers beside quick ones; how many tries there were (0: nothing is due).
+
+    A result is written back as it comes. A receiver with CLAIMED tries on the way gets no more until one ends.
 
     Args:
         pool: of the worker role.
     """
-    now = clock()
-    with transaction(pool) as connection:
-        rows = connection.execute(_CLAIM, {"now": now, "lease": now + LEASE, "size": size}).all()
-    if not rows:
-        return 0
+    ends_at = time.monotonic() + TURN
+    tried = 0
+    on_the_way: dict[Future[Result], str] = {}
     with (
-        httpx.Client(timeout=sender.timeout, follow_redirects=False, trust_env=False) as http,
+        Poster(seconds=sender.timeout, allow_plain_http=sender.allow_plain_http) as poster,
         ThreadPoolExecutor(max_workers=AT_ONCE) as threads,
     ):
-        results = list(threads.map(lambda row: _try(http, sender, row, clock()), rows))
+        while True:
+            rows = _claim(pool, clock(), on_the_way.values()) if time.monotonic() < ends_at else []
+            tried += len(rows)
+            on_the_way |= {threads.submit(_try, poster, sender, row, clock): row.client_id for row in rows}
+            if not on_the_way:
+                return tried
+            if len(rows) == CLAIMED and len(on_the_way) <= AT_ONCE - CLAIMED:
+                continue  # there is more, and room for it
+            done, _ = wait(on_the_way, timeout=1, return_when=FIRST_COMPLETED)
+            for future in done:
+                del on_the_way[future]
+            with transaction(pool) as connection:
+                _write_back(connection, [future.result() for future in done], clock())
+
+
+def _claim(pool: Engine, now: datetime, receivers: Iterable[str]) -> Sequence[Row[Any]]:
+    on_the_way = Counter(receivers)
+    size = min(CLAIMED, AT_ONCE - on_the_way.total())
+    if size <= 0:
+        return []
+    busy = [client for client, count in on_the_way.items() if count >= CLAIMED]
     with transaction(pool) as connection:
-        _write_back(connection, results, clock())
-    return len(rows)
+        return connection.execute(_CLAIM, {"now": now, "lease": now + LEASE, "size": size, "busy": busy}).all()
 
 
-def _try(http: httpx.Client, sender: Sender, row: Row[Any], now: datetime) -> Result:
-    outcome = "ok"
+def _try(poster: Poster, sender: Sender, row: Row[Any], clock: Clock) -> Result:
     try:
-        if not sender.allow_plain_http and not row.address.startswith("https://"):
-            raise ValueError
         body = event_body(sender, row.id, row.reporter_id, row.placed_at)
         secret = sender.keys[row.key_version].open("webhook-secret", row.client_id.encode(), row.secret_sealed)
-        signature = Webhook(secret).sign(str(row.id), now.astimezone(UTC), body)
-        headers = {
+        now = clock().astimezone(UTC)
+        headers: dict[bytes | str, bytes | str] = {
             "content-type": "application/cloudevents+json",
             "webhook-id": str(row.id),
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": signature,
+            "webhook-signature": Webhook(secret).sign(str(row.id), now, body),
         }
-        with http.stream("POST", row.address, content=body.encode(), headers=headers) as response:
-            if not response.is_success:
-                outcome = f"status {response.status_code}"
-    except Exception as error:  # whatever goes wrong with one receiver concerns that receiver only
+    except (KeyError, SealError) as error:  # the index key of its secret is not here: no other delivery is to blame
         outcome = type(error).__name__
+    else:
+        outcome = poster.post(row.address, body.encode(), headers)
     if outcome != "ok":
         log.info("delivery %s not taken: %s", row.id, outcome)
     return Result(row.id, row.attempts, outcome, outcome == "ok")

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Webhooks arrive at least once, with one id, and tell nothing; no receiver stands in the way of another (I3, R12)."""
+
+import json
+import ssl
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from standardwebhooks import Webhook, WebhookVerificationError
+from support import ADMINISTRATOR, CLINIC, NOW, SCHOOL, Index
+from system.receiver import Behaviour, Handler, Receiver, answering, dripping, hanging
+
+from verwijsindex.notices import delivery
+from verwijsindex.notices.delivery import CLAIMED, LEASE, Sender, deliver_due, pause
+from verwijsindex.registry import service as registry
+from verwijsindex.registry.schemas import SubscriptionEntry
+
+SECONDS = 1.0  # for one try
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Post:
+    """The delivering side, and the receivers of a test."""
+
+    index: Index
+    stack: ExitStack
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    def subscribe(self, oin: str, address: str) -> None:
+        key = self.index.app.extensions["index_keys"].current
+        entry = SubscriptionEntry(client_id=f"client-{oin}", oin=oin, address=address)
+        with self.index.database.engine("registrar").begin() as connection:
+            self.secrets[oin] = registry.subscribe(connection, ADMINISTRATOR, NOW, entry, key)
+
+    def receiver(self, oin: str, behaviour: Behaviour | None = None) -> Receiver:
+        made = self.stack.enter_context(Receiver(behaviour))
+        self.subscribe(oin, made.address)
+        return made
+
+    def tell(self, matches: int = 1) -> None:
+        """As many matches of the school and the clinic: one notice, and one webhook, for each side of each."""
+        for youngster in range(matches):
+            self.index.place(youngster, SCHOOL)
+            self.index.place(youngster, CLINIC)
+        self.index.match()
+        self.due()
+
+    def due(self) -> None:
+        self.change("UPDATE delivery SET due_at = :now", now=now())
+
+    def change(self, statement: str, **values: object) -> None:
+        with self.index.database.superuser.begin() as connection:
+            connection.execute(sa.text(statement), values)
+
+    def deliver(self, **changes: Any) -> int:
+        settings: dict[str, Any] = {"timeout": SECONDS, "allow_plain_http": True} | changes
+        keys = self.index.app.extensions["index_keys"]
+        sender = Sender(keys, "https://index.example/", "00000009999999999000", **settings)
+        return deliver_due(self.index.database.engine("worker"), sender, now)
+
+    def rows(self, oin: str) -> list[Any]:
+        return self.index.database.rows(
+            "SELECT * FROM delivery WHERE client_id = :client ORDER BY id", client=f"client-{oin}"
+        )
+
+
+@pytest.fixture
+def post(index: Index) -> Iterator[Post]:
+    with ExitStack() as stack:
+        yield Post(index, stack)
+
+
+def test_a_receiver_can_verify_it_with_nothing_but_standard_webhooks(post: Post) -> None:
+    receiver = post.receiver(SCHOOL)
+    post.tell()
+    assert post.deliver() == 1
+    [got] = receiver.received
+    event = Webhook(post.secrets[SCHOOL]).verify(got.body, got.headers)
+    [row] = post.rows(SCHOOL)
+    assert event["id"] == got.headers["webhook-id"] == str(row.id)
+    assert got.headers["content-type"] == "application/cloudevents+json"
+    assert (row.attempts, row.last_outcome, row.leased_until) == (1, "ok", None)
+    assert row.delivered_at
+    other = "whsec_" + "A" * 43 + "="
+    with pytest.raises(WebhookVerificationError):
+        Webhook(other).verify(got.body, got.headers)
+    assert post.deliver() == 0
+    assert len(receiver.received) == 1
+
+
+def test_all_bodies_are_of_one_length_and_tell_only_whose_inbox_it_is(post: Post) -> None:
+    """R12, R33: what differs is the id, the recipient's id and the time; nothing says what was told, or of whom."""
+    receiver = post.receiver(SCHOOL)
+    post.tell(matches=5)
+    post.deliver()
+    assert len({len(got.body) for got in receiver.received}) == 1
+    reporter = str(post.index.reporters[SCHOOL][0])
+    for got in receiver.received:
+        event = json.loads(got.body)
+        assert event.pop("id") == got.headers["webhook-id"]
+        assert datetime.fromisoformat(event.pop("time"))
+        assert event == {
+            "specversion": "1.0",
+            "source": "urn:nld:oin:00000009999999999000:systeem:verwijsindex",
+            "type": "nl.verwijsindex.inbox-changed",
+            "subject": reporter,
+            "datacontenttype": "application/json",
+            "data": {"inbox": "https://index.example/api/v1/notices"},
+        }
+        ours = set(got.headers) - {"host", "content-length"}
+        assert ours == {"content-type", "webhook-id", "webhook-timestamp", "webhook-signature"}
+
+
+def test_each_try_has_the_same_id_and_is_signed_anew(post: Post) -> None:
+    receiver = post.receiver(SCHOOL, answering(500, 200))
+    post.tell()
+    assert post.deliver() == 1
+    [row] = post.rows(SCHOOL)
+    assert (row.attempts, row.last_outcome, row.delivered_at) == (1, "status 500", None)
+    assert timedelta(seconds=3) < row.due_at - now() < timedelta(seconds=6)
+    assert post.deliver() == 0  # not yet
+    post.due()
+    assert post.deliver() == 1
+    assert len(set(receiver.ids)) == 1
+    for got in receiver.received:
+        Webhook(post.secrets[SCHOOL]).verify(got.body, got.headers)
+    [row] = post.rows(SCHOOL)
+    assert (row.attempts, row.last_outcome) == (2, "ok")
+
+
+@pytest.mark.parametrize("behaviour", [hanging, dripping])
+def test_a_slow_receiver_stops_no_other(post: Post, behaviour: Behaviour) -> None:
+    """Without the deadline of a try, with a timeout for each read only, the run with the dripping one had not ended
+    after 100 seconds; and results were once written back only with the slowest one's."""
+    slow, quick = post.receiver(SCHOOL, behaviour), post.receiver(CLINIC)
+    post.tell(matches=20)
+    first = "UPDATE delivery SET due_at = due_at - interval '1 hour' WHERE client_id = :client"
+    post.change(first, client=f"client-{SCHOOL}")
+    began, started = time.monotonic(), now()
+    assert post.deliver() == 40
+    assert time.monotonic() - began < 4 * SECONDS + 1
+    assert len(quick.received) == 20
+    assert max(got.at for got in quick.received) - began < SECONDS
+    assert all(row.last_outcome == "ok" for row in post.rows(CLINIC))
+    assert max(row.delivered_at for row in post.rows(CLINIC)) - started < timedelta(seconds=SECONDS)
+    assert {row.last_outcome for row in post.rows(SCHOOL)} == {"ReadTimeout"}
+    assert 0 < len([got for got in slow.received if got.at - began < 0.9 * SECONDS]) < 2 * CLAIMED
+
+
+def test_a_redirect_is_not_followed(post: Post) -> None:
+    elsewhere = post.stack.enter_context(Receiver())
+    receiver = post.receiver(SCHOOL, answering(307, location=elsewhere.address))
+    post.tell()
+    post.deliver()
+    assert len(receiver.received) == 1
+    assert elsewhere.received == []
+    assert post.rows(SCHOOL)[0].last_outcome == "status 307"
+
+
+def test_an_endless_answer_is_not_read(post: Post) -> None:
+    sent = 0
+
+    def endless(handler: Handler, _: int) -> None:
+        nonlocal sent
+        handler.close_connection = True
+        handler.send_response(200)
+        handler.end_headers()
+        try:
+            while not handler.receiver.over.is_set():
+                sent += handler.wfile.write(b"x" * 65536)
+        except OSError:
+            return
+
+    post.receiver(SCHOOL, endless)
+    post.tell()
+    began = time.monotonic()
+    assert post.deliver() == 1
+    assert time.monotonic() - began < SECONDS
+    assert post.rows(SCHOOL)[0].last_outcome == "ok"
+    time.sleep(0.3)
+    assert sent < 50_000_000  # what fits in the buffers of two sockets
+
+
+def test_endless_headers_are_no_answer(post: Post) -> None:
+    def endless(handler: Handler, _: int) -> None:
+        handler.close_connection = True
+        try:
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            while not handler.receiver.over.is_set():
+                handler.wfile.write(b"x-more: " + b"y" * 4000 + b"\r\n")
+        except OSError:
+            return
+
+    post.receiver(SCHOOL, endless)
+    post.tell()
+    post.deliver()
+    assert post.rows(SCHOOL)[0].last_outcome == "RemoteProtocolError"
+
+
+def test_plain_http_is_refused_and_waits(post: Post) -> None:
+    receiver = post.receiver(SCHOOL)
+    post.tell()
+    assert post.deliver(allow_plain_http=False) == 1
+    assert receiver.received == []
+    [row] = post.rows(SCHOOL)
+    assert (row.last_outcome, row.delivered_at) == ("plain http", None)
+
+
+def test_a_certificate_of_nobody_we_know_is_refused(post: Post, tmp_path: Path) -> None:
+    receiver = post.receiver(SCHOOL)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_self_signed(tmp_path))
+    receiver.server.socket = context.wrap_socket(receiver.server.socket, server_side=True)
+    post.subscribe(SCHOOL, receiver.address.replace("http:", "https:"))
+    post.tell()
+    post.deliver(allow_plain_http=False)
+    assert receiver.received == []
+    assert post.rows(SCHOOL)[0].last_outcome == "ConnectError"
+
+
+def test_what_a_killed_worker_had_claimed_is_delivered_after_its_lease(post: Post) -> None:
+    """With the same id; and the first worker, should it live after all, writes back nothing any more."""
+    receiver = post.receiver(SCHOOL)
+    post.tell()
+    workers = post.index.database.engine("worker")
+    [claimed] = delivery._claim(workers, now(), [])
+    assert post.deliver() == 0
+    [row] = post.rows(SCHOOL)
+    assert LEASE - timedelta(seconds=10) < row.leased_until - now() <= LEASE
+    post.change("UPDATE delivery SET leased_until = :now", now=now())
+    assert post.deliver() == 1
+    assert receiver.ids == [str(claimed.id)]
+    with workers.begin() as connection:
+        late = delivery.Result(claimed.id, claimed.attempts, "status 500", delivered=False)
+        delivery._write_back(connection, [late], now())
+    [row] = post.rows(SCHOOL)
+    assert (row.attempts, row.last_outcome) == (2, "ok")
+
+
+def test_two_workers_share_what_is_due(post: Post) -> None:
+    receiver = post.receiver(SCHOOL)
+    post.tell(matches=40)
+    with ThreadPoolExecutor(2) as workers:
+        tried = [worker.result() for worker in [workers.submit(post.deliver) for _ in range(2)]]
+    assert sum(tried) == len(receiver.ids) == len(set(receiver.ids)) == 40
+
+
+def test_nothing_is_dropped(post: Post) -> None:
+    receiver = post.receiver(SCHOOL, answering(410))
+    post.tell()
+    post.change("UPDATE delivery SET attempts = 1000")
+    post.deliver()
+    [row] = post.rows(SCHOOL)
+    assert (row.attempts, row.delivered_at) == (1001, None)
+    assert timedelta(hours=9) < row.due_at - now() < timedelta(hours=12)
+    receiver.behaviour = answering(200)
+    post.due()
+    assert post.deliver() == 1
+    assert post.rows(SCHOOL)[0].delivered_at
+
+
+def test_one_whose_secret_cannot_be_opened_stops_no_other(post: Post) -> None:
+    post.receiver(SCHOOL)
+    quick = post.receiver(CLINIC)
+    post.change("UPDATE subscription SET key_version = 9 WHERE oin = :oin", oin=SCHOOL)
+    post.tell()
+    assert post.deliver() == 2
+    assert post.rows(SCHOOL)[0].last_outcome == "KeyError"
+    assert len(quick.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("attempts", "seconds"),
+    [(1, 5), (2, 300), (3, 1800), (4, 7200), (5, 18000), (6, 36000), (7, 36000), (8, 36000), (5000, 36000)],
+)
+def test_the_pauses_grow_to_ten_hours_and_no_further(attempts: int, seconds: int) -> None:
+    pauses = {pause(attempts).total_seconds() for _ in range(50)}
+    assert seconds <= min(pauses) <= max(pauses) <= seconds * 1.2
+    assert len(pauses) > 1, "all that failed together would come back together"
+
+
+def _self_signed(folder: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(uuid4().int >> 1)
+        .not_valid_before(now() - timedelta(days=1))
+        .not_valid_after(now() + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = folder / "self-signed.pem"
+    file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    return file
