@@ -9,6 +9,7 @@ import logging
 import threading
 
 from celery import Celery
+from kombu import Queue
 from pydantic import SecretStr
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,10 @@ _PAUSE = 0.05  # seconds
 
 
 def celery_app(broker_url: SecretStr) -> Celery:
-    """The Celery of this system: JSON messages, no results, late acknowledgement, fast failure of the broker."""
+    """The Celery of this system: JSON messages, no results, late acknowledgement, fast failure of the broker.
+
+    A worker takes from both queues unless its command says otherwise (`-Q verwijsindex.deliver`).
+    """
     app = Celery("verwijsindex", broker=broker_url.get_secret_value(), set_as_current=False)
     app.conf.update(
         accept_content=["json"],
@@ -32,7 +36,9 @@ def celery_app(broker_url: SecretStr) -> Celery:
         },
         enable_utc=True,
         task_acks_late=True,
-        task_default_queue="verwijsindex",
+        task_default_queue="verwijsindex.match",
+        task_queues=[Queue("verwijsindex.match"), Queue("verwijsindex.deliver")],
+        task_routes={DELIVER_TASK: {"queue": "verwijsindex.deliver"}},
         task_ignore_result=True,
         task_publish_retry=False,
         timezone="Europe/Amsterdam",

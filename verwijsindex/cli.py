@@ -20,6 +20,7 @@ GROUPS = {
 COMMANDS = {
     "serve": "verwijsindex.operating:serve",
     "openapi": "verwijsindex.operating:openapi",
+    "health": "verwijsindex.workers.health:health",
     "demo": "verwijsindex.demo.commands:demo",
 }
 _NEEDS_SERVER = "Install verwijsindex[server] for the commands of index, issuer and pseudonym service."

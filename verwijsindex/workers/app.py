@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The Celery app of worker and clock: `celery -A verwijsindex.workers.app`. Tasks carry no data, only "there is work".
 
-Keys and settings are read when this module is imported, so that a worker with a bad key refuses to start.
+Keys and settings are read when this module is imported: a worker with a bad key refuses to start, and says which.
 """
 
 import math
@@ -9,19 +9,28 @@ from datetime import UTC, datetime
 from functools import cache
 
 from celery.signals import worker_process_init
+from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from verwijsindex.bell import DELIVER_TASK, MATCH_TASK, SWEEP_TASK, celery_app
 from verwijsindex.database import engine, transaction
+from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.matching.service import match_waiting
 from verwijsindex.notices.delivery import Sender, deliver_due
 from verwijsindex.pseudonyms.sealing import IndexKeys
-from verwijsindex.settings import WorkerSettings, utc_now
+from verwijsindex.settings import WorkerSettings, settings_faults, utc_now
 from verwijsindex.signals.service import forget_old_requests
+from verwijsindex.workers import health
 
-settings = WorkerSettings()
+try:
+    settings = WorkerSettings()
+    keys = IndexKeys.load(settings.keys)
+except ValidationError as error:
+    raise SystemExit(settings_faults(error)) from None
+except KeyFileError as error:
+    raise SystemExit(f"worker and clock do not start: {error}") from None
 sender = Sender(
-    keys=IndexKeys.load(settings.keys),
+    keys=keys,
     base_url=settings.base_url,
     operator_oin=settings.operator_oin,
     timeout=settings.webhook_timeout_seconds,
@@ -70,14 +79,15 @@ def match() -> None:
 
 @app.task(name=DELIVER_TASK)
 def deliver() -> None:
-    """Deliver what is due, batch after batch."""
-    while deliver_due(pool(), sender, utc_now):
-        pass
+    """Deliver what is due, for a turn; then the other tasks get theirs, and this one comes again."""
+    if deliver_due(pool(), sender, utc_now):
+        deliver.apply_async(expires=60, retry=False)
 
 
 @app.task(name=SWEEP_TASK)
 def sweep() -> None:
-    """Find the work that no bell announced, and forget idempotency records that are too old."""
+    """Find the work that no bell announced, forget idempotency records that are too old, and say that all is well."""
     match()
     with transaction(pool()) as connection:
         forget_old_requests(connection, utc_now())
+    health.swept(settings.broker_url, settings.sweep_seconds)
