@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
-from support import Database, Index, MovableClock
+from support import PASSWORDS, Database, Index, MovableClock
 
 from verwijsindex import database
 from verwijsindex.embedded.postgres import EmbeddedPostgres
@@ -17,8 +17,6 @@ from verwijsindex.operating import ENVIRONMENT, addresses
 
 hypothesis_settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("default")
-
-PASSWORDS = dict.fromkeys(database.ROLES, "only-in-tests")
 
 
 @pytest.fixture(scope="session")

@@ -87,6 +87,7 @@ class Database:
             engine.dispose()
 
 
+PASSWORDS = dict.fromkeys(database.ROLES, "only-in-tests")
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 ISSUER, INDEX = "http://issuer.test", "http://index.test"
 WESTERVELD, DORDRECHT, STEIN = "1701", "0505", "0971"

@@ -31,6 +31,19 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 ROLES = tuple(role for branch in OWNERS for role in (OWNERS[branch], *RUNTIME_ROLES[branch]))
 
 
+# Whatever the server's own configuration: nothing that a statement held gets into its log (I5).
+_NOT_LOGGED = {
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+    "log_min_duration_sample": "-1",
+    "log_transaction_sample_rate": "0",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """For whom a transaction reads: what row-level security looks at. What is None opens nothing.
@@ -119,6 +132,12 @@ def init_cluster(admin_url: str, passwords: Mapping[str, str]) -> None:
                     verb, sql.Identifier(role), sql.Literal(verifier)
                 )
             )
+            for name, value in _NOT_LOGGED.items():
+                connection.execute(
+                    sql.SQL("ALTER ROLE {} SET {} = {}").format(
+                        sql.Identifier(role), sql.Identifier(name), sql.Literal(value)
+                    )
+                )
         databases = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
         for branch, name in DATABASES.items():
             if name not in databases:

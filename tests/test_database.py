@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What `db init` makes sure of, on a server with PostgreSQL's most talkative configuration."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from support import PASSWORDS
+
+from verwijsindex import database
+from verwijsindex.embedded import postgres
+from verwijsindex.embedded.postgres import EmbeddedPostgres
+
+TALKATIVE = {
+    "log_statement": "all",
+    "log_min_duration_statement": "0",
+    "log_min_error_statement": "info",
+    "log_error_verbosity": "verbose",
+    "log_parameter_max_length": "-1",
+    "log_parameter_max_length_on_error": "-1",
+}
+
+
+def test_no_value_of_a_statement_is_logged_whatever_the_servers_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """I5. Seen failing, with every value in the log, when `init_cluster` set nothing for the roles."""
+    monkeypatch.setattr(postgres, "SETTINGS", postgres.SETTINGS | TALKATIVE)
+    log = tmp_path / "log"
+    with EmbeddedPostgres(durable=False, log_path=log) as server:
+        database.init_cluster(server.url().replace("+psycopg", ""), PASSWORDS)
+        url = server.url("verwijsindex", "verwijsindex_owner", PASSWORDS["verwijsindex_owner"])
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("CREATE TABLE row (secret text PRIMARY KEY)")
+            for _ in range(2):
+                with pytest.raises(psycopg.Error):
+                    connection.execute("INSERT INTO row VALUES (%s), (%s)", ["canary-a", "canary-a"])
+    said = log.read_text()
+    assert "duplicate key" in said
+    assert "canary" not in said
