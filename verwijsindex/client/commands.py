@@ -48,7 +48,7 @@ def keygen(
     FILE can act as your institution: keep it on this machine, out of backups that others read. Lose it, and
     you make a new one and have that registered.
 
-    [bold]Example[/bold]: verwijsindex client keygen institution.key.json
+    Example: verwijsindex client keygen institution.key.json
     """
     public = Path(f"{file}.pub.json")
     with _told():
@@ -75,7 +75,7 @@ def submit(
     Exit status: 0 all rows were accepted; 1 some were refused; 2 file or configuration cannot be used; 3 a
     service gave no answer, or one that stands in the way of every row: send the same file again later.
 
-    [bold]Example[/bold]: verwijsindex client submit export.csv --refused refused.csv
+    Example: verwijsindex client submit export.csv --refused refused.csv
     """
     with _told(), VerwijsindexClient(ClientConfig.load(config)) as client:
         if not file.is_file():
