@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What one can go on with while the demo stays up: addresses, and commands to copy into another terminal."""
+
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from verwijsindex.demo.cast import PLACES
+from verwijsindex.demo.playing import Played
+from verwijsindex.embedded.stack import Stack
+
+
+def write_environment(stack: Stack) -> Path:
+    """A file of mode 0600 that a shell can source: where the commands find this demo's keys and databases."""
+    names = [name for name in stack.environment if name.startswith("VERWIJSINDEX_")]
+    lines = [f"{name}={shlex.quote(stack.environment[name])}" for name in sorted(names)]
+    lines.append(f"DEMO={shlex.quote(str(stack.folder))}")
+    lines.append(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
+    path = stack.folder / "demo.env"
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write("\n".join(lines) + "\n")
+    return path
+
+
+def commands(stack: Stack, played: Played) -> list[tuple[str, str]]:
+    """What to do, and the command that does it, once `demo.env` is sourced."""
+    told = played.subscriber
+    reporter, view = next((reporter, played.found.reporters[reporter]) for reporter in told.reporters)
+    place = PLACES[0]
+    supervisor = played.register.supervisors[place][0]
+    match_id = next(iter(view.matches), "MATCH")
+    config = f'--config "$DEMO/{told.role.client_id}/client.toml"'
+    return [
+        ("who may signal", "verwijsindex admin reporter list"),
+        ("a reporter's inbox", f"verwijsindex client inbox --reporter {reporter} {config}"),
+        ("a match: whom to call", f"verwijsindex client match {match_id} --reporter {reporter} {config}"),
+        (
+            "an export, sent again: nothing comes twice",
+            f'verwijsindex client submit "$DEMO/exports/{told.role.client_id}.csv" {config}',
+        ),
+        (
+            f"the inbox of the case supervisor of {place.name}",
+            "TOKEN=$(verwijsindex issuer mint --role case_supervisor"
+            f" --municipality {place.code} --person {supervisor})\n"
+            f'curl -s -H "Authorization: Bearer $TOKEN" "{stack.index}/api/v1/notices?limit=3"',
+        ),
+        ("what the API can do", f"curl -s {stack.index}/api/v1/openapi.json"),
+    ]
+
+
+def offer(console: Console, stack: Stack, played: Played) -> None:
+    """Print them, never broken over lines: they are there to be copied."""
+
+    def say(text: str) -> None:
+        console.print(text, soft_wrap=True, markup=False)
+
+    environment = write_environment(stack)
+    console.rule("It stays up: go on in another terminal; Ctrl-C here ends it and removes everything")
+    say(f"index {stack.index}   pseudonym service {stack.pseudonyms}   issuer {stack.issuer}")
+    say("\n# first, once for each terminal")
+    say(f"set -a; . {shlex.quote(str(environment))}; set +a")
+    for about, command in commands(stack, played):
+        say(f"\n# {about}\n{command}")
+    say("")
+
+
+def stay(stack: Stack) -> None:
+    """Until we are stopped. Raises ProcessError if a process dies."""
+    while True:
+        stack.check()
+        time.sleep(0.5)
