@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Receives webhooks on this machine: `WEBHOOK_SECRET=whsec_... python examples/webhook_receiver.py 8200`.
+
+A receiver in earnest stands behind TLS and keeps the ids it has seen where they outlive the process.
+"""
+
+import os
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from verwijsindex.client import WebhookError, verify_webhook
+
+SECRET = os.environ["WEBHOOK_SECRET"]  # as `admin subscription set` printed it, once
+LARGEST = 16 * 1024  # bytes
+seen: set[str] = set()
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Answers 204 for a webhook of the index, 400 for anything else."""
+
+    def do_POST(self) -> None:
+        """Verifies first; then drops what it has seen, since each webhook comes at least once."""
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(min(length, LARGEST))
+        try:
+            event = verify_webhook(dict(self.headers), body, SECRET, datetime.now(UTC))
+        except WebhookError as error:
+            print(f"not believed: {error}", flush=True)
+            self.send_error(400)
+            return
+        if event.id not in seen:
+            seen.add(event.id)
+            print(f"something new for reporter {event.subject}: read {event.data['inbox']}", flush=True)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keeps what comes in out of the log."""
+
+
+if __name__ == "__main__":
+    with ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver) as server:
+        print(f"listening on http://127.0.0.1:{server.server_port}/", flush=True)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The examples do what they say."""
+
+import base64
+import json
+import os
+import runpy
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+from client.services import Services
+from joserfc.jwk import OKPKey
+from standardwebhooks import Webhook
+
+import verwijsindex.client
+from verwijsindex.client import ClientConfig, RefusedRow, SignalRow, read_rows
+from verwijsindex.client.rows import COLUMNS
+from verwijsindex.keyfiles import write_public_key, write_signing_key
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_the_good_sample_is_good_and_the_faulty_one_has_faults_of_many_kinds() -> None:
+    with (EXAMPLES / "export.csv").open("rb") as file:
+        assert [type(row) for row in read_rows(file)] == [SignalRow] * 12
+    with (EXAMPLES / "export-faulty.csv").open("rb") as file:
+        rows = list(read_rows(file))
+    codes = {fault.code for row in rows if isinstance(row, RefusedRow) for fault in row.faults}
+    assert len(codes) > 10
+    content = (EXAMPLES / "export-faulty.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf" + ";".join(COLUMNS).encode())
+
+
+def test_the_readme_names_every_column_and_every_file() -> None:
+    readme = (EXAMPLES / "README.md").read_text()
+    assert not [name for name in COLUMNS if f"`{name}`" not in readme]
+    assert not [path.name for path in EXAMPLES.iterdir() if path.suffix != ".md" and f"({path.name})" not in readme]
+
+
+def test_the_configuration_loads(tmp_path: Path) -> None:
+    (tmp_path / "client.toml").write_text((EXAMPLES / "client.toml").read_text())
+    write_signing_key(tmp_path / "institution.key.json", OKPKey.generate_key("Ed25519"))
+    write_public_key(tmp_path / "key-list-signer.pub.json", OKPKey.generate_key("Ed25519"))
+    assert ClientConfig.load(tmp_path / "client.toml").client_id == "jeugdhulp"
+
+
+def test_generate_writes_exports_for_reporters_of_ones_own(tmp_path: Path) -> None:
+    reporter = str(UUID(int=5, version=4))
+    script, out = str(EXAMPLES / "generate.py"), str(tmp_path / "out")
+    command = [sys.executable, script, out, "--rows", "60", "--reporter", reporter]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "58 good rows, 2 faulty ones" in done.stdout
+    with (tmp_path / "out" / "export.csv").open("rb") as file:
+        drafts = [row.draft for row in read_rows(file) if isinstance(row, SignalRow)]
+    assert str(drafts[0].reporter) == reporter
+
+
+def test_send_signal_sends_one(
+    services: Services, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    services.now = datetime.now(UTC)
+    [reporter] = services.register(["Anna Voorbeeld"])
+    config = services.config()
+    lines = [f"{name} = {json.dumps(str(value))}" for name, value in config.model_dump().items()]
+    (tmp_path / "client.toml").write_text("\n".join(lines))
+    monkeypatch.setattr(verwijsindex.client, "VerwijsindexClient", services.client)
+    monkeypatch.setattr(sys, "argv", ["send_signal.py", str(tmp_path / "client.toml"), str(reporter)])
+    runpy.run_path(str(EXAMPLES / "send_signal.py"))
+    assert capsys.readouterr().out.startswith("accepted as ")
+    assert services.index_database.scalar("SELECT count(*) FROM signal") == 1
+
+
+def test_the_receiver_believes_only_what_is_signed() -> None:
+    key = bytes(range(32))
+    environment = {**os.environ, "WEBHOOK_SECRET": "whsec_" + base64.b64encode(key).decode()}
+    receiver = subprocess.Popen(
+        [sys.executable, EXAMPLES / "webhook_receiver.py", "0"], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert receiver.stdout
+        address = receiver.stdout.readline().split()[-1]
+        assert address.startswith("http://127.0.0.1:")
+        now = datetime.now(UTC)
+        body = json.dumps(
+            {
+                "specversion": "1.0",
+                "id": "7",
+                "source": "urn:nld:oin:1",
+                "type": "nl.verwijsindex.inbox-changed",
+                "subject": str(UUID(int=8)),
+                "time": now.isoformat(),
+                "data": {"inbox": "https://index.example/api/v1/notices"},
+            }
+        )
+        headers = {
+            "webhook-id": "7",
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(key).sign("7", now, body),
+        }
+        assert httpx.post(address, content=body, headers=headers).status_code == 204
+        assert httpx.post(address, content=body, headers=headers).status_code == 204
+        assert httpx.post(address, content=body + " ", headers=headers).status_code == 400
+    finally:
+        receiver.terminate()
+        told, _ = receiver.communicate(timeout=10)
+    assert told.splitlines() == [
+        f"something new for reporter {UUID(int=8)}: read https://index.example/api/v1/notices",
+        "not believed: the signature is not made with this secret",
+    ]
