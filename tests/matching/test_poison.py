@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A row of work that cannot be done is parked with an alarm, and all else goes on (DESIGN.md, Hot paths)."""
+
+import pytest
+from ledger.faults import failing
+from support import CLINIC, POLICE, SCHOOL, Index
+
+from verwijsindex.matching.service import match_waiting
+
+
+def test_a_poison_row_is_parked_and_all_else_goes_on(index: Index, caplog: pytest.LogCaptureFixture) -> None:
+    """Seen failing (more to do, for ever) when `_PARK` was left out."""
+    for youngster in range(4):
+        index.place(youngster, SCHOOL)
+    poison = index.place(9, CLINIC)
+    for youngster in range(4):
+        index.place(youngster, POLICE)
+    with failing(index.database, "signal", "UPDATE", f"NEW.id = '{poison}'"):
+        done = match_waiting(index.database.engine("worker"), index.clock(), index.clock())
+    assert (done.taken, done.notices, done.more) == (8, 12, False)
+    assert index.database.rows("SELECT signal_id, parked_at FROM work") == [(poison, index.clock())]
+    assert [r.message for r in caplog.records if r.levelname == "ERROR"] == ["work 5 parked: ProgrammingError"]
+    assert index.database.scalar("SELECT count(*) FROM match") == 4
+    index.place(9, SCHOOL)
+    index.match()
+    assert index.database.scalar("SELECT count(*) FROM work WHERE parked_at IS NULL") == 0
+
+
+def test_a_failed_batch_leaves_no_half_match(index: Index) -> None:
+    """What is told and its events stand or fall with the match (I4)."""
+    index.place(0, SCHOOL)
+    index.place(0, CLINIC)
+    with failing(index.database, "event", "INSERT", "NEW.kind = 'notice.placed'"):
+        match_waiting(index.database.engine("worker"), index.clock(), index.clock())
+    for table in ("party", "supervision", "notice", "delivery"):
+        assert index.database.scalar(f"SELECT count(*) FROM {table}") == 0
+    assert index.database.scalar("SELECT count(*) FROM event WHERE kind ~ '^(match|party|notice)'") == 0
+
+
+def test_who_does_not_get_the_lock_does_nothing_and_says_that_there_is_no_more(index: Index) -> None:
+    """Its bell is not lost: the holder looks again after it has let go (docs/decisions/0003)."""
+    index.place(0, SCHOOL)
+    index.place(0, CLINIC)
+    worker = index.database.engine("worker")
+    with index.database.superuser.begin() as other:
+        other.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
+        done = match_waiting(worker, index.clock(), index.clock())
+        assert (done.taken, done.more) == (0, False)
+        assert index.database.scalar("SELECT count(*) FROM work") == 2
+    assert match_waiting(worker, index.clock(), index.clock()).taken == 2
