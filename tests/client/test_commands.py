@@ -76,6 +76,7 @@ def test_refused_rows_are_reported_whoever_refused_them_and_it_ends_with_1(servi
     content[3]["residence_municipality"] = "1701"
     content[4]["case_reference"] = content[4]["bsn"]
     shell.export(content)
+    Path("refused.csv").write_text("line,case_reference,column,code,advice\r\n" * 100)  # an older one
     result = shell.run("submit", "export.csv", "--refused", "refused.csv")
     assert result.exit_code == 1
     assert "accepted 2, refused 4" in result.stdout
@@ -146,7 +147,9 @@ def test_a_header_of_values_is_refused_with_2_and_not_repeated(services: Service
     [
         (["nowhere.csv"], "nowhere.csv is not a file"),
         (["export.csv", "--config", "nowhere.toml"], "nowhere.toml cannot be read"),
-        (["export.csv", "--refused", "export.csv"], "names the export itself"),
+        (["export.csv", "--refused", "export.csv"], "export.csv: is there and is no report"),
+        (["export.csv", "--refused", "client.toml"], "client.toml: is there and is no report"),
+        (["export.csv", "--refused", "."], ".: Is a directory"),
         (["export.csv", "--refused", "nowhere/refused.csv"], "nowhere/refused.csv: No such file"),
     ],
 )
@@ -154,8 +157,10 @@ def test_what_cannot_be_used_ends_with_2_and_is_named(
     services: Services, shell: Shell, arguments: list[str], says: str
 ) -> None:
     shell.export([])
+    before = Path("client.toml").read_bytes(), Path("export.csv").read_bytes()
     result = shell.run("submit", *arguments)
     assert result.exit_code == 2
+    assert (Path("client.toml").read_bytes(), Path("export.csv").read_bytes()) == before
     assert says in result.stderr
     assert services.requests == []
     assert "Traceback" not in result.output

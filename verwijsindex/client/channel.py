@@ -42,6 +42,8 @@ class Channel:
             timeout=httpx.Timeout(30, connect=5),
             headers={"User-Agent": f"verwijsindex-client/{__version__}", "Accept": "application/json"},
             follow_redirects=False,
+            # A proxy in the environment stands between this machine and others, not before itself.
+            mounts={f"all://{host}": transport for host in ("127.0.0.1", "localhost", "[::1]")},
         )
         self.clock = clock
         self._wait = wait

@@ -80,8 +80,6 @@ def submit(
     with _told(), VerwijsindexClient(ClientConfig.load(config)) as client:
         if not file.is_file():
             raise ConfigError(f"{file} is not a file")
-        if refused and refused.exists() and refused.samefile(file):
-            raise ConfigError("--refused names the export itself")
         with file.open("rb") as rows, Report(refused) as report:
             try:
                 with _progress(file.stat().st_size, rows.tell, report) as progress:

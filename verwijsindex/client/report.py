@@ -2,6 +2,7 @@
 """The report of refused rows: where each stands and what to do. It holds no BSN, no name and no date (I5)."""
 
 import csv
+import errno
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -33,24 +34,34 @@ class ReportLine:
     advice: str
 
 
+HEADER = ",".join(field.name for field in fields(ReportLine))
+
+
 class Report:
     """Counts what became of a file's rows, and writes down the refused ones as they come.
 
-    Use it as a context manager. With a path it writes a CSV file of mode 0600, in the place of an older report.
+    Use it as a context manager. With a path it writes a CSV file of mode 0600, in the place of an older report and
+    of nothing else.
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Raises OSError when the file cannot be made."""
+        """Raises OSError when the file cannot be made, or is there and is no report."""
         self.accepted = 0
         self.refused = 0
         self._codes: Counter[str] = Counter()
         self._first: list[ReportLine] = []
         self._file = None
         if path:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            self._file = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace", newline="")
+            if self._file.readline(len(HEADER) + 2).rstrip() not in {HEADER, ""}:
+                self._file.close()
+                raise FileExistsError(errno.EEXIST, "is there and is no report: choose another name", str(path))
+            os.fchmod(descriptor, 0o600)
+            self._file.seek(0)
+            self._file.truncate()
             self._writer = csv.writer(self._file)
-            self._writer.writerow(field.name for field in fields(ReportLine))
+            self._writer.writerow(HEADER.split(","))
 
     def __enter__(self) -> "Report":
         return self
