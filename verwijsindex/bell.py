@@ -28,6 +28,7 @@ def celery_app(broker_url: SecretStr) -> Celery:
     app = Celery("verwijsindex", broker=broker_url.get_secret_value(), set_as_current=False)
     app.conf.update(
         accept_content=["json"],
+        broker_connection_max_retries=None,  # Redis may be away for as long as it likes
         broker_connection_retry_on_startup=True,
         broker_transport_options={
             "socket_connect_timeout": 2,
@@ -37,11 +38,12 @@ def celery_app(broker_url: SecretStr) -> Celery:
         enable_utc=True,
         task_acks_late=True,
         task_default_queue="verwijsindex.match",
-        task_queues=[Queue("verwijsindex.match"), Queue("verwijsindex.deliver")],
+        task_queues=[Queue(name, routing_key=name) for name in ("verwijsindex.match", "verwijsindex.deliver")],
         task_routes={DELIVER_TASK: {"queue": "verwijsindex.deliver"}},
         task_ignore_result=True,
         task_publish_retry=False,
         timezone="Europe/Amsterdam",
+        worker_enable_remote_control=False,  # nobody commands a worker through Redis; and it broke when Redis went
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,
     )

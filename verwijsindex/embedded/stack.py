@@ -165,7 +165,7 @@ class Stack:
 
     def _celery(self, name: str) -> Command:
         more = {
-            "worker": ["worker", "--concurrency=2"],
+            "worker": ["worker", "--concurrency=2", "--without-gossip", "--without-mingle", "--without-heartbeat"],
             "clock": ["beat", f"--schedule={self.folder / 'beat-schedule'}", "--pidfile="],
         }[name]
         command = [sys.executable, "-m", "celery", "-A", "verwijsindex.workers.app", *more, "--loglevel=WARNING"]
