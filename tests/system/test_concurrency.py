@@ -14,8 +14,8 @@ from system.world import INSTITUTIONS, Placed, Reporter, System
 pytestmark = pytest.mark.system
 
 THREADS = 32
-ROUNDS = 1500 if os.environ.get("TEST_LONG") else 100
-TOGETHER = 3  # youngsters that all threads signal in one round
+ROUNDS = 600 if os.environ.get("TEST_LONG") else 100
+TOGETHER = 10  # youngsters in one round: two that eight threads signal each, eight that a pair does
 
 
 LAG = """
@@ -35,8 +35,15 @@ def lag(system: System) -> Iterator[None]:
 
 @pytest.mark.usefixtures("lag")
 def test_matches_parties_and_inboxes_are_those_of_the_model(system: System) -> None:
-    """32 threads, 100 rounds (3200 signals): in each round all threads signal the same three youngsters, at the
-    same moment, for 12 reporters of four institutions and three residences; two worker processes want to match."""
+    """32 threads, 100 rounds (3200 signals): in each round all threads signal the same ten youngsters, at the
+    same moment, for 12 reporters of four institutions and three residences; two worker processes want to match.
+
+    Half of the youngsters are known already without a live signal, and the matcher is made slow: then two matchers can
+    each see only its own of two signals. With the matcher's lock taken out and work claimed by FOR UPDATE SKIP LOCKED,
+    pairs were left unmatched for good and this test failed. With only the lock taken out it did not fail in five runs:
+    two matchers then delete the same rows of work, so that one waits for the other; the lock says what that happens to
+    do.
+    """
     reporters = system.reporters(12)
     headers = {oin: system.headers(oin) for oin in INSTITUTIONS}
     youngsters = system.youngsters(ROUNDS * TOGETHER)
@@ -49,7 +56,7 @@ def test_matches_parties_and_inboxes_are_those_of_the_model(system: System) -> N
         for n in range(ROUNDS):
             together.wait(timeout=60)
             reporter = chance.choice(reporters)
-            youngster = youngsters[n * TOGETHER + chance.randrange(TOGETHER)]
+            youngster = youngsters[n * TOGETHER + (thread // 2 if thread < 16 else 8 + thread % 2)]
             residence = chance.choice(("1701", "0505", "0971"))
             placed.append(system.place(youngster, reporter, residence, headers=headers[reporter.oin]))
         return placed

@@ -23,7 +23,13 @@ from verwijsindex.pseudonyms.pseudonym import Pseudonym
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.pseudonyms.voprf import blind, load_evaluators, unblind, voprf_input
 from verwijsindex.registry import service as registry
-from verwijsindex.registry.schemas import AgreementEntry, InstitutionEntry, MunicipalityEntry, ReporterEntry
+from verwijsindex.registry.schemas import (
+    AgreementEntry,
+    InstitutionEntry,
+    MunicipalityEntry,
+    ReporterEntry,
+    SubscriptionEntry,
+)
 from verwijsindex.signals.dates import amsterdam_date, two_years_after
 
 MUNICIPALITIES = {WESTERVELD: "Westerveld", DORDRECHT: "Dordrecht", STEIN: "Stein"}
@@ -82,11 +88,15 @@ class System:
                 )
                 registry.add(connection, ADMINISTRATOR, now, agreement)
 
+    def disconnect(self) -> None:
+        """Forget the tests' own connections to PostgreSQL, which was started anew."""
+        self.superuser.dispose()
+        self._registrar.dispose()
+
     def close(self) -> None:
         """Let go of every connection."""
         self.http.close()
-        self.superuser.dispose()
-        self._registrar.dispose()
+        self.disconnect()
 
     def youngsters(self, count: int) -> list[int]:
         """Numbers of test BSNs that no other test has, with their pseudonyms worked out."""
@@ -131,6 +141,13 @@ class System:
                 )
                 made.append(Reporter(registry.add(connection, ADMINISTRATOR, now, entry).id, entry.oin))
         return made
+
+    def subscribe(self, oin: str, address: str) -> str:
+        """Where an institution's machine gets its webhooks; their secret."""
+        entry = SubscriptionEntry(client_id=f"client-{oin}", oin=oin, address=address)
+        key = IndexKeys.load(self.stack.keys).current
+        with self._registrar.begin() as connection:
+            return registry.subscribe(connection, ADMINISTRATOR, datetime.now(UTC), entry, key)
 
     def headers(self, oin: str) -> dict[str, str]:
         """The token of an institution's machine, good for an hour."""
