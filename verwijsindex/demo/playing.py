@@ -21,7 +21,6 @@ from verwijsindex.demo.receiver import Received, Receiver
 from verwijsindex.demo.registering import Institution, Register, fill_register, register_clients, subscribe
 from verwijsindex.demo.sending import Outcome, send_all
 from verwijsindex.demo.timing import Timing, measure
-from verwijsindex.embedded.process import Process
 from verwijsindex.embedded.stack import Stack
 from verwijsindex.issuer.commands import MINTED_FOR
 from verwijsindex.issuer.signing import Terms, TokenSigner
@@ -58,23 +57,13 @@ def started(console: Console, settings: Mapping[str, str]) -> Iterator[Stack]:
         with console.status("starting") as status:
 
             def say(name: str) -> None:
-                if not names:
-                    undo.callback(_keeper(stack).stop)
                 names.append(name)
                 status.update(f"starting {name}")
 
-            stack = Stack(say=say, settings=settings)
-            undo.enter_context(stack)
+            stack = undo.enter_context(Stack(say=say, settings=settings))
         stack.environment["VERWIJSINDEX_BASE_URL"] = stack.issuer  # for `issuer mint`
         console.print(f"Started in {time.monotonic() - began:.0f} s: {', '.join(names)}.\n")
         yield stack
-
-
-def _keeper(stack: Stack) -> Process:
-    """A process that does nothing; its guard removes the folder of keys if we are killed before any other does."""
-    return Process(
-        ["tail", "-f", "/dev/null"], name="keeper", log_path=stack.folder / "keeper.log", remove=stack.folder
-    )
 
 
 def play(console: Console, stack: Stack, receiver: Receiver, rows: int) -> Played:
