@@ -140,7 +140,8 @@ def test_only_the_index_role_may_ask_who_is_in_a_match(index_database: Database)
         " AND p.prosecdef AND r.rolname LIKE 'verwijsindex%' AND r.rolname NOT LIKE '%owner'"
         " AND has_function_privilege(r.oid, p.oid, 'EXECUTE')"
     ):
-        found[str(row[0])].add(str(row[1]))
+        name, role = map(str, row)
+        found[name].add(role)
     names = ("scope_own_reporter", "visible_parties", "visible_institutions", "own_signals_in", "match_residences")
     assert found == {name: {"verwijsindex_index"} for name in names}
 

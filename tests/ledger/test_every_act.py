@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""No act and no read without its event, in the same transaction (I4, R25)."""
+
+import json
+import logging
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from ledger.faults import failing
+from signals.evidence import counts, slug
+from support import CLINIC, DORDRECHT, POLICE, SCHOOL, WESTERVELD, Answer, Index
+
+
+@pytest.fixture
+def match(index: Index) -> UUID:
+    """The id of a match of the school's and the clinic's first reporters, in Westerveld."""
+    index.place(0, SCHOOL)
+    index.place(0, CLINIC)
+    index.match()
+    found = index.database.scalar("SELECT id FROM match")
+    assert isinstance(found, UUID)
+    return found
+
+
+def _new_events(index: Index, act: Any) -> tuple[Answer, list[dict[str, Any]]]:
+    before = {row[0] for row in index.database.rows("SELECT id FROM event")}
+    answer = act()
+    with index.database.superuser.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT id, body FROM event").all()
+    return answer, [json.loads(row.body) for row in rows if row.id not in before]
+
+
+def _reads(index: Index, match: UUID) -> dict[str, tuple[str, dict[str, str]]]:
+    signal = index.database.scalar("SELECT id FROM signal WHERE oin = :oin", oin=SCHOOL)
+    reader, supervisor = index.reader(), index.supervisor()
+    return {
+        "signals.listed": ("/signals", reader),
+        "signal.read": (f"/signals/{signal}", reader),
+        "notices.listed": ("/notices", reader),
+        "matches.listed": ("/matches", reader),
+        "match.read": (f"/matches/{match}", reader),
+        "notices.listed by a supervisor": ("/notices", supervisor),
+        "matches.listed by a supervisor": ("/matches", supervisor),
+        "match.read by a supervisor": (f"/matches/{match}", supervisor),
+    }
+
+
+NAMES = [
+    "signals.listed",
+    "signal.read",
+    "notices.listed",
+    "matches.listed",
+    "match.read",
+    "notices.listed by a supervisor",
+    "matches.listed by a supervisor",
+    "match.read by a supervisor",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_read_makes_one_event_that_says_who_and_for_whom(index: Index, match: UUID, name: str) -> None:
+    path, headers = _reads(index, match)[name]
+    answer, [event] = _new_events(index, lambda: index.get(path, headers))
+    assert answer.status_code == 200
+    assert event["kind"] == name.partition(" ")[0]
+    if name.endswith("supervisor"):
+        assert event["actor"] == {
+            "role": "case_supervisor",
+            "clientId": "console",
+            "person": str(index.supervisors[WESTERVELD]),
+            "municipality": WESTERVELD,
+        }
+    else:
+        assert event["actor"] == {
+            "role": "machine",
+            "clientId": f"client-{SCHOOL}",
+            "institution": SCHOOL,
+            "onBehalfOf": str(index.reporters[SCHOOL][0]),
+        }
+    if event["kind"] == "match.read":
+        assert event["matchId"] == str(match)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_read_whose_event_cannot_be_written_shows_nothing(
+    index: Index, match: UUID, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """I4. Seen failing when a failure to write the event was only logged."""
+    path, headers = _reads(index, match)[name]
+    before = counts(index.database)
+    with failing(index.database, "event", "INSERT"):
+        answer = index.get(path, headers)
+    assert (answer.status_code, slug(answer)) == (500, "internal-error")
+    assert set(answer.json) == {"type", "title", "status", "detail"}
+    assert counts(index.database) == before
+    assert "sabotage" not in caplog.text
+
+
+def test_a_signal_whose_event_cannot_be_written_is_not_stored(index: Index) -> None:
+    """I4: one statement. Nor is the refusal of one answered."""
+    before = counts(index.database)
+    with failing(index.database, "event", "INSERT"):
+        assert index.post(index.signal()).status_code == 500
+        assert index.post(index.signal(oin=CLINIC), SCHOOL).status_code == 500
+    assert counts(index.database) == before
+
+
+def test_a_refusal_whose_event_cannot_be_written_is_no_refusal(index: Index, caplog: pytest.LogCaptureFixture) -> None:
+    """Seen failing: Flask answered 500 and logged the whole error with the row in it."""
+    caplog.set_level(logging.DEBUG)
+    with failing(index.database, "event", "INSERT"):
+        answer = index.get(f"/signals/{uuid4()}", index.reader())
+    assert (answer.status_code, slug(answer)) == (503, "unavailable")
+    assert "sabotage" not in caplog.text
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_403_and_404_of_a_known_caller_are_one_event(index: Index, match: UUID) -> None:
+    """And 404 for another's match or signal, as for none at all (R1)."""
+    signal = index.database.scalar("SELECT id FROM signal WHERE oin = :oin", oin=CLINIC)
+    unknown = uuid4()
+    refused: list[tuple[str, dict[str, str], int, dict[str, str]]] = [
+        (f"/signals/{signal}", index.reader(), 404, {"signalId": str(signal)}),
+        (f"/signals/{unknown}", index.reader(), 404, {"signalId": str(unknown)}),
+        (f"/matches/{match}", index.reader(POLICE), 404, {"matchId": str(match)}),
+        (f"/matches/{match}", index.reader(SCHOOL, 1), 404, {"matchId": str(match)}),
+        (f"/matches/{match}", index.supervisor(DORDRECHT), 404, {"matchId": str(match)}),
+        (f"/matches/{unknown}", index.supervisor(), 404, {"matchId": str(unknown)}),
+        ("/signals", index.supervisor(), 403, {}),
+        (f"/signals/{signal}", index.supervisor(), 403, {"signalId": str(signal)}),
+        ("/matches", index.machine(SCHOOL, "signals:write") | {"On-Behalf-Of": str(unknown)}, 403, {}),
+        ("/notices", index.machine() | {"On-Behalf-Of": str(index.reporters[CLINIC][0])}, 403, {}),
+        ("/notices", index.machine() | {"On-Behalf-Of": str(unknown)}, 403, {}),
+        ("/notices", index.supervisor(person=unknown), 403, {}),
+        ("/notices", index.supervisor(DORDRECHT, index.supervisors[WESTERVELD]), 403, {}),
+        ("/notices", index.supervisor() | {"On-Behalf-Of": str(index.reporters[SCHOOL][0])}, 403, {}),
+    ]
+    for path, headers, status, says in refused:
+        answer, made = _new_events(index, lambda p=path, h=headers: index.get(p, h))
+        assert answer.status_code == status, (path, answer.text)
+        [event] = made
+        assert (event["kind"], event["outcome"]) == ("access.refused", "refused")
+        assert event["problem"] == slug(answer)
+        assert {name: event[name] for name in ("signalId", "matchId") if name in event} == says
+
+
+def test_another_institutions_reporter_and_an_unknown_one_read_alike(index: Index) -> None:
+    """R1, I8."""
+    answers = [
+        index.get("/notices", index.machine() | {"On-Behalf-Of": str(reporter)})
+        for reporter in (index.reporters[CLINIC][0], uuid4())
+    ]
+    assert answers[0].status_code == 403
+    assert answers[0].data == answers[1].data
+
+
+def test_400_401_and_what_is_nowhere_are_no_events(index: Index) -> None:
+    for path, headers, status in (
+        ("/signals", index.machine(), 400),
+        ("/matches", index.machine(), 400),
+        ("/notices", index.machine() | {"On-Behalf-Of": "999900006"}, 400),
+        ("/notices?bsn=999900006", index.reader(), 400),
+        ("/notices?limit=0", index.reader(), 400),
+        ("/signals/999900006", index.reader(), 400),
+        ("/matches/1%20OR%201", index.reader(), 400),
+        ("/signals", {}, 401),
+        ("/signals", {"Authorization": "Bearer a.b.c"}, 401),
+        ("/youngsters", index.reader(), 404),
+    ):
+        answer, made = _new_events(index, lambda p=path, h=headers: index.get(p, h))
+        assert (answer.status_code, made) == (status, []), path
+        assert "999900006" not in answer.text
+
+
+def test_a_reporter_goes_on_reading_when_the_agreement_has_ended(index: Index, match: UUID) -> None:
+    """DOMAIN.md, Leaving: it stops new signals only."""
+    with index.database.superuser.begin() as connection:
+        connection.exec_driver_sql("UPDATE agreement SET valid_until = valid_from")
+    index.clock.move(days=2)
+    assert slug(index.post(index.signal())) == "no-valid-agreement"
+    assert index.get(f"/matches/{match}", index.reader()).status_code == 200
