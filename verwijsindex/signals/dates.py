@@ -35,6 +35,9 @@ class Ends:
     turns23_on: date | None
     """The 23rd birthday, only where it is within seven years of the signal."""
 
+    def __repr__(self) -> str:
+        return "Ends(hidden)"
+
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
