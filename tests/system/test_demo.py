@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The demo as a newcomer runs it: its account is true, its commands work, and nothing of it is left."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from verwijsindex.demo.exports_day import known_test_bsns
+
+pytestmark = pytest.mark.system
+
+WIDTH = 100
+BSNS = frozenset(known_test_bsns())
+
+
+@dataclass
+class Running:
+    """A demo under way, and every process that was ever seen below it."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    below: dict[int, psutil.Process] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """What it has printed so far."""
+        return self.output.read_text()
+
+    def look(self) -> None:
+        """Note which processes are below it now."""
+        with suppress(psutil.NoSuchProcess):
+            self.below |= {one.pid: one for one in psutil.Process(self.process.pid).children(recursive=True)}
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float = 120) -> None:
+        """Until it is so; fails if the demo ends before."""
+        give_up_at = time.monotonic() + seconds
+        while not ready():
+            self.look()
+            assert self.process.poll() is None, self.text()
+            assert time.monotonic() < give_up_at, self.text()
+            time.sleep(0.05)
+        self.look()
+
+    def folder(self) -> Path:
+        """Where all of it lives: what its guard is to remove."""
+        for one in self.below.values():
+            with suppress(psutil.NoSuchProcess):
+                for argument in one.cmdline():
+                    if argument.startswith("--remove=") and "verwijsindex-demo-" in argument:
+                        return Path(argument.removeprefix("--remove="))
+        raise AssertionError("no guard")
+
+    def survivors(self) -> list[psutil.Process]:
+        """Which of its processes still live after half a minute at most."""
+        give_up_at = time.monotonic() + 30
+        while (left := [one for one in self.below.values() if _alive(one)]) and time.monotonic() < give_up_at:
+            time.sleep(0.05)
+        return left
+
+
+def _alive(one: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return one.is_running() and one.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Start a demo with these arguments; it is ended after the test."""
+    started: list[Running] = []
+
+    def run(*arguments: str) -> Running:
+        output = tmp_path / "output"
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "verwijsindex", "demo", *arguments],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        started.append(Running(process, output))
+        return started[-1]
+
+    yield run
+    for one in started:
+        if one.process.poll() is None:
+            one.process.terminate()
+            one.process.wait(60)
+
+
+def test_once_ends_with_a_true_account(start: Callable[..., Running]) -> None:
+    """And shows no BSN of all test BSNs: with one printed by a table on purpose, this failed."""
+    demo = start("--once", "--rows=200")
+    demo.wait_until(lambda: "Started in" in demo.text())
+    folder = demo.folder()
+    while demo.process.poll() is None:
+        demo.look()
+        time.sleep(0.2)
+    text = demo.text()
+    assert demo.process.returncode == 0, text
+    assert text.count("✓") >= 12
+    assert "✗" not in text
+    assert not BSNS & set(re.findall(r"[0-9]{9}", text))
+    assert max(map(len, text.splitlines())) <= WIDTH
+    for promised in (
+        "0800-2000",
+        "webhook-signature",
+        "case supervisor of",
+        "From signal to notice",
+        "signal.registered",
+    ):
+        assert promised in text
+    assert demo.survivors() == []
+    assert not folder.exists()
+
+
+def test_it_stays_up_and_its_commands_work(start: Callable[..., Running]) -> None:
+    """All commands that it prints, pasted into a shell that knows nothing; then Ctrl-C, with status 0."""
+    demo = start("--rows=100")
+    demo.wait_until(lambda: "/openapi.json" in demo.text())
+    commands = demo.text().partition("# first, once for each terminal\n")[2]
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", commands],
+        env={"PATH": os.defpath, "HOME": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for shown in ("wijkagent", "Inbox", "0800-2000", '"placedAt"', '"openapi"'):
+        assert shown in done.stdout
+    demo.look()
+    folder = demo.folder()
+    began = time.monotonic()
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait(30) == 0
+    assert time.monotonic() - began < 20
+    assert demo.survivors() == []
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("printed", "number", "status"),
+    [
+        ("", signal.SIGKILL, -signal.SIGKILL),
+        ("Started in", signal.SIGKILL, -signal.SIGKILL),
+        ("Started in", signal.SIGTERM, 143),
+    ],
+    ids=["killed while it starts", "killed while it runs", "terminated"],
+)
+def test_nothing_is_left(start: Callable[..., Running], printed: str, number: signal.Signals, status: int) -> None:
+    """With no guard above all of it, a folder with keys was left when it was killed while it started."""
+    demo = start("--once", "--rows=3000")
+    demo.wait_until(lambda: printed in demo.text() and len(demo.below) > 4)
+    folder = demo.folder()
+    assert folder.exists()
+    demo.process.send_signal(number)
+    assert demo.process.wait(30) == status
+    assert demo.survivors() == []
+    assert not folder.exists()
