@@ -165,3 +165,15 @@ def test_the_list_is_fetched_once_in_ten_minutes(services: Services) -> None:
         services.now += timedelta(minutes=10)
         list(client.submit([draft(reporter)]))
         assert fetched() == 4
+
+
+def test_a_list_older_than_one_seen_before_is_not_used(services: Services) -> None:
+    """Rolled back at both services. Seen accepted when the look at the time of issue was taken out."""
+    [reporter] = services.register(["Anna de Vries"])
+    with services.client() as client:
+        list(client.submit([draft(reporter)]))
+        services.now += timedelta(minutes=10)
+        older = sign_key_list(services.versions, NOW - timedelta(days=1), services.signer)
+        serve_list(services, older, by="index.example pseudonyms.example")
+        with pytest.raises(PseudonymError, match="older than one seen before"):
+            list(client.submit([draft(reporter)]))

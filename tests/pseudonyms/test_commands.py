@@ -49,7 +49,7 @@ def test_a_pseudonym_key_is_told_by_its_public_key(tmp_path: Path) -> None:
     assert f"version 1, public key {encode_base64url(evaluator.public_key)}" in output
 
 
-@pytest.mark.parametrize("command", ["list-signer", "issuer", "client"])
+@pytest.mark.parametrize("command", ["list-signer", "issuer"])
 def test_a_signing_key_has_its_public_part_beside_it(tmp_path: Path, command: str) -> None:
     file = tmp_path / "one.key"
     result = keys(tmp_path, command, file)
@@ -63,7 +63,7 @@ def test_a_signing_key_has_its_public_part_beside_it(tmp_path: Path, command: st
 @pytest.mark.parametrize("there", ["one.key", "one.key.pub.json"])
 def test_a_signing_key_replaces_nothing(tmp_path: Path, there: str) -> None:
     (tmp_path / there).write_text('{"d": "kept"}')
-    assert "exists already" in keys(tmp_path, "client", tmp_path / "one.key", status=1).output
+    assert "exists already" in keys(tmp_path, "issuer", tmp_path / "one.key", status=1).output
     assert [file.read_text() for file in tmp_path.iterdir()] == ['{"d": "kept"}']
 
 
@@ -155,7 +155,7 @@ def test_a_secret_that_is_no_scalar_is_no_pseudonym_key(tmp_path: Path) -> None:
 
 
 def test_the_help_says_who_holds_a_key_and_what_is_lost_with_it(tmp_path: Path) -> None:
-    for command in ("index", "pseudonym", "list-signer", "issuer", "client"):
+    for command in ("index", "pseudonym", "list-signer", "issuer"):
         output = keys(tmp_path, command, "--help").output
         assert "Held by:" in output
         assert "Lost:" in output

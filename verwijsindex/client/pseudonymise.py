@@ -8,7 +8,7 @@ the proof it cannot, unless the signer helps.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event, Lock
 
 import httpx
@@ -63,6 +63,7 @@ class Pseudonymiser:
         self._lock = Lock()
         self._known: tuple[KeyList, datetime] | None = None
         self._latest_used = 0
+        self._newest = datetime.min.replace(tzinfo=UTC)
 
     def of_youngsters(self, bsns: Sequence[Bsn], stop: Event | None = None) -> Pseudonyms:
         """The pseudonym of each, from 1 to LARGEST_BATCH of them.
@@ -135,6 +136,9 @@ class Pseudonymiser:
                 "index and pseudonym service do not serve the same list of key versions; if one of them was"
                 " just given a new one this passes, else tell both operators"
             )
+        if of_index.issued_at < self._newest:
+            raise PseudonymError("the list of key versions is older than one seen before; tell both operators")
+        self._newest = of_index.issued_at
         return of_index
 
     def _read_list(self, address: str, stop: Event | None) -> KeyList:

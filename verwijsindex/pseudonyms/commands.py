@@ -27,7 +27,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
     help="Make and check keys. A secret stands in a file that only its process reads, and is never shown. "
-    "Existing files are never overwritten. Keep a sealed copy of each secret in another place.",
+    "Existing files are never overwritten. Keep a sealed copy of each secret in another place. "
+    "A client makes its own key with `verwijsindex client keygen`.",
 )
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the key files; made where it is missing.")]
@@ -83,16 +84,6 @@ def make_issuer_key(file: NewFile) -> None:
 
     Held by: the issuer. Who has it can pose as any client and any person. Lost: nothing; make another, and
     tokens made with the old one end within the hour.
-    """
-    _make_signing_key(file)
-
-
-@app.command("client")
-def make_client_key(file: NewFile) -> None:
-    """Make the key with which an institution's system asks for tokens (private_key_jwt, RFC 7523).
-
-    Held by: that system. The administrator of the issuer registers FILE.pub.json. Who has it can signal in
-    the name of the institution's reporters. Lost: nothing; make another and have it registered.
     """
     _make_signing_key(file)
 
