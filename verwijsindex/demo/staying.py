@@ -35,7 +35,7 @@ def commands(stack: Stack, played: Played) -> list[tuple[str, str]]:
     match_id = next(iter(view.matches), "MATCH")
     config = f'--config "$DEMO/{told.role.client_id}/client.toml"'
     return [
-        ("who may signal", "verwijsindex admin reporter list"),
+        ("who may signal", "COLUMNS=180 verwijsindex admin reporter list"),
         ("a reporter's inbox", f"verwijsindex client inbox --reporter {reporter} {config}"),
         ("a match: whom to call", f"verwijsindex client match {match_id} --reporter {reporter} {config}"),
         (
