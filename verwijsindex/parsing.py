@@ -12,7 +12,7 @@ from flask import current_app, request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from verwijsindex.problems import INVALID_INPUT, UNSUPPORTED_MEDIA_TYPE, Fault, Problem, Where
+from verwijsindex.problems import CONTENT_TOO_LARGE, INVALID_INPUT, UNSUPPORTED_MEDIA_TYPE, Fault, Problem, Where
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -116,7 +116,7 @@ def parsed(view: Callable[P, R]) -> Callable[..., R]:
                 if where == "body":
                     if request.mimetype != "application/json":
                         raise Problem(UNSUPPORTED_MEDIA_TYPE)
-                    parts[where] = model.model_validate_json(request.get_data(cache=False), context=context)
+                    parts[where] = model.model_validate_json(_body(), context=context)
                 else:
                     parts[where] = model.model_validate_strings(_strings(where, path, header_names), context=context)
             except ValidationError as error:
@@ -129,6 +129,14 @@ def parsed(view: Callable[P, R]) -> Callable[..., R]:
 
     wrapper.__delay_validate_request__ = True  # type: ignore[attr-defined]  # flask-openapi3: we validate, it documents
     return wrapper
+
+
+def _body() -> bytes:
+    """The body. Raises Problem 413, also for a chunked one, which werkzeug would cut off at the limit."""
+    body = request.get_data(cache=False)
+    if request.content_length is None and len(body) == request.max_content_length:
+        raise Problem(CONTENT_TOO_LARGE)
+    return body
 
 
 def _strings(where: Where, path: dict[str, Any], header_names: set[str]) -> dict[str, Any]:
