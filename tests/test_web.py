@@ -297,7 +297,7 @@ def _chunked(address: tuple[str, int], token: str, *chunks: bytes) -> bytes:
 
 
 def test_a_body_without_length_is_read_and_bounded(index: Index, served: tuple[str, int]) -> None:
-    """Chunked, under granian. Seen failing: werkzeug cut it off at the limit and read what was left, a whole signal."""
+    """Chunked, under granian. Seen failing (400): werkzeug cut it off at the limit and what was left was read."""
     terms = Terms(INDEX, frozenset({"signals:write"}), timedelta(minutes=10))
     token = "Bearer " + index.signer.machine_token("client", SCHOOL, terms, datetime.now(UTC))
     before = counts(index.database)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Who is told of whom (R8, R9)."""
 
+from datetime import timedelta
+
 from support import CLINIC, DORDRECHT, POLICE, SCHOOL, STEIN, WESTERVELD, Index
 
 
@@ -110,3 +112,45 @@ def test_an_expired_signal_is_gone_from_every_view_before_any_worker_has_run(ind
     assert index.get(f"/matches/{match}", index.reader(SCHOOL)).status_code == 404
     assert index.get(f"/matches/{match}", index.supervisor()).status_code == 404
     assert _inbox(index, SCHOOL) == [match]  # old lines stay as ids
+
+
+def test_who_ended_and_signals_again_is_a_new_party_and_all_are_told_again(index: Index) -> None:
+    """Also when no work came between: seen failing (nobody was told) when the matcher attached new signals before it
+    ended what had ended."""
+    soon = (index.clock().date() + timedelta(days=5)).isoformat()
+    index.place(0, SCHOOL, turns23On=soon, removalDate=soon)
+    for oin in (CLINIC, POLICE):
+        index.place(0, oin)
+    index.match()
+    index.clock.move(days=5)
+    index.place(0, SCHOOL)
+    index.match()
+    assert {len(_inbox(index, oin)) for oin in (SCHOOL, CLINIC, POLICE)} == {2}
+    assert len(set(_inbox(index, CLINIC))) == 1  # two stayed: it is the same match
+    assert len(_supervision(index, WESTERVELD)) == 2
+
+
+def test_a_match_that_was_over_is_another_match_when_both_signal_again(index: Index) -> None:
+    for _ in range(2):
+        index.place(0, SCHOOL)
+        index.place(0, CLINIC)
+        index.match()
+        index.clock.move(days=800)
+    index.clock.move(days=-100)
+    assert len(set(_inbox(index, SCHOOL))) == len(set(_inbox(index, CLINIC))) == 2
+    assert len(index.get("/matches", index.reader(CLINIC)).json["items"]) == 1
+    assert index.database.scalar("SELECT count(*) FROM match WHERE ended_at IS NULL") == 1
+
+
+def test_a_signal_that_goes_on_before_the_old_one_ends_tells_nobody(index: Index) -> None:
+    """Also when the matcher looks only after the old one has ended: it is as of the day on which the new one came."""
+    soon = (index.clock().date() + timedelta(days=5)).isoformat()
+    index.place(0, SCHOOL, turns23On=soon, removalDate=soon)
+    index.place(0, CLINIC)
+    index.match()
+    index.clock.move(days=4)
+    index.place(0, SCHOOL)
+    index.clock.move(days=3)
+    index.match()
+    assert len(_inbox(index, SCHOOL)) == len(_inbox(index, CLINIC)) == 1
+    assert len(index.get("/matches", index.reader()).json["items"]) == 1
