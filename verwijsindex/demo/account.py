@@ -113,7 +113,7 @@ def webhook(one: Received) -> RenderableType:
 
 def inbox(name: str, view: View) -> Table:
     """The newest lines of an inbox."""
-    made = tables.table(f"The inbox of {name}: the newest of {len(view.notices)}", tables.NOTICES, view.notices[:5])
+    made = tables.table(f"Inbox of {name}: newest of {len(view.notices)}", tables.NOTICES, view.notices[:5])
     made.title_style = "bold"
     return made
 

@@ -54,8 +54,8 @@ _ALL = (WESTERVELD, DORDRECHT, STEIN)
 
 # fmt: off
 ROLES = (
-    Role(1, "waterlelie", "Jeugdhulp De Waterlelie", "youth care", "youth_care_provider", _ALL, "jeugdhulpverlener", 4),
-    Role(2, "ggd", "GGD Voorbeeldstreek", "youth health care", "youth_health_care", _ALL, "jeugdverpleegkundige", 4),
+    Role(1, "waterlelie", "Jeugdhulp Waterlelie", "youth care", "youth_care_provider", _ALL, "jeugdhulpverlener", 4),
+    Role(2, "ggd", "GGD Voorbeeld", "youth health care", "youth_health_care", _ALL, "verpleegkundige", 4),
     Role(3, "ggz", "GGZ De Kade", "health care", "mental_health_care", (DORDRECHT, STEIN), "behandelaar", 3),
     Role(4, "kompas", "Basisschool Het Kompas", "education", "primary_education", (WESTERVELD,),
          "intern begeleider", 2),
@@ -80,6 +80,6 @@ def persons() -> Iterator[Person]:
     number = 0
     while True:
         first, last = _FIRST[number % len(_FIRST)], _LAST[number % len(_LAST)]
-        address = f"{first[0]}.{last.replace(' ', '')}@post.example".lower()
+        address = f"{first[0]}.{last.replace(' ', '')}@vb.example".lower()
         yield Person(f"{first} {last}", f"000-555 {number + 1:04d}", address)
         number += 1
