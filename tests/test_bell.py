@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The bell: never in the way of who rings it, one ring for many, and each queue gets its own (I1, DESIGN.md)."""
+
+import time
+
+import pytest
+from celery import Celery
+from pydantic import SecretStr
+
+from verwijsindex.bell import DELIVER_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
+
+
+class Ear(Celery):
+    """Hears what is rung; `fault` is raised instead of sending."""
+
+    heard: list[float]
+    fault: Exception | None = None
+
+    def send_task(self, name: str, *args: object, **options: object) -> None:  # type: ignore[override]
+        assert (name, args) == (MATCH_TASK, ())
+        assert "args" not in options, "a bell carries nothing"
+        assert "kwargs" not in options, "a bell carries nothing"
+        self.heard.append(time.monotonic())
+        if self.fault:
+            raise self.fault
+
+
+@pytest.fixture
+def ear() -> Ear:
+    made = Ear("ear", set_as_current=False)
+    made.heard = []
+    return made
+
+
+def _heard(ear: Ear, count: int) -> None:
+    give_up_at = time.monotonic() + 5
+    while len(ear.heard) < count:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.005)
+
+
+def test_many_rings_within_fifty_milliseconds_are_few(ear: Ear) -> None:
+    bell = Bell(ear, MATCH_TASK)
+    began = time.monotonic()
+    while time.monotonic() - began < 0.5:
+        bell.ring()
+    time.sleep(0.1)
+    assert 2 <= len(ear.heard) <= 12
+    gaps = [after - before for before, after in zip(ear.heard, ear.heard[1:], strict=False)]
+    assert min(gaps) >= 0.05
+
+
+def test_the_last_ring_is_heard_too(ear: Ear) -> None:
+    """What was inserted just after a ring was heard is announced by the next one."""
+    bell = Bell(ear, MATCH_TASK)
+    bell.ring()
+    _heard(ear, 1)
+    bell.ring()
+    _heard(ear, 2)
+
+
+def test_a_failing_broker_is_no_ringers_concern(ear: Ear, caplog: pytest.LogCaptureFixture) -> None:
+    ear.fault = ConnectionRefusedError("redis://:secret@127.0.0.1/0")
+    bell = Bell(ear, MATCH_TASK)
+    bell.ring()
+    _heard(ear, 1)
+    ear.fault = None
+    bell.ring()
+    _heard(ear, 2)
+    assert "ConnectionRefusedError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_nobody_waits_for_a_broker_that_hangs() -> None:
+    with_nobody = celery_app(SecretStr("redis://127.0.0.1:1/0"))
+    bell = Bell(with_nobody, MATCH_TASK)
+    began = time.monotonic()
+    for _ in range(1000):
+        bell.ring()
+    assert time.monotonic() - began < 0.5
+
+
+def test_each_queue_gets_its_own_messages() -> None:
+    """With queues that shared one routing key, which is what Celery makes of bare names, each got both."""
+    app = celery_app(SecretStr("memory://"))
+    with app.connection_for_write() as connection:
+        channel = connection.default_channel
+        queues = {name: queue(channel) for name, queue in app.amqp.queues.items()}
+        for queue in queues.values():
+            queue.declare()
+            queue.purge()
+        for task in (MATCH_TASK, SWEEP_TASK, DELIVER_TASK):
+            app.send_task(task, connection=connection)
+        found: dict[str, list[str]] = {}
+        for name, queue in queues.items():
+            found[name] = []
+            while message := queue.get(no_ack=True):
+                found[name].append(message.headers["task"])
+    assert found == {"verwijsindex.match": [MATCH_TASK, SWEEP_TASK], "verwijsindex.deliver": [DELIVER_TASK]}
