@@ -81,7 +81,7 @@ def test_nobody_waits_for_a_broker_that_hangs() -> None:
 
 
 def test_each_queue_gets_its_own_messages() -> None:
-    """With queues that shared one routing key, which is what Celery makes of bare names, each got both."""
+    """With the route of deliveries taken out they stood in the matcher's queue."""
     app = celery_app(SecretStr("memory://"))
     with app.connection_for_write() as connection:
         channel = connection.default_channel
