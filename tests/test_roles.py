@@ -84,26 +84,30 @@ READ_BY_INDEX = sorted(
 )
 
 
-def test_the_list_names_every_role_and_table(index_database: Database) -> None:
+@pytest.fixture(scope="module")
+def catalogue(_migrated_index: Database) -> Database:
+    """The index's database for who looks at its catalogue only, whatever rows are in it."""
+    return _migrated_index
+
+
+def test_the_list_names_every_role_and_table(catalogue: Database) -> None:
     assert {f"verwijsindex_{role}" for role in MAY} == set(RUNTIME_ROLES["index"])
-    found = index_database.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    found = catalogue.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert {str(row[0]) for row in found} == {*TABLES, "alembic_version"}
 
 
 @pytest.mark.parametrize("table", [*TABLES, "alembic_version"])
 @pytest.mark.parametrize("role", MAY)
-def test_a_role_may_do_with_a_table_what_the_list_says_and_no_more(
-    index_database: Database, role: str, table: str
-) -> None:
+def test_a_role_may_do_with_a_table_what_the_list_says_and_no_more(catalogue: Database, role: str, table: str) -> None:
     """As PostgreSQL itself answers, so through PUBLIC and memberships as well. Seen failing when the intake role was
     granted SELECT on `signal`, and when a column was added to a grant."""
     found: dict[str, str] = {}
     for verb in VERBS:
         asked = {"role": f"verwijsindex_{role}", "table": f'"{table}"', "verb": verb}
-        if index_database.scalar("SELECT has_table_privilege(:role, :table, :verb)", **asked):
+        if catalogue.scalar("SELECT has_table_privilege(:role, :table, :verb)", **asked):
             found[verb] = "*"
         elif verb in {"SELECT", "INSERT", "UPDATE", "REFERENCES"}:
-            columns = index_database.rows(
+            columns = catalogue.rows(
                 "SELECT attname FROM pg_attribute WHERE attrelid = CAST(:table AS regclass) AND attnum > 0"
                 " AND NOT attisdropped AND has_column_privilege(:role, attrelid, attnum, :verb) ORDER BY attnum",
                 **asked,
@@ -114,28 +118,26 @@ def test_a_role_may_do_with_a_table_what_the_list_says_and_no_more(
     assert found == {verb: " ".join(sorted(columns.split())) for verb, columns in expected.items()}
 
 
-def test_no_role_has_a_way_round(index_database: Database) -> None:
+def test_no_role_has_a_way_round(catalogue: Database) -> None:
     """No superuser, no bypass, no membership, no ownership, nothing to create anywhere."""
     for role in RUNTIME_ROLES["index"]:
         attributes = "SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication FROM pg_roles"
-        assert index_database.scalar(f"{attributes} WHERE rolname = :role", role=role) is False
+        assert catalogue.scalar(f"{attributes} WHERE rolname = :role", role=role) is False
         membership = "SELECT count(*) FROM pg_auth_members WHERE member = CAST(:role AS regrole)"
-        assert index_database.scalar(membership, role=role) == 0
+        assert catalogue.scalar(membership, role=role) == 0
         owned = "SELECT count(*) FROM pg_class WHERE relowner = CAST(:role AS regrole)"
-        assert index_database.scalar(owned, role=role) == 0
-        assert not index_database.scalar("SELECT has_schema_privilege(:role, 'public', 'CREATE')", role=role)
+        assert catalogue.scalar(owned, role=role) == 0
+        assert not catalogue.scalar("SELECT has_schema_privilege(:role, 'public', 'CREATE')", role=role)
         for privilege in ("CREATE", "TEMP"):
             database = "SELECT has_database_privilege(:role, current_database(), :privilege)"
-            assert not index_database.scalar(database, role=role, privilege=privilege)
-        assert not index_database.scalar(
-            "SELECT has_database_privilege(:role, 'verwijsindex_issuer', 'CONNECT')", role=role
-        )
+            assert not catalogue.scalar(database, role=role, privilege=privilege)
+        assert not catalogue.scalar("SELECT has_database_privilege(:role, 'verwijsindex_issuer', 'CONNECT')", role=role)
 
 
-def test_only_the_index_role_may_ask_who_is_in_a_match(index_database: Database) -> None:
+def test_only_the_index_role_may_ask_who_is_in_a_match(catalogue: Database) -> None:
     """The functions that run with the owner's rights."""
     found: dict[str, set[str]] = defaultdict(set)
-    for row in index_database.rows(
+    for row in catalogue.rows(
         "SELECT p.proname, r.rolname FROM pg_proc p, pg_roles r WHERE p.pronamespace = CAST('public' AS regnamespace)"
         " AND p.prosecdef AND r.rolname LIKE 'verwijsindex%' AND r.rolname NOT LIKE '%owner'"
         " AND has_function_privilege(r.oid, p.oid, 'EXECUTE')"
@@ -146,8 +148,8 @@ def test_only_the_index_role_may_ask_who_is_in_a_match(index_database: Database)
     assert found == {name: {"verwijsindex_index"} for name in names}
 
 
-def test_every_table_with_personal_data_has_row_level_security(index_database: Database) -> None:
-    bare = index_database.rows(
+def test_every_table_with_personal_data_has_row_level_security(catalogue: Database) -> None:
+    bare = catalogue.rows(
         "SELECT relname FROM pg_class WHERE relnamespace = CAST('public' AS regnamespace) AND relkind = 'r'"
         " AND NOT relrowsecurity"
     )

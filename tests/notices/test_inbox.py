@@ -107,11 +107,11 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("cursor", HOSTILE, ids=range(len(HOSTILE)))
-@pytest.mark.parametrize("path", LISTS)
-def test_a_cursor_that_we_did_not_make_is_refused(index: Index, path: str, cursor: str) -> None:
-    answer = index.http.get(f"/api/v1{path}", query_string={"cursor": cursor}, headers=index.reader())
-    assert places(answer) == {"cursor"}  # type: ignore[arg-type]
-    assert not cursor or cursor not in answer.text or len(cursor) == 1
+def test_a_cursor_that_we_did_not_make_is_refused(index: Index, cursor: str) -> None:
+    for path in LISTS:
+        answer = index.http.get(f"/api/v1{path}", query_string={"cursor": cursor}, headers=index.reader())
+        assert places(answer) == {"cursor"}  # type: ignore[arg-type]
+        assert len(cursor) < 2 or cursor not in answer.text
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59.999999+00:00"])
