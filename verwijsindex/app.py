@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The index: its composition root."""
 
+import logging
 from collections.abc import Mapping
 
 from flask import Response, current_app
@@ -27,6 +28,8 @@ from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.settings import Clock, IndexSettings, utc_now
 from verwijsindex.signals.api import api as signals_api
 from verwijsindex.web import API_PREFIX, answer, create_api, problem_responses
+
+log = logging.getLogger(__name__)
 
 AUTHENTICATED = (signals_api, notices_api, matches_api)
 for _api in AUTHENTICATED:
@@ -99,6 +102,7 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
     @app.errorhandler(InterfaceError)
     @app.errorhandler(PoolTimeout)
     def on_database_away(error: Exception) -> Response:
+        log.error("database away: %s", type(error).__name__)
         return Problem(UNAVAILABLE, headers={"Retry-After": "2"}).response()
 
     return app
