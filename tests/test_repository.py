@@ -25,9 +25,7 @@ INDEX_HOSTS = re.compile(
     r"\b(?:(?:upload\.|test\.)?py" + r"pi\.(?:org|python\.org)|files\.python" + r"hosted\.org"
     r"|registry\.(?:npm" + r"js\.org|yarn" + r"pkg\.com)|index\.cra" + r"tes\.io)\b"
 )
-MACHINE_PATHS = re.compile(
-    r"(?<![\w.}*-])/(?:wo" + r"rk|ro" + r"ot|ho" + r"me|Us" + r"ers)(?:/[\w.]|(?![\w/-]))"
-)
+MACHINE_PATHS = re.compile(r"(?<![\w.}*-])/(?:wo" + r"rk|ro" + r"ot|ho" + r"me|Us" + r"ers)(?:/[\w.]|(?![\w/-]))")
 ADDRESS = re.compile(r"://|--(?:index|extra-index|find-links|trusted-host)")
 PIN = re.compile(r"[a-z0-9][a-z0-9._-]*==[^\s;]+(?: ; [^\\]+?)?(?: --hash=sha256:[0-9a-f]{64})+")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)(?:\s[^)]*)?\)|^\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
@@ -141,9 +139,7 @@ def test_every_relative_link_leads_somewhere() -> None:
 def test_a_broken_link_is_found() -> None:
     page = PurePosixPath("docs/README.md")
     text = "[a](rules.md) [b](nowhere.md) `[c](c.md)` [d](../../outside.md)\n[e](https://f.nl)\n[f]: gone.md"
-    assert broken_links(page, text) == [
-        f"{page}: {name}" for name in ("nowhere.md", "../../outside.md", "gone.md")
-    ]
+    assert broken_links(page, text) == [f"{page}: {name}" for name in ("nowhere.md", "../../outside.md", "gone.md")]
 
 
 def test_every_document_is_in_the_index() -> None:
@@ -164,9 +160,7 @@ def test_a_decision_says_context_decision_why_and_consequence() -> None:
 def test_every_rule_is_there_once_and_says_where_it_stands() -> None:
     text = read(PurePosixPath("docs/rules.md"))
     assert re.findall(r"^### ([RI]\d+) .+$", text, re.MULTILINE) == RULES
-    standing = re.findall(
-        r"^### (R\d+) [^\n]+\n\*[^*]+ · (?:built|partly|not built)\b[^*]*\*$", text, re.MULTILINE
-    )
+    standing = re.findall(r"^### (R\d+) [^\n]+\n\*[^*]+ · (?:built|partly|not built)\b[^*]*\*$", text, re.MULTILINE)
     assert standing == RULES[:37]
 
 
@@ -174,10 +168,7 @@ def test_every_cited_rule_exists() -> None:
     cited = {path: comments_and_docstrings(read(path)) for path in with_suffix(".py")}
     cited |= {path: read(path) for path in with_suffix(".md", ".sh", ".sql")}
     unknown = [
-        f"{path}: {name}"
-        for path, text in cited.items()
-        for name in CITATION.findall(text)
-        if name not in RULES
+        f"{path}: {name}" for path, text in cited.items() for name in CITATION.findall(text) if name not in RULES
     ]
     assert not unknown
 
