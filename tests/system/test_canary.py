@@ -65,7 +65,7 @@ def _plant_and_find(system: System, left: Places) -> None:
         log.write(f"INFO no match for {digits}\n")
     system.change("CREATE TABLE planted (a text, b bytea, c bytea)")
     system.change("INSERT INTO planted VALUES (:a, :b, :c)", a=digits, b=wanted["N"], c=digits.encode())
-    again = {place: content for place, content in left.items() if place not in places(system)} | places(system)
+    again = left | places(system)
     for place in ("webhooks", "problems", "refused rows", "output of the client"):
         again[place] += digits.encode()
     system.change("DROP TABLE planted")
