@@ -63,7 +63,7 @@ def found() -> Findings:
     }
     supervisions = {place.code: View([], [], [], {}) for place in PLACES}
     supervisions[STEIN] = View([], [notice()], [MATCH], {MATCH: match(ANNA, BRAM)})
-    kinds = {"signal.registered": 4, "match.opened": 1, "party.joined": 2, "notice.placed": 3}
+    kinds = {"signal.registered": 4, "match.opened": 1, "party.joined": 2, "notice.placed": 3, "match.read": 3}
     return Findings(reporters, supervisions, Counter({(kind, "success"): count for kind, count in kinds.items()}))
 
 
@@ -124,15 +124,15 @@ BROKEN: dict[str, tuple[Callable[[Findings], None], str]] = {
     "told of another's match": (change(CHAIMA, notices=[notice()]), "each recipient was"),
     "another's reference is shown": (
         change(BRAM, opened={MATCH: match(ANNA, references=("A-1",))}),
-        "a party sees",
+        "opened, a match",
     ),
-    "a stranger is shown": (change(BRAM, opened={MATCH: match(ANNA, CHAIMA)}), "a party sees"),
+    "a stranger is shown": (change(BRAM, opened={MATCH: match(ANNA, CHAIMA)}), "opened, a match"),
     "a supervisor sees a reference": (
         supervision(opened={MATCH: match(ANNA, BRAM, references=("A-1",))}),
-        "a party sees",
+        "opened, a match",
     ),
-    "no national number": (change(ANNA, opened={MATCH: match(BRAM) | {"inDangerNow": []}}), "contact points of"),
-    "no contact points": (change(ANNA, opened={MATCH: match(BRAM) | {"contactPoints": []}}), "contact points of"),
+    "no national number": (change(ANNA, opened={MATCH: match(BRAM) | {"inDangerNow": []}}), "and with them"),
+    "no contact points": (change(ANNA, opened={MATCH: match(BRAM) | {"contactPoints": []}}), "and with them"),
     "an event is missing": (lambda findings: findings.events.subtract([("match.opened", "success")]), "the ledger has"),
 }
 

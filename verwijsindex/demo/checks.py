@@ -52,11 +52,11 @@ def checks_of_readers(expected: Expectation, found: Findings, register: Register
         ),
         check("each recipient was told once of each change of a match, and nobody else (R8, I3)", _told(found, groups)),
         check(
-            "a party sees the other parties and no case reference but its own (R12)",
+            "opened, a match shows the other parties, and no case reference but the reader's own (R12)",
             _opened(expected, found, groups, register),
         ),
         check(
-            "contact points of the residence, 112 and Veilig Thuis stand with a match (R12)",
+            "and with them the contact points of the residence, 112 and Veilig Thuis (R12)",
             _numbers(found, groups),
         ),
     ]
@@ -64,16 +64,17 @@ def checks_of_readers(expected: Expectation, found: Findings, register: Register
 
 def checks_of_ledger(expected: Expectation, found: Findings, refused_by_index: int) -> list[Check]:
     """That the ledger tells as many acts as there were (I4)."""
-    notices = sum(len(view.notices) for view in (*found.reporters.values(), *found.supervisions.values()))
+    views = (*found.reporters.values(), *found.supervisions.values())
     counts = {
         ("signal.registered", "success"): expected.signals,
         ("signal.refused", "refused"): refused_by_index,
         ("match.opened", "success"): len(expected.matches),
         ("party.joined", "success"): expected.parties,
-        ("notice.placed", "success"): notices,
+        ("notice.placed", "success"): sum(len(view.notices) for view in views),
+        ("match.read", "success"): sum(len(view.opened) for view in views),
     }
     wrong = [line for kind, count in counts.items() for line in differ(kind[0], count, found.events[kind])]
-    return [check("the ledger has one event for each signal, refusal, match, party and notice (I4)", wrong)]
+    return [check("the ledger has one event for each signal, refusal, match, party, notice and match read (I4)", wrong)]
 
 
 def checks_of_webhooks(received: list[Received], found: Findings, subscribed: Iterable[UUID]) -> list[Check]:

@@ -88,8 +88,10 @@ def play(console: Console, stack: Stack, receiver: Receiver, rows: int) -> Playe
     smallest = min(everyone, key=lambda pair: exports.exports[pair[0].role.client_id].rows)
     again = send_all([smallest], lambda: None, threading.Event())[smallest[0].role.client_id]
     settled = _settle(console, stack)
-    timing = measure(subscriber, other, receiver, exports.spare[:QUIET_SIGNALS], DORDRECHT)
-    settled = _settle(console, stack) and settled
+    timing = Timing()
+    if settled:
+        timing = measure(subscriber, other, receiver, exports.spare[:QUIET_SIGNALS], DORDRECHT)
+        settled = _settle(console, stack)
     return Played(
         register=register,
         exports=exports,

@@ -65,7 +65,10 @@ def check_all(played: Played, folder: Path) -> list[checks.Check]:
     ]
     return [
         checks.check(
-            "all signals were matched and all webhooks delivered in time", [] if played.settled else ["some wait"]
+            "all signals were matched and all webhooks delivered in time",
+            []
+            if played.settled
+            else ["some wait still: is this machine too busy, or does REDIS_URL name a Redis that is not there?"],
         ),
         checks.check("every good row is accepted, every faulty one refused for its own fault", _rows(played)),
         checks.check(
