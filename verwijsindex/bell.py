@@ -7,6 +7,7 @@ Redis: publishing costs more than the insert that it announces.
 
 import logging
 import threading
+import time
 
 from celery import Celery
 from kombu import Queue
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 MATCH_TASK = "verwijsindex.match"
 DELIVER_TASK = "verwijsindex.deliver"
 SWEEP_TASK = "verwijsindex.sweep"
+BROKER_PATIENCE_SECONDS = 2
 _PAUSE = 0.05  # seconds
 
 
@@ -31,7 +33,7 @@ def celery_app(broker_url: SecretStr) -> Celery:
         broker_connection_max_retries=None,  # Redis may be away for as long as it likes
         broker_connection_retry_on_startup=True,
         broker_transport_options={
-            "socket_connect_timeout": 2,
+            "socket_connect_timeout": BROKER_PATIENCE_SECONDS,
             "socket_timeout": 10,
             "visibility_timeout": 300,
         },
@@ -77,5 +79,4 @@ class Bell:
                 self._app.send_task(self._task, expires=60, retry=False)
             except Exception as error:  # the truth is in PostgreSQL; the sweep will find it
                 log.warning("bell not rung: %s", type(error).__name__)
-            self._wanted.wait(0)  # yields
-            threading.Event().wait(_PAUSE)
+            time.sleep(_PAUSE)

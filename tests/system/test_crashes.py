@@ -15,6 +15,8 @@ import pytest
 import sqlalchemy as sa
 from system.world import Placed, System, until
 
+from verwijsindex.bell import BROKER_PATIENCE_SECONDS
+
 pytestmark = pytest.mark.system
 
 
@@ -33,21 +35,23 @@ def matcher_waits(system: System) -> bool:
 
 
 def test_redis_gone(system: System) -> None:
-    """A signal is accepted as quickly as ever, and matched once Redis is back: the sweep finds it, no bell did."""
+    """A signal is accepted without waiting for Redis, and matched all the same: the clock stands in for the workers.
+
+    Seen failing (nothing matched for as long as Redis was away) before the clock did.
+    """
     reporters = system.reporters(3)
     placed = []
-    for youngster in system.youngsters(3):
+    for youngster in system.youngsters(2):
         system.stack.redis.kill()
         try:
-            for reporter in reporters:
-                began = time.monotonic()
-                placed.append(system.place(youngster, reporter))
-                assert time.monotonic() - began < 0.5
-            time.sleep(0.5)
-            assert system.waiting() == 3
+            began = time.monotonic()
+            placed += [system.place(youngster, reporter) for reporter in reporters]
+            assert time.monotonic() - began < len(reporters) * BROKER_PATIENCE_SECONDS
+            system.until_no_work(60)
         finally:
             system.stack.redis.restart()
-        system.until_no_work(30)
+    placed += [system.place(youngster, reporters[0]) for youngster in system.youngsters(1)]
+    system.until_no_work(60)
     system.check_truth(placed)
     system.stack.check()
 

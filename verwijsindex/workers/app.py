@@ -4,11 +4,14 @@
 Keys and settings are read when this module is imported: a worker with a bad key refuses to start, and says which.
 """
 
+import logging
 import math
+import threading
+import time
 from datetime import UTC, datetime
 from functools import cache
 
-from celery.signals import worker_process_init
+from celery.signals import beat_init, worker_process_init
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
@@ -21,6 +24,8 @@ from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.settings import WorkerSettings, settings_faults, utc_now
 from verwijsindex.signals.service import forget_old_requests
 from verwijsindex.workers import health
+
+log = logging.getLogger(__name__)
 
 try:
     settings = WorkerSettings()
@@ -91,3 +96,21 @@ def sweep() -> None:
     with transaction(pool()) as connection:
         forget_old_requests(connection, utc_now())
     health.swept(settings.broker_url, settings.sweep_seconds)
+
+
+@beat_init.connect
+def _stand_in(**_: object) -> None:
+    """In the clock: as long as Redis does not answer no worker hears of work, so the clock does it itself."""
+    threading.Thread(target=_work_while_redis_is_away, name="stand-in", daemon=True).start()
+
+
+def _work_while_redis_is_away() -> None:
+    while True:
+        time.sleep(settings.sweep_seconds)
+        if health.redis_answers(settings.broker_url):
+            continue
+        try:
+            match()
+            deliver_due(pool(), sender, utc_now)
+        except Exception as error:  # PostgreSQL may be away too; it is tried again
+            log.warning("standing in for the workers failed: %s", type(error).__name__)

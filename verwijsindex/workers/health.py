@@ -11,6 +11,7 @@ import typer
 from pydantic import SecretStr
 from redis import Redis, RedisError
 
+from verwijsindex.bell import BROKER_PATIENCE_SECONDS
 from verwijsindex.settings import Settings
 
 _MARK = "verwijsindex.swept"
@@ -28,6 +29,15 @@ def swept(broker_url: SecretStr, every: float) -> None:
         redis.set(_MARK, "1", ex=int(4 * every + 10))
 
 
+def redis_answers(broker_url: SecretStr) -> bool:
+    """Whether Redis answers now."""
+    try:
+        with _redis(broker_url) as redis:
+            return bool(redis.ping())
+    except RedisError:
+        return False
+
+
 def health() -> None:
     """Say whether worker and clock do their work; exit status 1 when they do not."""
     try:
@@ -41,4 +51,6 @@ def health() -> None:
 
 
 def _redis(broker_url: SecretStr) -> Redis:
-    return Redis.from_url(broker_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=2)
+    return Redis.from_url(
+        broker_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=BROKER_PATIENCE_SECONDS
+    )
