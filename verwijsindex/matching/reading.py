@@ -21,11 +21,12 @@ _LIST = text(
     "SELECT id, kind, opened_at FROM match WHERE CAST(:cursor_at AS timestamptz) IS NULL"
     " OR (opened_at, id) > (:cursor_at, CAST(:cursor_id AS uuid)) ORDER BY opened_at, id LIMIT :limit"
 )
+_NARROW = text("SELECT set_config('verwijsindex.match', :match, true)")
 _ONE = text("SELECT id, kind, opened_at FROM match WHERE id = :match")
 _PARTIES = text(
     "SELECT r.name, r.position, r.telephone, r.email, r.oin, i.name AS institution"
     " FROM party p JOIN reporter r ON r.id = p.reporter_id JOIN institution i ON i.oin = r.oin"
-    " WHERE p.match_id = :match AND p.reporter_id IS DISTINCT FROM scope_reporter()"
+    " WHERE p.match_id = :match AND p.reporter_id IS DISTINCT FROM (SELECT scope_reporter())"
     " ORDER BY p.joined_at, r.name, r.id"
 )
 _COORDINATORS = text("SELECT oin, name, telephone, email FROM coordinator WHERE oin = ANY(:oins) ORDER BY name, id")
@@ -50,6 +51,7 @@ def open_matches(connection: Connection, page: Page) -> MatchesOut:
 
 def open_match(connection: Connection, keys: IndexKeys, match_id: UUID) -> MatchOut:
     """One open match in the scope, with contact data as it is now (R12). Raises Problem 404 for any other."""
+    connection.execute(_NARROW, {"match": str(match_id)})
     asked = {"match": match_id}
     match = connection.execute(_ONE, asked).one_or_none()
     if match is None:

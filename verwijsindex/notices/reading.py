@@ -9,7 +9,7 @@ from verwijsindex.web import API_PREFIX
 
 _LIST = text(
     "SELECT id, kind, match_id, placed_at FROM notice"
-    " WHERE (reporter_id = scope_reporter() OR municipality_code = scope_municipality())"
+    " WHERE (reporter_id = (SELECT scope_reporter()) OR municipality_code = (SELECT scope_municipality()))"
     " AND (CAST(:cursor_at AS timestamptz) IS NULL OR (placed_at, id) < (:cursor_at, CAST(:cursor_id AS uuid)))"
     " ORDER BY placed_at DESC, id DESC LIMIT :limit"
 )

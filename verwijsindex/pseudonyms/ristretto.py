@@ -7,8 +7,15 @@ which takes the same time whatever the secret. Points and scalars are 32 bytes.
 
 import hashlib
 import hmac
+import os
+import sys
+from pathlib import Path
 
 import rbcl
+
+# rbcl unpacks libsodium into a temporary file for each process and leaves it there; once loaded it is not needed.
+if os.name == "posix":
+    Path(sys.modules["rbcl._sodium"].lib_path).unlink(missing_ok=True)
 
 IDENTITY = bytes(32)
 _FIELD = 2**255 - 19

@@ -17,11 +17,11 @@ _SIGNALS = (
 )
 # Row-level security leaves the live signals of the reporter of the scope, and nothing else.
 _LIST = text(
-    f"{_SIGNALS} WHERE reporter_id = scope_reporter() AND (CAST(:cursor_at AS timestamptz) IS NULL"
+    f"{_SIGNALS} WHERE reporter_id = (SELECT scope_reporter()) AND (CAST(:cursor_at AS timestamptz) IS NULL"
     " OR (received_at, id) > (:cursor_at, CAST(:cursor_id AS uuid)))"
     " ORDER BY received_at, id LIMIT :limit"
 )
-_ONE = text(f"{_SIGNALS} WHERE id = :id AND reporter_id = scope_reporter()")
+_ONE = text(f"{_SIGNALS} WHERE id = :id AND reporter_id = (SELECT scope_reporter())")
 
 
 def own_signals(connection: Connection, keys: IndexKeys, page: Page) -> SignalsOut:

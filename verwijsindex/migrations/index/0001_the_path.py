@@ -260,7 +260,8 @@ INSERT INTO category (code, domain, name, dutch_name, designated) VALUES
  'Raad voor de Kinderbescherming', true);
 """
 
-# The scope of a transaction, as the frame set it (database.transaction).
+# The scope of a transaction, as the frame set it (database.transaction). `(SELECT f())` is called once for a statement,
+# where `f()` alone would be called for each row.
 SCOPE = """
 CREATE FUNCTION scope_today() RETURNS date LANGUAGE sql STABLE
     RETURN nullif(current_setting('verwijsindex.today', true), '')::date;
@@ -271,36 +272,53 @@ CREATE FUNCTION scope_reporter() RETURNS uuid LANGUAGE sql STABLE
 CREATE FUNCTION scope_municipality() RETURNS char(4) LANGUAGE sql STABLE
     RETURN nullif(current_setting('verwijsindex.municipality', true), '')::char(4);
 
+-- A read of one match narrows the scope to it, so that it costs the same however many there are.
+CREATE FUNCTION scope_match() RETURNS uuid LANGUAGE sql STABLE
+    RETURN nullif(current_setting('verwijsindex.match', true), '')::uuid;
+
 -- The reporter of the scope, if it is the scope's institution that asks.
 CREATE FUNCTION scope_own_reporter() RETURNS uuid LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
-    SELECT id FROM reporter WHERE id = scope_reporter() AND oin = scope_oin()
-      AND designated_from <= scope_today() AND (designated_until IS NULL OR designated_until >= scope_today())
+    SELECT id FROM reporter WHERE id = (SELECT scope_reporter()) AND oin = (SELECT scope_oin())
+      AND designated_from <= (SELECT scope_today())
+      AND (designated_until IS NULL OR designated_until >= (SELECT scope_today()))
 $$;
 
 -- Matches the scope may see, with their live parties: those of the own reporter with a live signal, or those of
 -- which the own municipality was told and in which a live signal has its residence. A match shows only while two
 -- reporters are live today (I6), whatever the matcher has or has not yet done.
+-- In PL/pgSQL with a plan for each call: the scope is constant in it, so that one match is found by its key.
 CREATE FUNCTION visible_parties() RETURNS TABLE (match_id uuid, reporter_id uuid)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    today CONSTANT date := scope_today();
+    own_reporter CONSTANT uuid := scope_own_reporter();
+    own_municipality CONSTANT char(4) := scope_municipality();
+    one_match CONSTANT uuid := scope_match();
+BEGIN
+    RETURN QUERY
     WITH mine AS (
         SELECT m.id, m.youngster_id FROM party p JOIN match m ON m.id = p.match_id
-        WHERE p.reporter_id = scope_own_reporter() AND p.left_at IS NULL AND m.ended_at IS NULL
+        WHERE p.reporter_id = own_reporter AND p.left_at IS NULL AND m.ended_at IS NULL
+          AND (one_match IS NULL OR m.id = one_match)
           AND EXISTS (SELECT FROM signal s WHERE s.youngster_id = m.youngster_id
-                      AND s.reporter_id = p.reporter_id AND s.removal_date > scope_today())
+                      AND s.reporter_id = p.reporter_id AND s.removal_date > today)
         UNION
         SELECT m.id, m.youngster_id FROM supervision v JOIN match m ON m.id = v.match_id
-        WHERE v.municipality_code = scope_municipality() AND v.left_at IS NULL AND m.ended_at IS NULL
+        WHERE v.municipality_code = own_municipality AND v.left_at IS NULL AND m.ended_at IS NULL
+          AND (one_match IS NULL OR m.id = one_match)
           AND EXISTS (SELECT FROM signal s WHERE s.youngster_id = m.youngster_id
-                      AND s.residence_municipality = v.municipality_code AND s.removal_date > scope_today())
+                      AND s.residence_municipality = v.municipality_code AND s.removal_date > today)
     ), live AS (
         SELECT mine.id AS match_id, p.reporter_id, count(*) OVER (PARTITION BY mine.id) AS parties
         FROM mine JOIN party p ON p.match_id = mine.id AND p.left_at IS NULL
         WHERE EXISTS (SELECT FROM signal s WHERE s.youngster_id = mine.youngster_id
-                      AND s.reporter_id = p.reporter_id AND s.removal_date > scope_today())
+                      AND s.reporter_id = p.reporter_id AND s.removal_date > today)
     )
-    SELECT match_id, reporter_id FROM live WHERE parties > 1
-$$;
+    SELECT match_id, reporter_id FROM live WHERE parties > 1;
+END $$;
 CREATE FUNCTION visible_institutions() RETURNS SETOF char(20)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT scope_oin() UNION SELECT r.oin FROM reporter r JOIN visible_parties() v ON v.reporter_id = r.id
@@ -309,14 +327,14 @@ $$;
 CREATE FUNCTION own_signals_in(asked uuid) RETURNS SETOF uuid
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT s.id FROM match m JOIN signal s ON s.youngster_id = m.youngster_id
-    WHERE m.id = asked AND s.reporter_id = scope_own_reporter() AND s.removal_date > scope_today()
+    WHERE m.id = asked AND s.reporter_id = (SELECT scope_own_reporter()) AND s.removal_date > (SELECT scope_today())
       AND m.id IN (SELECT v.match_id FROM visible_parties() v)
 $$;
 -- A match shows the contact points of the residences among the live signals on the own youngster (R12).
 CREATE FUNCTION match_residences(asked uuid) RETURNS SETOF char(4)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT DISTINCT s.residence_municipality FROM match m JOIN signal s ON s.youngster_id = m.youngster_id
-    WHERE m.id = asked AND s.removal_date > scope_today()
+    WHERE m.id = asked AND s.removal_date > (SELECT scope_today())
       AND m.id IN (SELECT v.match_id FROM visible_parties() v)
 $$;
 """
@@ -370,19 +388,19 @@ GRANT INSERT ON event TO verwijsindex_index;
 CREATE POLICY index_read ON institution FOR SELECT TO verwijsindex_index
     USING (oin IN (SELECT * FROM visible_institutions()));
 CREATE POLICY index_read ON reporter FOR SELECT TO verwijsindex_index
-    USING (oin = scope_oin() OR id IN (SELECT v.reporter_id FROM visible_parties() v));
+    USING (oin = (SELECT scope_oin()) OR id IN (SELECT v.reporter_id FROM visible_parties() v));
 CREATE POLICY index_read ON coordinator FOR SELECT TO verwijsindex_index
     USING (oin IN (SELECT * FROM visible_institutions()));
 CREATE POLICY index_read ON case_supervisor FOR SELECT TO verwijsindex_index
-    USING (municipality_code = scope_municipality());
+    USING (municipality_code = (SELECT scope_municipality()));
 CREATE POLICY index_read ON signal FOR SELECT TO verwijsindex_index
-    USING (reporter_id = scope_own_reporter() AND removal_date > scope_today());
+    USING (reporter_id = (SELECT scope_own_reporter()) AND removal_date > (SELECT scope_today()));
 CREATE POLICY index_read ON match FOR SELECT TO verwijsindex_index
     USING (id IN (SELECT v.match_id FROM visible_parties() v));
 CREATE POLICY index_read ON party FOR SELECT TO verwijsindex_index
     USING (left_at IS NULL AND (match_id, reporter_id) IN (SELECT v.match_id, v.reporter_id FROM visible_parties() v));
 CREATE POLICY index_read ON notice FOR SELECT TO verwijsindex_index
-    USING (reporter_id = scope_own_reporter() OR municipality_code = scope_municipality());
+    USING (reporter_id = (SELECT scope_own_reporter()) OR municipality_code = (SELECT scope_municipality()));
 CREATE POLICY index_insert ON event FOR INSERT TO verwijsindex_index WITH CHECK (true);
 
 -- worker: matches and delivers; sees no case reference and no contact data.
@@ -426,7 +444,7 @@ CREATE POLICY registrar ON event FOR INSERT TO verwijsindex_registrar WITH CHECK
 -- auditor: reads the ledger of an institution or a municipality.
 GRANT SELECT ON event TO verwijsindex_auditor;
 CREATE POLICY auditor ON event FOR SELECT TO verwijsindex_auditor
-    USING (oin = scope_oin() OR municipality_code = scope_municipality());
+    USING (oin = (SELECT scope_oin()) OR municipality_code = (SELECT scope_municipality()));
 """
 
 
