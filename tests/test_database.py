@@ -38,3 +38,14 @@ def test_no_value_of_a_statement_is_logged_whatever_the_servers_configuration(
     said = log.read_text()
     assert "duplicate key" in said
     assert "canary" not in said
+
+
+def test_nobody_holds_a_transaction_for_ever(cluster: EmbeddedPostgres) -> None:
+    """Seen: a matcher that hung kept its lock, and nothing was matched, for as long as it hung."""
+    for role in (name for names in database.RUNTIME_ROLES.values() for name in names):
+        branch = "issuer" if "issuer" in role else "index"
+        url = cluster.url(database.DATABASES[branch], role, PASSWORDS[role])
+        with psycopg.connect(url.replace("+psycopg", "")) as connection:
+            for setting in ("idle_in_transaction_session_timeout", "statement_timeout", "transaction_timeout"):
+                [value] = connection.execute(f"SHOW {setting}").fetchone() or [""]
+                assert value not in {"0", ""}, (role, setting)

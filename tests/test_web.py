@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -308,3 +308,15 @@ def test_a_body_without_length_is_read_and_bounded(index: Index, served: tuple[s
     for long in ((b"{", *[b" " * 8192] * 3, b"}"), (json.dumps(index.signal()).encode(), *[b" " * 8192] * 3, b"!")):
         assert b" 413 " in _chunked(served, token, *long).splitlines()[0]
     assert counts(index.database) == before
+
+
+def test_bodies_that_do_not_come_hold_no_thread_without_a_token(served: tuple[str, int]) -> None:
+    """Seen failing (no answer for as long as they were open) when the body was read before the token."""
+    with ExitStack() as stack:
+        for path in ("/api/v1/signals", "/api/v1/nowhere"):
+            for _ in range(40):
+                slow = stack.enter_context(socket.create_connection(served))
+                slow.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n1".encode())
+        with socket.create_connection(served, timeout=20) as quick:
+            quick.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b" 200 " in quick.recv(4096).splitlines()[0]

@@ -44,6 +44,24 @@ _NOT_LOGGED = {
 }
 
 
+# Nobody holds a transaction, and with it perhaps the matcher's lock, for ever: not who hangs, and not who was lost.
+_BOUNDED = {
+    "idle_in_transaction_session_timeout": "30s",
+    "tcp_keepalives_idle": "20",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+}
+_WORKER_BOUNDED = {"statement_timeout": "60s", "transaction_timeout": "120s"}
+_SERVER_BOUNDED = {"statement_timeout": "10s", "transaction_timeout": "30s"}
+
+
+def _settings_of(role: str) -> dict[str, str]:
+    """What PostgreSQL is told for every session of a role; an owner's migrations may take their time."""
+    if role in OWNERS.values():
+        return _NOT_LOGGED
+    return _NOT_LOGGED | _BOUNDED | (_WORKER_BOUNDED if role == "verwijsindex_worker" else _SERVER_BOUNDED)
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """For whom a transaction reads: what row-level security looks at. What is None opens nothing.
@@ -132,7 +150,7 @@ def init_cluster(admin_url: str, passwords: Mapping[str, str]) -> None:
                     verb, sql.Identifier(role), sql.Literal(verifier)
                 )
             )
-            for name, value in _NOT_LOGGED.items():
+            for name, value in _settings_of(role).items():
                 connection.execute(
                     sql.SQL("ALTER ROLE {} SET {} = {}").format(
                         sql.Identifier(role), sql.Identifier(name), sql.Literal(value)

@@ -77,11 +77,6 @@ def create_api(
     app.register_blueprint(_open_to_all(app, ready))
 
     @app.before_request
-    def read_body() -> None:
-        # Before anything is refused: over a body that nobody read the server ends the connection without a word.
-        request.get_data()
-
-    @app.before_request
     def accept_json() -> None:
         if not request.accept_mimetypes.best_match(["application/json", MEDIA_TYPE]) and request.accept_mimetypes:
             raise Problem(NOT_ACCEPTABLE)

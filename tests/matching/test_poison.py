@@ -3,9 +3,10 @@
 
 import pytest
 from ledger.faults import failing
+from sqlalchemy.exc import ProgrammingError
 from support import CLINIC, POLICE, SCHOOL, Index
 
-from verwijsindex.matching.service import match_waiting
+from verwijsindex.matching.service import match_waiting, unpark
 
 
 def test_a_poison_row_is_parked_and_all_else_goes_on(index: Index, caplog: pytest.LogCaptureFixture) -> None:
@@ -48,3 +49,37 @@ def test_who_does_not_get_the_lock_does_nothing_and_says_that_there_is_no_more(i
         assert (done.taken, done.more) == (0, False)
         assert index.database.scalar("SELECT count(*) FROM work") == 2
     assert match_waiting(worker, index.clock(), index.clock()).taken == 2
+
+
+def test_a_fault_that_is_no_rows_parks_nothing(index: Index) -> None:
+    """A privilege that is missing, as during a hasty deployment. Seen parking the whole queue for good when every error
+    but a lost connection was taken for a row's."""
+    index.place(0, SCHOOL)
+    index.place(0, CLINIC)
+    owner = index.database.engine("owner")
+    with owner.begin() as connection:
+        connection.exec_driver_sql("REVOKE INSERT ON party FROM verwijsindex_worker")
+    try:
+        with pytest.raises(ProgrammingError):
+            match_waiting(index.database.engine("worker"), index.clock(), index.clock())
+    finally:
+        with owner.begin() as connection:
+            connection.exec_driver_sql("GRANT INSERT ON party TO verwijsindex_worker")
+    assert index.database.scalar("SELECT count(*) FROM work WHERE parked_at IS NULL") == 2
+    index.match()
+    assert index.database.scalar("SELECT count(*) FROM match") == 1
+
+
+def test_what_was_parked_is_tried_again_after_an_hour(index: Index) -> None:
+    index.place(0, SCHOOL)
+    poison = index.place(0, CLINIC)
+    worker = index.database.engine("worker")
+    with failing(index.database, "signal", "UPDATE", f"NEW.id = '{poison}'"):
+        index.match()
+    with worker.begin() as connection:
+        assert unpark(connection, index.clock()) == 1
+    index.clock.move(hours=1, seconds=1)
+    with worker.begin() as connection:
+        assert unpark(connection, index.clock()) == 0
+    index.match()
+    assert index.database.scalar("SELECT count(*) FROM match") == 1

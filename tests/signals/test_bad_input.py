@@ -225,3 +225,13 @@ def test_a_fault_of_time_counts_at_its_exact_edges(index: Index) -> None:
     index.place(madeAt="2026-11-22T10:05:00Z")
     assert index.clock() == NOW
     assert places(index.post(index.signal(madeAt="2026-11-22T10:05:00.000001Z"))) == {"#/madeAt"}
+
+
+@pytest.mark.parametrize("key", ["999900006", "x999900006-2026", "zaak_000000012"])
+def test_an_idempotency_key_that_hides_a_bsn_is_refused(index: Index, key: str) -> None:
+    """I5: the key is stored as it came. A UUID whose digits happen to pass the 11-test is none."""
+    with nothing_stored(index.database):
+        answer = index.post(index.signal(), key=key)
+    assert answer.status_code == 400
+    assert key not in answer.text
+    assert index.post(index.signal(), key="00000012-0000-4000-8000-000000000000").status_code == 201

@@ -51,3 +51,14 @@ def test_a_case_reference_comes_back_to_its_sender_only(index: Index) -> None:
     assert "zaak-17" not in index.get(f"/matches/{match['id']}", index.reader(CLINIC)).text
     [row] = index.database.rows("SELECT case_reference_sealed FROM signal WHERE id = :id", id=signal)
     assert b"zaak-17" not in bytes(row[0])
+
+
+def test_records_of_two_requests_cannot_be_compared(index: Index) -> None:
+    """I7: the intake role reads these records. Seen equal, and so telling who signalled the same youngster, when the
+    fingerprints were of the content alone."""
+    for _ in range(2):
+        index.place(0, SCHOOL)
+        index.place(0, CLINIC)
+    rows = index.database.rows("SELECT body_fingerprint, pseudonym_fingerprint FROM idempotency_record")
+    prints = [bytes(one) for row in rows for one in row]
+    assert len(set(prints)) == len(prints) == 8

@@ -24,6 +24,9 @@ def authenticated(blueprint: B) -> B:
     def authenticate() -> None:
         verifier: TokenVerifier = current_app.extensions["token_verifier"]
         g.caller = verifier.verify(request.headers.get("Authorization"))
+        # Not before: who has no token holds no thread by sending a body slowly. And before anything else is refused:
+        # over a body that nobody read the server ends the connection without a word.
+        request.get_data()
 
     return blueprint
 

@@ -8,12 +8,12 @@ moment, never from what happened; unique constraints make what is told once be t
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from verwijsindex.database import transaction
 from verwijsindex.ledger import events
@@ -34,6 +34,8 @@ _CLAIM = text(
     " RETURNING id, signal_id"
 )
 _CLAIM_THESE = text("DELETE FROM work WHERE id = ANY(:ids) RETURNING id, signal_id")
+_UNPARK = text("UPDATE work SET parked_at = NULL WHERE parked_at < :before")
+_PARKED = text("SELECT count(*) FROM work WHERE parked_at IS NOT NULL")
 _PARK = text("UPDATE work SET parked_at = :now WHERE id = ANY(:ids)")
 
 _ADD_YOUNGSTERS = text(
@@ -126,11 +128,29 @@ def match_waiting(pool: Engine, now: datetime, push_due_at: datetime, *, size: i
             told = _bring_up_to_date(connection, [row.signal_id for row in taken], now, push_due_at)
             done = Done(len(taken), told, more=False)
     except Exception as error:
-        if isinstance(error, OperationalError | InterfaceError):
-            raise  # the database is away or busy: that is no fault of a row
+        if not _is_of_a_row(error):
+            raise
         done = _match_or_park(pool, now, push_due_at, size)
     with transaction(pool) as connection:
         return Done(done.taken, done.notices, more=connection.execute(_WAITING).scalar_one())
+
+
+# SQLSTATE classes: cardinality, data, integrity constraint, and what a trigger raises.
+_OF_A_ROW = ("21", "22", "23", "P0")
+
+
+def _is_of_a_row(error: Exception) -> bool:
+    """Whether it is what a row says that cannot be dealt with. A database that is away or busy, a table or a privilege
+    that is missing is the fault of none: the work waits until that is mended."""
+    if isinstance(error, DBAPIError):
+        return (getattr(error.orig, "sqlstate", None) or "").startswith(_OF_A_ROW)
+    return not isinstance(error, SQLAlchemyError)
+
+
+def unpark(connection: Connection, now: datetime) -> int:
+    """Let what was parked over an hour ago be tried again: its cause may be mended. How many rows are still parked."""
+    connection.execute(_UNPARK, {"before": now - timedelta(hours=1)})
+    return int(connection.execute(_PARKED).scalar_one())
 
 
 def _match_or_park(pool: Engine, now: datetime, push_due_at: datetime, size: int) -> Done:
@@ -148,7 +168,7 @@ def _match_or_park(pool: Engine, now: datetime, push_due_at: datetime, size: int
                 told += _bring_up_to_date(connection, [row.signal_id for row in rows], now, push_due_at)
                 taken += len(rows)
         except Exception as error:
-            if isinstance(error, OperationalError | InterfaceError):
+            if not _is_of_a_row(error):
                 raise
             if len(ids) > 1:
                 middle = len(ids) // 2

@@ -95,4 +95,4 @@ class SubscriptionEntry(Entry):
 
     client_id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
     oin: Oin
-    address: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,500}$")]
+    address: Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:\[\]-]{1,255}(/[!-\"$-~]{0,400})?$")]

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Routes of signals: register one, list and read one's own."""
 
+import re
 from uuid import UUID
 
 from flask import Response, current_app
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import Field
+from pydantic import Field, field_validator
 from sqlalchemy import Engine
 
 from verwijsindex.access.caller import SIGNALS_READ, SIGNALS_WRITE
@@ -16,6 +17,7 @@ from verwijsindex.ledger import events
 from verwijsindex.paging import Page
 from verwijsindex.parsing import ParseContext, Strict, parsed
 from verwijsindex.problems import Fault, Problem
+from verwijsindex.pseudonyms.bsn import hides_bsn
 from verwijsindex.signals import reading as own
 from verwijsindex.signals import service
 from verwijsindex.signals.schemas import RegisteredSignal, SignalIn, SignalOut, SignalsOut
@@ -30,12 +32,26 @@ api = APIBlueprint(
 )
 
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
 class IdempotencyKey(Strict):
     """The sender's own key of this request; a repeat with the same key and content gets the first answer."""
 
     idempotency_key: str = Field(
-        alias="Idempotency-Key", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="New for each new signal."
+        alias="Idempotency-Key",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="New for each new signal, a UUID for instance. One in which a BSN may hide is refused.",
     )
+
+    @field_validator("idempotency_key")
+    @classmethod
+    def _hides_no_bsn(cls, key: str) -> str:
+        if hides_bsn(key) and not _UUID.fullmatch(key):
+            raise ValueError(
+                "a run of eight or nine digits in it passes the 11-test, as a BSN does: use a UUID, or make it anew"
+            )
+        return key
 
 
 class SignalPath(Strict):

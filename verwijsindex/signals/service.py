@@ -182,7 +182,7 @@ def _place(
         )
         for s in submissions.values()
     ]
-    rows = [_row(submission, keys.current) for submission in submissions.values()]
+    rows = [_row(caller.client_id, submission, keys.current) for submission in submissions.values()]
     values: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
     values |= {f"event_{name}": column for name, column in events.columns_of(told).items()}
     values |= {
@@ -199,7 +199,7 @@ def _place(
         if row.placed:
             outcomes[i] = RegisteredSignal(id=submission.signal_id, received_at=now)
         elif row.first_signal_id is not None:
-            outcomes[i] = _first_answer(keys, row, submission.signal)
+            outcomes[i] = _first_answer(keys, caller.client_id, row, submission)
         elif problem is not None:
             outcomes[i] = problem
         else:
@@ -222,8 +222,8 @@ def _judge(row: Row[Any]) -> Problem | None:
     return None
 
 
-def _row(submission: Submission, key: IndexKey) -> dict[str, Any]:
-    prints = _fingerprints(submission.signal, key)
+def _row(client_id: str, submission: Submission, key: IndexKey) -> dict[str, Any]:
+    prints = _fingerprints(client_id, submission, key)
     signal, context = submission.signal, submission.signal_id.bytes
     informing = signal.informing
     informed = informing if isinstance(informing, Informed) else None
@@ -253,9 +253,15 @@ def _row(submission: Submission, key: IndexKey) -> dict[str, Any]:
     }
 
 
-def _fingerprints(signal: SignalIn, key: IndexKey) -> tuple[bytes, bytes]:
-    body = signal.model_dump_json(by_alias=True, exclude={"pseudonym"}).encode()
-    return key.fingerprint("body", body), key.fingerprint("pseudonyms", signal.pseudonym.value.value)
+def _fingerprints(client_id: str, submission: Submission, key: IndexKey) -> tuple[bytes, bytes]:
+    """Of body and pseudonym. Bound to the one record they stand in, so that no two records can be compared: equal
+    fingerprints of two clients would tell that they signalled the same youngster (I7)."""
+    record = f"{client_id}\0{submission.key}\0".encode()
+    body = submission.signal.model_dump_json(by_alias=True, exclude={"pseudonym"}).encode()
+    return (
+        key.fingerprint("body", record + body),
+        key.fingerprint("pseudonyms", record + submission.signal.pseudonym.value.value),
+    )
 
 
 def _first_answers(
@@ -266,14 +272,14 @@ def _first_answers(
         return {}
     asked = {"client_id": caller.client_id, "keys": [s.key for s in submissions.values()]}
     found = {row.key: row for row in connection.execute(_FIRST_ANSWERS, asked)}
-    return {i: _first_answer(keys, found[s.key], s.signal) for i, s in submissions.items() if s.key in found}
+    return {i: _first_answer(keys, caller.client_id, found[s.key], s) for i, s in submissions.items() if s.key in found}
 
 
-def _first_answer(keys: IndexKeys, row: Row[Any], signal: SignalIn) -> RegisteredSignal | Problem:
+def _first_answer(keys: IndexKeys, client_id: str, row: Row[Any], submission: Submission) -> RegisteredSignal | Problem:
     key = keys.get(row.first_key_version)  # once the index key has turned and is gone, nothing can be compared
     if key is not None:
-        body, pseudonym = _fingerprints(signal, key)
-        same_version = row.pseudonym_version == signal.pseudonym.key_version
+        body, pseudonym = _fingerprints(client_id, submission, key)
+        same_version = row.pseudonym_version == submission.signal.pseudonym.key_version
         if not hmac.compare_digest(row.body_fingerprint, body) or (
             same_version and not hmac.compare_digest(row.pseudonym_fingerprint, pseudonym)
         ):

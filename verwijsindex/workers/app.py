@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from verwijsindex.bell import DELIVER_TASK, MATCH_TASK, SWEEP_TASK, celery_app
 from verwijsindex.database import engine, transaction
 from verwijsindex.keyfiles import KeyFileError
-from verwijsindex.matching.service import match_waiting
+from verwijsindex.matching.service import match_waiting, unpark
 from verwijsindex.notices.delivery import Sender, deliver_due
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.settings import WorkerSettings, settings_faults, utc_now
@@ -95,7 +95,11 @@ def sweep() -> None:
     match()
     with transaction(pool()) as connection:
         forget_old_requests(connection, utc_now())
-    health.swept(settings.broker_url, settings.sweep_seconds)
+        parked = unpark(connection, utc_now())
+    if parked:
+        log.error("%d rows of work are parked: their signals are not matched", parked)
+    else:
+        health.swept(settings.broker_url, settings.sweep_seconds)
 
 
 @beat_init.connect

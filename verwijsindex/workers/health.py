@@ -46,7 +46,7 @@ def health() -> None:
     except RedisError as error:
         sys.exit(f"Redis does not answer ({type(error).__name__})")
     if not well:
-        sys.exit("no sweep went well lately: see the logs of worker, clock (beat) and PostgreSQL")
+        sys.exit("no sweep went well lately, or work is parked: see the logs of worker, clock (beat) and PostgreSQL")
     typer.echo("worker and clock do their work")
 
 
