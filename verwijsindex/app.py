@@ -55,7 +55,11 @@ def get_key_versions() -> Response:
     return answer(KeyListOut(key_list=current_app.extensions["key_list_text"]))
 
 
-def document_app(base_url: str = "https://index.verwijsindex.example", clock: Clock = utc_now) -> OpenAPI:
+def document_app(
+    base_url: str = "https://index.verwijsindex.example",
+    issuer: str = "https://issuer.verwijsindex.example",
+    clock: Clock = utc_now,
+) -> OpenAPI:
     """The index with all its routes and without anything behind them: enough to write its OpenAPI document."""
     app = create_api(
         __name__,
@@ -70,7 +74,7 @@ def document_app(base_url: str = "https://index.verwijsindex.example", clock: Cl
         "oauth2": {
             "type": "oauth2",
             "description": "Client credentials with private_key_jwt (RFC 7523); `resource` is this server's address.",
-            "flows": {"clientCredentials": {"tokenUrl": "/token", "scopes": scopes}},
+            "flows": {"clientCredentials": {"tokenUrl": f"{issuer.rstrip('/')}/token", "scopes": scopes}},
         }
     }
     log_refusals(app)
@@ -86,7 +90,7 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
         KeyFileError, KeyListError: a key or the list of key versions cannot be used; says which.
     """
     settings = settings or IndexSettings()
-    app = document_app(settings.base_url, clock)
+    app = document_app(settings.base_url, settings.issuers[0].issuer, clock)
     key_list_text = settings.key_list.read_text("ascii").strip()
     app.extensions |= {
         "index_keys": IndexKeys.load(settings.keys),

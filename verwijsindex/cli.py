@@ -74,6 +74,10 @@ def main() -> None:
     except KeyFileError as error:
         sys.exit(str(error))
     except Exception as error:
-        if type(error).__name__ != "OperationalError":  # SQLAlchemy's, which the client does not have
+        if type(error).__name__ == "SettingsError":  # pydantic-settings', which the client does not have
+            from verwijsindex.settings import settings_faults  # noqa: PLC0415
+
+            sys.exit(settings_faults(error))  # type: ignore[arg-type]
+        if type(error).__name__ != "OperationalError":  # SQLAlchemy's and psycopg's, which it has not either
             raise
         sys.exit("the database does not answer, or does not know this role or password; look at the address")

@@ -131,6 +131,13 @@ def answers(pool: sa.Engine) -> bool:
     return True
 
 
+def roles_there(admin_url: str) -> bool:
+    """Whether any role of the system is there already. `admin_url`: a libpq address of a superuser."""
+    with psycopg.connect(admin_url) as connection:
+        found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = ANY(%s) LIMIT 1", [list(ROLES)])
+        return found.fetchone() is not None
+
+
 def init_cluster(admin_url: str, passwords: Mapping[str, str]) -> None:
     """Make the roles (or set their passwords anew) and the databases, where they are not there yet.
 

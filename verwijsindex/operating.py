@@ -4,15 +4,18 @@
 import json
 import os
 import secrets
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import typer
 from granian.constants import Interfaces
 from granian.server import Server
 from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsError
 
 from verwijsindex import database
 from verwijsindex.keyfiles import KeyFileError
@@ -48,16 +51,30 @@ class OwnerSettings(Settings):
 def init(
     admin_url: Annotated[str, typer.Option(envvar="VERWIJSINDEX_ADMIN_DATABASE_URL", help="A superuser's address.")],
     out: Annotated[Path, typer.Option(help="New file for the addresses of all roles; mode 0600.")],
+    new_passwords: Annotated[
+        bool, typer.Option("--new-passwords", help="Where the roles are there already: give them new passwords.")
+    ] = False,
 ) -> None:
     """Make the databases and roles, each with a new password, and write their addresses to a file.
 
     Give each process only the lines it needs: the file holds all of them.
     """
+    if out.exists():
+        raise typer.BadParameter(f"{out} exists already and is not overwritten")
     passwords = {role: secrets.token_urlsafe(24) for role in database.ROLES}
+    libpq_url = admin_url.replace("postgresql+psycopg://", "postgresql://")
+    if not new_passwords and database.roles_there(libpq_url):
+        raise typer.BadParameter(
+            "the roles are there already, and every process would be locked out by new passwords: say --new-passwords"
+        )
     with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        database.init_cluster(admin_url.replace("postgresql+psycopg://", "postgresql://"), passwords)
         for name, url in addresses(admin_url, passwords).items():
             file.write(f"{name}={url}\n")
+    try:
+        database.init_cluster(libpq_url, passwords)
+    except psycopg.Error:
+        out.unlink()
+        raise
     typer.echo(f"{len(database.DATABASES)} databases and {len(passwords)} roles are there; addresses in {out}")
 
 
@@ -115,6 +132,7 @@ def serve(service: Annotated[Service, typer.Argument(help="Which process to run.
     except (KeyFileError, KeyListError, OSError) as error:
         sys.exit(f"the {service} does not start: {error}")
     port: int = settings.port  # type: ignore[attr-defined]
+    _check_free(settings.bind_address, port)
     Server(
         f"{module}:create_app",
         factory=True,
@@ -128,10 +146,21 @@ def serve(service: Annotated[Service, typer.Argument(help="Which process to run.
     ).serve()
 
 
+def _check_free(address: str, port: int) -> None:
+    """Granian would share a port with another process in silence."""
+    family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(place)
+        except OSError as error:
+            sys.exit(f"cannot listen on {address} port {port}: {os.strerror(error.errno or 0)}")
+
+
 def _settings(kind: type[Settings]) -> Settings:
     try:
         return kind()
-    except ValidationError as error:
+    except (ValidationError, SettingsError) as error:
         sys.exit(settings_faults(error))
 
 

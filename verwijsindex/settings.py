@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 Clock = Callable[[], datetime]
 
@@ -16,8 +16,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def settings_faults(error: ValidationError) -> str:
+def settings_faults(error: ValidationError | SettingsError) -> str:
     """What is wrong with which variable, without any value (I5)."""
+    if isinstance(error, SettingsError):
+        return f"settings are missing or wrong:\n  {error}: write it as JSON"
     lines = [f"  VERWIJSINDEX_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
     return "settings are missing or wrong:\n" + "\n".join(lines)
 
@@ -44,7 +46,7 @@ class Settings(BaseSettings):
 class IndexSettings(Settings):
     """The index's API."""
 
-    port: int = 8101
+    port: int = Field(8101, ge=1, le=65535)
     base_url: str = Field(description="Public address of the index; the audience of its tokens.")
     intake_database_url: SecretStr
     index_database_url: SecretStr
@@ -65,14 +67,14 @@ class WorkerSettings(Settings):
     operator_oin: str = Field("00000000000000000000", description="OIN in the source of events.", pattern=r"^\d{20}$")
     push_tick_seconds: float = Field(60, ge=0, description="Pushes leave at whole multiples of this.")
     sweep_seconds: float = Field(5, gt=0, description="How often work is looked for that no bell announced.")
-    webhook_timeout_seconds: float = Field(15, gt=0)
+    webhook_timeout_seconds: float = Field(15, gt=0, le=60)
     allow_plain_http: bool = Field(False, description="Deliver to http addresses as well: for the demo only.")
 
 
 class PseudonymSettings(Settings):
     """The pseudonym service."""
 
-    port: int = 8102
+    port: int = Field(8102, ge=1, le=65535)
     base_url: str = Field(description="Public address of the pseudonym service; the audience of its tokens.")
     keys: Path = Field(description="Folder with pseudonym-<n>.key.")
     key_list: Path
@@ -83,7 +85,7 @@ class PseudonymSettings(Settings):
 class IssuerSettings(Settings):
     """The issuer of tokens."""
 
-    port: int = 8103
+    port: int = Field(8103, ge=1, le=65535)
     base_url: str = Field(description="Public address of the issuer; the `iss` of its tokens.")
     issuer_database_url: SecretStr
     signing_key: Path = Field(description="Private JWK (Ed25519) that signs tokens.")

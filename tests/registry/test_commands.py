@@ -54,7 +54,8 @@ def test_a_whole_register_is_kept_and_each_change_is_an_event(admin: Admin, inde
     admin("municipality", "ground", "1701", "off")
     admin("category", "designate", "halt", "--no")
     assert admin("subscription", "set", "kompas", OIN, "https://kompas.example/hook").startswith("whsec_")
-    assert reporter in admin("reporter", "list", OIN)
+    listed = admin("reporter", "list", OIN)
+    assert all(value in listed for value in (reporter, "R. Voorbeeld", "docent", "0612345678", "r@example.org"))
     assert OIN in admin("subscription", "list")
     events = [json.loads(bytes(row[0])) for row in index_database.rows("SELECT body FROM event")]
     assert len(events) == 12
@@ -67,8 +68,8 @@ def test_a_whole_register_is_kept_and_each_change_is_an_event(admin: Admin, inde
 
 def test_what_does_not_fit_is_refused_and_changes_nothing(admin: Admin, index_database: Database) -> None:
     assert "oin" in admin.refused("institution", "add", "123", "Het Kompas", "primary_education")
-    assert "add that first" in admin.refused("institution", "add", OIN, "Het Kompas", "no_such_category")
-    assert "add that first" in admin.refused("agreement", "add", OIN, "1701", "2026-01-01", "2027-12-31")
+    assert "that it names is not there" in admin.refused("institution", "add", OIN, "Het Kompas", "no_such_category")
+    assert "that it names is not there" in admin.refused("agreement", "add", OIN, "1701", "2026-01-01", "2027-12-31")
     assert "code" in admin.refused("municipality", "add", "17", "Westerveld")
     assert "legal_ground" in admin.refused("municipality", "add", "1701", "Westerveld", "--legal-ground", "maybe")
     admin("municipality", "add", "1701", "Westerveld")

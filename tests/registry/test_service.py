@@ -101,7 +101,11 @@ def test_what_does_not_fit_the_register_is_refused_and_says_why(index: Index) ->
     nowhere = schemas.CaseSupervisorEntry(municipality_code="9998", **PERSON)
     no_category = schemas.InstitutionEntry(oin="0" * 20, name="Opvang", category_code="childcare")
     before = index.database.scalar("SELECT count(*) FROM event")
-    for entry, why in ((twice, "already"), (nowhere, "not there yet"), (no_category, "not there yet")):
+    for entry, why in (
+        (twice, "already"),
+        (nowhere, "that it names is not there"),
+        (no_category, "that it names is not there"),
+    ):
         with _connection(index) as connection, pytest.raises(service.RegistryError, match=why) as raised:
             service.add(connection, ADMINISTRATOR, NOW, entry)
         assert PERSON["email"] not in str(raised.value)

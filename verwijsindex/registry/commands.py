@@ -82,8 +82,7 @@ def _list(table: type[SQLModel], *, hidden: tuple[str, ...] = (), **equal: str |
         shown.add_column(name, no_wrap=name in {"id", "code", "oin"}, overflow="fold")
     for row in rows:
         shown.add_row(*("" if getattr(row, name) is None else str(getattr(row, name)) for name in names))
-    console = Console()
-    console.print(shown, width=max(console.width, WIDE), crop=False, no_wrap=False)
+    Console(width=max(Console().width, WIDE)).print(shown)
 
 
 def _group(name: str, about: str) -> typer.Typer:
@@ -255,7 +254,11 @@ def list_supervisors(code: Annotated[str | None, typer.Argument()] = None) -> No
 
 @subscription.command("set")
 def set_subscription(client_id: str, oin: Oin, address: str) -> None:
-    """Set where a client gets its webhooks. Prints the secret, this one time: hand it to the client safely."""
+    """Set where a client gets its webhooks, in the place of what was set before. Needs VERWIJSINDEX_KEYS.
+
+    Prints the secret, this one time: hand it to the client safely. The client id is the one that the issuer knows
+    (`verwijsindex issuer client list`); it is not looked up here.
+    """
     key = IndexKeys.load(SealingSettings().keys).current
     with _registrar() as connection:
         entry = schemas.SubscriptionEntry(client_id=client_id, oin=oin, address=address)

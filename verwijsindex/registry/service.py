@@ -169,7 +169,7 @@ def _flush(session: Session) -> None:
 
 _WHY = {
     "pkey": "it is there already",
-    "fkey": "what it refers to (municipality, institution or category) is not there yet; add that first",
+    "fkey": "the municipality, institution or category that it names is not there; `list` shows which are",
 }
 
 

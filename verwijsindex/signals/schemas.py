@@ -37,7 +37,7 @@ PseudonymText = Annotated[
 class PseudonymIn(Strict):
     """What stands for the BSN: N of the protocol, and the version of the key that made it."""
 
-    key_version: int = Field(ge=1, le=1_000_000, description="Version of the pseudonym service's key.")
+    key_version: int = Field(ge=1, le=999_999_999, description="Version of the pseudonym service's key.")
     value: PseudonymText = Field(description="N = k·H(input), 32 bytes in unpadded base64url.")
 
 

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`verwijsindex db init` and `serve`: what an operator does wrong is said in one line, and nothing is broken by it."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from verwijsindex.cli import command_line, main
+from verwijsindex.embedded.postgres import EmbeddedPostgres
+
+
+def _init(url: str, out: Path, *more: str) -> tuple[int, str]:
+    done = CliRunner().invoke(command_line("db"), ["db", "init", "--admin-url", url, "--out", str(out), *more])
+    return done.exit_code, " ".join(done.output.replace("│", " ").split())
+
+
+def test_db_init_locks_nobody_out_and_overwrites_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "database.env"
+    with EmbeddedPostgres(durable=False) as server:
+        assert _init(server.url(), out)[0] == 0
+        assert out.stat().st_mode & 0o777 == 0o600
+        first = out.read_text()
+        status, said = _init(server.url(), out)
+        assert (status, "exists already" in said) == (2, True)
+        status, said = _init(server.url(), tmp_path / "other.env")
+        assert (status, "--new-passwords" in said) == (2, True)
+        assert not (tmp_path / "other.env").exists()
+        assert _init(server.url(), tmp_path / "other.env", "--new-passwords")[0] == 0
+    assert first == out.read_text() != (tmp_path / "other.env").read_text()
+
+
+def _serve(monkeypatch: pytest.MonkeyPatch, *arguments: str, **settings: str) -> str:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"VERWIJSINDEX_{name}", value)
+    monkeypatch.setattr("sys.argv", ["verwijsindex", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return str(ended.value)
+
+
+def test_a_setting_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert '"issuers"' in _serve(monkeypatch, "serve", "index", ISSUERS="http://issuer.example")
+
+
+def test_a_port_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "VERWIJSINDEX_PORT" in _serve(monkeypatch, "serve", "issuer", PORT="99999")
+
+
+def test_a_port_in_use_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Seen starting beside the other process, with half of its connections."""
+    key = tmp_path / "issuer.jwk"
+    assert CliRunner().invoke(command_line("keys"), ["keys", "issuer", str(key)]).exit_code == 0
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        said = _serve(
+            monkeypatch,
+            *("serve", "issuer"),
+            PORT=str(other.getsockname()[1]),
+            BASE_URL="http://127.0.0.1:1",
+            ISSUER_DATABASE_URL="postgresql+psycopg://nobody@127.0.0.1:1/none",
+            SIGNING_KEY=str(key),
+            RESOURCES='["http://127.0.0.1:2"]',
+        )
+    assert "cannot listen on 127.0.0.1" in said
