@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 from support import CLINIC, DORDRECHT, POLICE, SCHOOL, STEIN, WESTERVELD, Database, Index
 
 from verwijsindex.database import RUNTIME_ROLES, Scope, engine, transaction
@@ -267,3 +267,21 @@ def test_nobody_changes_the_ledger(index: Index, role: str, verb: str) -> None:
     with index.database.engine(role).begin() as connection, pytest.raises(ProgrammingError, match=why):
         connection.exec_driver_sql(verb)
     assert index.database.scalar("SELECT count(*) FROM event WHERE kind <> 'x'") == before != 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"oin = '{CLINIC}'",
+        "removal_date = '2999-01-01'",
+        "sealed_pseudonym = 'short'",
+        "sealed_pseudonym = NULL",
+        "informed_to = NULL",
+        "residence_municipality = '9999'",
+    ],
+)
+def test_the_database_refuses_a_signal_that_contradicts_itself(index: Index, change: str) -> None:
+    """I8: also from its owner. Seen taken, all but the last three, before the constraints were there."""
+    index.place(0, SCHOOL)
+    with pytest.raises(IntegrityError), index.database.engine("owner").begin() as connection:
+        connection.exec_driver_sql(f"UPDATE signal SET {change}")

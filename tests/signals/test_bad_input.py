@@ -235,3 +235,19 @@ def test_an_idempotency_key_that_hides_a_bsn_is_refused(index: Index, key: str) 
     assert answer.status_code == 400
     assert key not in answer.text
     assert index.post(index.signal(), key="00000012-0000-4000-8000-000000000000").status_code == 201
+
+
+@pytest.mark.parametrize(
+    "informing",
+    [
+        {"status": "informed", "on": "2025-11-21", "to": "both"},
+        {"status": "postponed", "ground": "safety", "reviewDate": "2026-11-21"},
+        {"status": "postponed", "ground": "safety", "reviewDate": "2027-11-23"},
+    ],
+)
+def test_a_date_of_informing_that_has_nothing_to_do_with_the_signal_is_refused(
+    index: Index, informing: dict[str, str]
+) -> None:
+    """R5: it might be a birth date."""
+    with nothing_stored(index.database):
+        assert places(index.post(index.signal(informing=informing))) == {"#/informing"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The whole system as processes on this machine: PostgreSQL, Redis, issuer, pseudonym service, index, worker, clock.
+"""The whole system as processes on this machine: PostgreSQL, Redis, issuer, pseudonym service, index, workers, clock.
 
 The same commands that production runs, with keys and databases made for the occasion; all of it is gone afterwards.
 Used by the demo and by the tests of whole processes.
@@ -26,6 +26,7 @@ from verwijsindex.operating import addresses
 Say = Callable[[str], None]
 Command = tuple[list[str], dict[str, str], Callable[[], bool] | None]  # what to run, its settings, when it is ready
 _SERVICES = ("issuer", "pseudonyms", "index")
+_QUEUES = {"worker": ("verwijsindex.match", 2), "deliverer": ("verwijsindex.deliver", 1)}  # and how many at once
 
 
 class Stack:
@@ -95,7 +96,7 @@ class Stack:
         self._processes.check()
 
     def process(self, name: str) -> Process:
-        """One of `issuer`, `pseudonyms`, `index`, `worker`, `clock`, to be killed by a test."""
+        """One of `issuer`, `pseudonyms`, `index`, `worker`, `deliverer`, `clock`, to be killed by a test."""
         return next(process for process in self._processes.processes if process.name == name)
 
     def restart(self, name: str) -> None:
@@ -138,8 +139,8 @@ class Stack:
             self.run(*arguments)
 
     def _start(self) -> None:
-        shown = {"issuer": "issuer", "pseudonyms": "pseudonym service", "index": "index", "worker": "Celery worker"}
-        for name in ("issuer", "pseudonyms", "index", "worker", "clock"):
+        shown = {"pseudonyms": "pseudonym service", "worker": "Celery worker", "deliverer": "deliverer of webhooks"}
+        for name in (*_SERVICES, *_QUEUES, "clock"):
             self._say(shown.get(name, name))
             self._spawn(name)
 
@@ -164,9 +165,11 @@ class Stack:
         return command, settings, answering(int(port), "/health/ready")
 
     def _celery(self, name: str) -> Command:
-        more = {
-            "worker": ["worker", "--concurrency=2", "--without-gossip", "--without-mingle", "--without-heartbeat"],
-            "clock": ["beat", f"--schedule={self.folder / 'beat-schedule'}", "--pidfile="],
-        }[name]
+        if name in _QUEUES:  # slow receivers of webhooks never hold up matching
+            queue, at_once = _QUEUES[name]
+            more = ["worker", f"-Q{queue}", f"--concurrency={at_once}", f"-n{name}@%h"]
+            more += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        else:
+            more = ["beat", f"--schedule={self.folder / 'beat-schedule'}", "--pidfile="]
         command = [sys.executable, "-m", "celery", "-A", "verwijsindex.workers.app", *more, "--loglevel=WARNING"]
         return command, {"VERWIJSINDEX_BASE_URL": self.index}, None

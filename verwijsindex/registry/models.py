@@ -4,7 +4,7 @@
 from datetime import date
 from uuid import UUID, uuid4
 
-from sqlalchemy import CHAR, CheckConstraint, ForeignKey
+from sqlalchemy import CHAR, CheckConstraint, ForeignKey, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 DOMAINS = (
@@ -76,7 +76,10 @@ class Institution(SQLModel, table=True):
 class Agreement(SQLModel, table=True):
     """An institution's written agreement with a municipality; valid on its first and last day."""
 
-    __table_args__ = (CheckConstraint("valid_until >= valid_from", name="agreement_ends_after_it_begins"),)
+    __table_args__ = (
+        CheckConstraint("valid_until >= valid_from", name="agreement_ends_after_it_begins"),
+        UniqueConstraint("id", "oin", name="agreement_of_an_institution"),
+    )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)
@@ -87,6 +90,8 @@ class Agreement(SQLModel, table=True):
 
 class Reporter(SQLModel, table=True):
     """A person whom an institution has designated to signal, with the contact data a match shows (R12)."""
+
+    __table_args__ = (UniqueConstraint("id", "oin", name="reporter_of_an_institution"),)
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)

@@ -4,7 +4,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CHAR, CheckConstraint, DateTime, ForeignKey, Index
+from sqlalchemy import CHAR, CheckConstraint, DateTime, ForeignKey, ForeignKeyConstraint, Index
 from sqlmodel import BigInteger, Field, Identity, SQLModel
 
 from verwijsindex.registry.models import LEGAL_GROUNDS, one_of
@@ -21,6 +21,19 @@ class Signal(SQLModel, table=True):
     """
 
     __table_args__ = (
+        ForeignKeyConstraint(
+            ["reporter_id", "oin"], ["reporter.id", "reporter.oin"], name="signal_is_of_the_reporters_institution"
+        ),
+        ForeignKeyConstraint(
+            ["agreement_id", "oin"],
+            ["agreement.id", "agreement.oin"],
+            name="signal_is_under_its_institutions_agreement",
+        ),
+        CheckConstraint(
+            "removal_date <= (made_at AT TIME ZONE 'Europe/Amsterdam')::date + interval '2 years'",
+            name="signal_ends_in_two_years",
+        ),
+        CheckConstraint("octet_length(sealed_pseudonym) = 48", name="signal_pseudonym_is_sealed"),
         CheckConstraint("(sealed_pseudonym IS NULL) <> (youngster_id IS NULL)", name="signal_is_attached_or_sealed"),
         one_of("legal_ground", LEGAL_GROUNDS[:-1], "signal_legal_ground"),
         CheckConstraint(
@@ -45,9 +58,9 @@ class Signal(SQLModel, table=True):
 
     id: UUID = Field(primary_key=True)
     # By law (Jeugdwet 7.1.4.3): who, when, until when, about whom.
-    reporter_id: UUID = Field(foreign_key="reporter.id")
-    oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
-    agreement_id: UUID = Field(foreign_key="agreement.id")
+    reporter_id: UUID
+    oin: str = Field(sa_type=CHAR(20))
+    agreement_id: UUID
     legal_ground: str
     client_id: str
     made_at: datetime = Field(sa_type=Moment)

@@ -11,7 +11,7 @@ from verwijsindex.parsing import Day, Outgoing, ParseContext, Strict, UtcMoment
 from verwijsindex.problems import Fault
 from verwijsindex.pseudonyms.bsn import hides_bsn
 from verwijsindex.pseudonyms.pseudonym import Pseudonym
-from verwijsindex.signals.dates import amsterdam_date, misfit
+from verwijsindex.signals.dates import amsterdam_date, misfit, years_after
 
 MADE_AT_MOST_AGO = timedelta(days=7)
 MADE_AT_MOST_AHEAD = timedelta(minutes=5)
@@ -143,6 +143,19 @@ class SignalIn(Strict):
                 Fault("body", "#/turns23On", "not_under_23", "Only someone under 23 can be signalled.")
             )
         return turns23_on
+
+    @field_validator("informing")
+    @classmethod
+    def _is_about_this_signal(cls, informing: Informed | Postponed, info: ValidationInfo) -> Informed | Postponed:
+        """A date that has nothing to do with the signal might be a birth date (R5)."""
+        made_at: datetime | None = info.data.get("made_at")
+        if made_at is not None:
+            made_on = amsterdam_date(made_at)
+            if isinstance(informing, Informed) and informing.on < years_after(made_on, -1):
+                raise ValueError("the family was informed at most a year before madeAt")
+            if isinstance(informing, Postponed) and not made_on <= informing.review_date <= years_after(made_on, 1):
+                raise ValueError("the review date lies within a year after madeAt")
+        return informing
 
     @field_validator("removal_date")
     @classmethod

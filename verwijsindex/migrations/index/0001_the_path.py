@@ -50,7 +50,8 @@ CREATE TABLE agreement (
     municipality_code char(4) NOT NULL REFERENCES municipality (code),
     valid_from date NOT NULL,
     valid_until date NOT NULL,
-    CONSTRAINT agreement_ends_after_it_begins CHECK (valid_until >= valid_from)
+    CONSTRAINT agreement_ends_after_it_begins CHECK (valid_until >= valid_from),
+    CONSTRAINT agreement_of_an_institution UNIQUE (id, oin)
 );
 CREATE INDEX ix_agreement_oin ON agreement (oin);
 CREATE TABLE reporter (
@@ -61,7 +62,8 @@ CREATE TABLE reporter (
     telephone varchar NOT NULL,
     email varchar NOT NULL,
     designated_from date NOT NULL,
-    designated_until date
+    designated_until date,
+    CONSTRAINT reporter_of_an_institution UNIQUE (id, oin)
 );
 CREATE INDEX ix_reporter_oin ON reporter (oin);
 CREATE TABLE coordinator (
@@ -88,9 +90,9 @@ CREATE TABLE youngster (
 );
 CREATE TABLE signal (
     id uuid PRIMARY KEY,
-    reporter_id uuid NOT NULL REFERENCES reporter (id),
-    oin char(20) NOT NULL REFERENCES institution (oin),
-    agreement_id uuid NOT NULL REFERENCES agreement (id),
+    reporter_id uuid NOT NULL,
+    oin char(20) NOT NULL,
+    agreement_id uuid NOT NULL,
     legal_ground varchar NOT NULL
         CONSTRAINT signal_legal_ground CHECK (legal_ground IN ('duty', 'agreement', 'consent')),
     client_id varchar NOT NULL,
@@ -109,6 +111,12 @@ CREATE TABLE signal (
     review_date date,
     turns23_on_sealed bytea,
     case_reference_sealed bytea,
+    CONSTRAINT signal_is_of_the_reporters_institution FOREIGN KEY (reporter_id, oin) REFERENCES reporter (id, oin),
+    CONSTRAINT signal_is_under_its_institutions_agreement
+        FOREIGN KEY (agreement_id, oin) REFERENCES agreement (id, oin),
+    CONSTRAINT signal_ends_in_two_years
+        CHECK (removal_date <= (made_at AT TIME ZONE 'Europe/Amsterdam')::date + interval '2 years'),
+    CONSTRAINT signal_pseudonym_is_sealed CHECK (octet_length(sealed_pseudonym) = 48),
     CONSTRAINT signal_is_attached_or_sealed CHECK ((sealed_pseudonym IS NULL) <> (youngster_id IS NULL)),
     CONSTRAINT signal_informing_is_whole CHECK (CASE informing_status
         WHEN 'informed' THEN informed_on IS NOT NULL AND informed_to IS NOT NULL
