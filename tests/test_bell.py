@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The bell: never in the way of who rings it, one ring for many, and each queue gets its own (I1, DESIGN.md)."""
 
+import socket
 import time
 
 import pytest
 from celery import Celery
 from pydantic import SecretStr
 
-from verwijsindex.bell import DELIVER_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
+from verwijsindex.bell import BROKER_PATIENCE_SECONDS, DELIVER_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
 
 
 class Ear(Celery):
@@ -72,12 +73,14 @@ def test_a_failing_broker_is_no_ringers_concern(ear: Ear, caplog: pytest.LogCapt
 
 
 def test_nobody_waits_for_a_broker_that_hangs() -> None:
-    with_nobody = celery_app(SecretStr("redis://127.0.0.1:1/0"))
-    bell = Bell(with_nobody, MATCH_TASK)
-    began = time.monotonic()
-    for _ in range(1000):
-        bell.ring()
-    assert time.monotonic() - began < 0.5
+    """It accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as hung:
+        broker = celery_app(SecretStr(f"redis://127.0.0.1:{hung.getsockname()[1]}/0"))
+        bell = Bell(broker, MATCH_TASK)
+        began = time.monotonic()
+        for _ in range(1000):
+            bell.ring()
+        assert time.monotonic() - began < BROKER_PATIENCE_SECONDS
 
 
 def test_each_queue_gets_its_own_messages() -> None:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -288,11 +288,13 @@ def _chunked(address: tuple[str, int], token: str, *chunks: bytes) -> bytes:
         lines = ["POST /api/v1/signals HTTP/1.1", "Host: index", "Connection: close", f"Authorization: {token}"]
         lines += ["Idempotency-Key: a", "Content-Type: application/json", "Transfer-Encoding: chunked", "", ""]
         connection.sendall("\r\n".join(lines).encode())
-        for chunk in (*chunks, b""):
-            connection.sendall(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
         answer = b""
-        while part := connection.recv(65536):
-            answer += part
+        with suppress(BrokenPipeError, ConnectionResetError):  # it answers and closes before all is sent
+            for chunk in (*chunks, b""):
+                connection.sendall(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+        with suppress(ConnectionResetError):
+            while part := connection.recv(65536):
+                answer += part
         return answer
 
 

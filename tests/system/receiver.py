@@ -32,8 +32,7 @@ class Receiver:
 
     def __enter__(self) -> "Receiver":
         handler = type("BoundHandler", (Handler,), {"receiver": self})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), handler)
         self.address = f"http://127.0.0.1:{self.server.server_port}/hooks"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
@@ -49,6 +48,11 @@ class Receiver:
     def ids(self) -> list[str]:
         """The webhook-id of each request, in order."""
         return [one.headers["webhook-id"] for one in self.received]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # with the usual 5 the kernel dropped connections: they came a second late, or too late
 
 
 class Handler(BaseHTTPRequestHandler):
