@@ -73,9 +73,18 @@ def test_a_file_that_is_missing_or_no_text_is_named(folder: Path) -> None:
         ClientConfig.load(folder / "client.toml")
 
 
-def test_a_key_that_others_can_read_is_refused(folder: Path) -> None:
-    (folder / "keys" / "own.key.json").chmod(0o604)
-    with pytest.raises(ConfigError, match=r"own\.key\.json can be used by others .*0604"):
+def test_a_key_that_others_can_read_is_refused_and_to_be_closed_not_made_anew(folder: Path) -> None:
+    key = folder / "keys" / "own.key.json"
+    key.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"own\.key\.json can be used by others .*0644") as caught:
+        load(folder)
+    assert str(caught.value).endswith(f"chmod 600 {key}")
+    assert "keygen" not in str(caught.value)
+
+
+def test_what_is_no_key_may_be_a_registered_one_that_was_damaged(folder: Path) -> None:
+    (folder / "keys" / "own.key.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"if it is lost, make another .* NEWFILE"):
         load(folder)
 
 

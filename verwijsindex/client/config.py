@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What an institution's client must be told: three addresses, who it is, and whom it believes."""
 
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +31,18 @@ def _address(text: str) -> str:
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder")
     return folder / path if folder else path
+
+
+def _what_to_do(key_file: Path) -> str:
+    """Never another key in the place of one that may be registered."""
+    try:
+        if key_file.is_file() and key_file.stat().st_mode & 0o007:
+            return f"close it to others with: chmod 600 {shlex.quote(str(key_file))}"
+        if not key_file.is_symlink() and not key_file.exists():
+            return "make one with: verwijsindex client keygen FILE"
+    except OSError:
+        """It cannot even be looked at."""
+    return "if it is lost, make another with: verwijsindex client keygen NEWFILE, and have that one registered"
 
 
 Address = Annotated[str, AfterValidator(_address)]
@@ -75,7 +88,7 @@ class ClientConfig(BaseModel):
         try:
             return read_signing_key(self.key_file)
         except KeyFileError as error:
-            raise ConfigError(f"{error}; make one with: verwijsindex client keygen FILE") from None
+            raise ConfigError(f"{error}; {_what_to_do(self.key_file)}") from None
 
     def signer_key(self) -> OKPKey:
         """The pinned public key of who signs the list of key versions. Raises ConfigError."""
