@@ -81,10 +81,10 @@ def test_refused_rows_are_reported_whoever_refused_them_and_it_ends_with_1(servi
     assert result.exit_code == 1
     assert "accepted 2, refused 4" in result.stdout
     with Path("refused.csv").open(newline="") as file:
-        reported = sorted(
+        reported = [
             (line["line"], line["case_reference"], line["column"], line["code"]) for line in csv.DictReader(file)
-        )
-    assert reported == [
+        ]
+    assert reported == [  # by line, whoever refused it and when
         ("3", "Z-1", "bsn", "bsn-eleven-test"),
         ("3", "Z-1", "informed_to", "informed-to"),
         ("4", "Z-2", "row", "reporter-not-designated"),
@@ -93,6 +93,8 @@ def test_refused_rows_are_reported_whoever_refused_them_and_it_ends_with_1(servi
     ]
     for code in ("bsn-eleven-test", "reporter-not-designated", "check it at its source"):
         assert code in result.stdout
+    places = [result.stdout.index(column) for column in ("informed_to", "Z-2", "Z-3", "case_reference ")]
+    assert places == sorted(places)
     assert stat.S_IMODE(Path("refused.csv").stat().st_mode) == 0o600
 
 

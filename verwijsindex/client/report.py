@@ -4,11 +4,14 @@
 import csv
 import errno
 import os
+from bisect import insort
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
 
 from rich.table import Table
 from rich.text import Text
@@ -41,7 +44,7 @@ class Report:
     """Counts what became of a file's rows, and writes down the refused ones as they come.
 
     Use it as a context manager. With a path it writes a CSV file of mode 0600, in the place of an older report and
-    of nothing else.
+    of nothing else; at its end it sorts that by line, since the index's refusals come after the client's own.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -70,7 +73,8 @@ class Report:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file:
-            self._file.close()
+            with self._file:
+                self._sort(self._file)
 
     def refuse_row(self, row: RefusedRow) -> None:
         """A row that was not sent."""
@@ -91,14 +95,22 @@ class Report:
         self.refused += 1
         for line in lines:
             self._codes[line.code] += 1
-            if len(self._first) < SHOWN:
-                self._first.append(line)
+            insort(self._first, line, key=attrgetter("line"))
+            del self._first[SHOWN:]
             if self._file:
                 self._writer.writerow(astuple(line))
 
+    def _sort(self, file: TextIO) -> None:
+        """What is written again is as long as what was there."""
+        file.seek(0)
+        _, *lines = csv.reader(file)
+        lines.sort(key=lambda line: int(line[0]))
+        file.seek(0)
+        self._writer.writerows([HEADER.split(","), *lines])
+
     def table(self) -> Table:
         """The first SHOWN faults, and how many there are of each code."""
-        table = Table(title="Refused rows", title_justify="left")
+        table = Table(title="Refused rows", title_justify="default")
         table.add_column("line", justify="right")
         for name in ("case reference", "column", "code", "what to do"):
             table.add_column(name, overflow="fold")

@@ -41,7 +41,7 @@ NUMBERS = {"name": "name", "telephone": "telephone"}
 
 def table(title: str, columns: dict[str, str], items: Iterable[Json]) -> Table:
     """A table of these fields of the items, under these headings; moments as Amsterdam's clock shows them."""
-    result = Table(title=title, title_justify="left")
+    result = Table(title=title, title_justify="default")
     for heading in columns.values():
         result.add_column(heading, overflow="fold")
     for item in items:
