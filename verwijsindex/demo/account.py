@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
-from rich.text import Text
+from rich.text import Text, TextType
 
 from verwijsindex.client import tables
 from verwijsindex.demo.cast import PLACES
@@ -28,7 +28,7 @@ FAULTS = 10
 
 def table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
     """A table in the account's style; the columns of `right` hold numbers."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    made = Table(title=title, title_justify="default", title_style="bold", header_style="")
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
@@ -60,7 +60,7 @@ def refusals(outcomes: dict[str, Outcome]) -> Table:
         made.add_row(str(count), code, Text(first[code]["advice"]))
     if counted[FAULTS:]:
         made.caption = "and " + ", ".join(f"{count} {code}" for code, count in counted[FAULTS:])
-        made.caption_justify = "left"
+        made.caption_justify = "default"
     return made
 
 
@@ -166,7 +166,17 @@ def checked(checks: Sequence[Check]) -> RenderableType:
     return Group(*lines)
 
 
+class _Console(Console):
+    """One that cuts off no heading: where the rule is too short for it, it stands above."""
+
+    def rule(self, title: TextType = "", **options: Any) -> None:
+        if Text.assemble(title).cell_len > self.width - 4:
+            self.print(title)
+            title = ""
+        super().rule(title, **options)
+
+
 def console() -> Console:
     """Of at most WIDTH columns, and of that many where the output is no terminal."""
     plain = Console(highlight=False)
-    return Console(highlight=False, width=min(WIDTH, plain.width) if plain.is_terminal else WIDTH)
+    return _Console(highlight=False, width=min(WIDTH, plain.width) if plain.is_terminal else WIDTH)

@@ -48,7 +48,10 @@ def commands(stack: Stack, played: Played) -> list[tuple[str, str]]:
             f" --municipality {place.code} --person {supervisor})\n"
             f'curl -s -H "Authorization: Bearer $TOKEN" "{stack.index}/api/v1/notices?limit=3"',
         ),
-        ("what the API can do", f"curl -s {stack.index}/api/v1/openapi.json"),
+        (
+            "what the API can do",
+            f"curl -s {stack.index}/api/v1/openapi.json | python3 -m json.tool | grep -E '\"(openapi|summary)\":'",
+        ),
     ]
 
 
@@ -59,7 +62,7 @@ def offer(console: Console, stack: Stack, played: Played) -> None:
         console.print(text, soft_wrap=True, markup=False)
 
     environment = write_environment(stack)
-    console.rule("It stays up: go on in another terminal; Ctrl-C here ends it and removes everything")
+    console.rule("It stays up: go on in another terminal; Ctrl-C ends it and removes it all")
     say(f"index {stack.index}   pseudonym service {stack.pseudonyms}   issuer {stack.issuer}")
     say("\n# first, once for each terminal")
     say(f"set -a; . {shlex.quote(str(environment))}; set +a")

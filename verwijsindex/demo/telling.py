@@ -14,6 +14,7 @@ from verwijsindex.demo.playing import Played
 
 def tell(console: Console, played: Played, tick: float) -> None:
     """Print the account. `tick` is the seconds between pushes."""
+    console.print()
     for part in (
         account.signals(played.register, played.outcomes),
         account.refusals(played.outcomes),
