@@ -26,7 +26,7 @@ with Stack(durable=False) as stack:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the guard finds what is below it in /proc")
 def test_nothing_is_left(tmp_path: Path) -> None:
-    """All of PostgreSQL, Redis, three servers, the worker's pool and the clock; the folder with keys too. Three
+    """All of PostgreSQL, Redis, three servers, the workers' pools and the clock; the folder with keys too. Three
     systems at once, which end by kill -9, by SIGTERM and by Ctrl-C."""
     with ThreadPoolExecutor() as threads:
         endings = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -40,10 +40,12 @@ def _start_and_end(ending: signal.Signals, folder: Path) -> None:
         assert starter.stdout
         keys = Path(starter.stdout.readline().strip())
         assert keys.is_dir()
-        time.sleep(3)  # the worker's pool
+        time.sleep(3)  # the workers' pools
         below = psutil.Process(starter.pid).children(recursive=True)
         names = " ".join(" ".join(process.cmdline()) for process in below)
-        assert all(part in names for part in ("postgres", "redis-server", "serve index", "worker", "beat"))
+        assert all(
+            part in names for part in ("postgres", "redis-server", "serve index", "worker@", "deliverer@", "beat")
+        )
         assert len(below) > 20
         starter.send_signal(ending)
         starter.wait(30)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Webhooks by real workers to a real receiver (I3); what delivery does in detail is in tests/notices."""
+"""Webhooks by real workers to real receivers (I3); what delivery does in detail is in tests/notices."""
 
 import json
+import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
@@ -26,13 +28,13 @@ def test_a_worker_killed_while_it_delivers(system: System) -> None:
         system.until_no_work()
         assert len(system.listed("/notices", mine)) == 1
         until(lambda: len(receiver.received) == 1, 15)
-        system.stack.process("worker").kill()
+        system.stack.process("deliverer").kill()
         receiver.behaviour = answering(204)
         [row] = system.rows("SELECT id, attempts, leased_until, delivered_at FROM delivery")
         assert (str(row.id), row.attempts, row.delivered_at) == (receiver.ids[0], 1, None)
         assert row.leased_until > datetime.now(UTC)
         system.change("UPDATE delivery SET leased_until = now()")  # rather than wait two minutes
-        system.stack.restart("worker")
+        system.stack.restart("deliverer")
         until(lambda: len(receiver.received) == 2, 30)
         until(lambda: system.rows("SELECT FROM delivery WHERE delivered_at IS NOT NULL") != [], 10)
         first, second = receiver.received
@@ -42,3 +44,34 @@ def test_a_worker_killed_while_it_delivers(system: System) -> None:
         assert json.loads(second.body)["subject"] == str(mine.id)
     system.change("DELETE FROM delivery")
     system.change("DELETE FROM subscription")
+
+
+def test_receivers_that_hang_hold_up_no_matching(system: System) -> None:
+    """Four institutions whose receivers hang, some hundreds of deliveries due, and a deliverer that waits for them: a
+    new pair of signals is matched before the first of those tries ends. Seen failing (matched after the first tries had
+    ended, 60 seconds later) with one worker of two processes for both queues."""
+    reporters = system.reporters(4)
+    timeout = "VERWIJSINDEX_WEBHOOK_TIMEOUT_SECONDS"
+    system.stack.environment[timeout] = "60"
+    system.stack.restart("deliverer")
+    with ExitStack() as stack:
+        receivers = [stack.enter_context(Receiver(hanging)) for _ in INSTITUTIONS]
+        try:
+            for oin, receiver in zip(INSTITUTIONS, receivers, strict=True):
+                system.subscribe(oin, receiver.address)
+            placed = [system.place(one, each) for one in system.youngsters(60) for each in reporters]
+            system.until_no_work()
+            until(lambda: all(receiver.received for receiver in receivers), 30)
+            time.sleep(3)  # the clock asks for more deliveries, each second
+            [delivery] = system.rows("SELECT count(*) AS due FROM delivery WHERE leased_until IS NULL")
+            assert delivery.due > 200
+            placed += [system.place(one, each) for one in system.youngsters(1) for each in reporters[:2]]
+            system.until_no_work()
+            assert system.rows("SELECT FROM delivery WHERE last_outcome IS NOT NULL") == []
+            system.check_truth(placed)
+        finally:
+            system.stack.process("deliverer").kill()
+            del system.stack.environment[timeout]
+            system.change("DELETE FROM delivery")
+            system.change("DELETE FROM subscription")
+            system.stack.restart("deliverer")

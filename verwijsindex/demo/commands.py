@@ -32,7 +32,7 @@ GRACE = 30.0
 def demo(once: Once = False, rows: Rows = 3000) -> None:
     """Start everything on this machine and play a day of eight institutions, with invented persons and test BSNs.
 
-    PostgreSQL, Redis, issuer, pseudonym service, index, a Celery worker and its clock start with keys and databases
+    PostgreSQL, Redis, issuer, pseudonym service, index, Celery's workers and clock start with keys and databases
     of their own. Exports of case systems go through the real client; what came of them is told and checked. Then it
     stays up with commands to go on with, until Ctrl-C. Nothing is left behind.
     """
