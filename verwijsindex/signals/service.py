@@ -56,7 +56,7 @@ _COLUMNS: dict[str, str] = {
 # One statement, so one snapshot and one transaction: who may (R1), the idempotency record, the signal, its work and
 # its event. Why it is right when two run at once: the insert of the idempotency record waits for another
 # transaction that holds the same key, and then does nothing; everything after it hangs on the records it returned.
-# Records are inserted in the order of their keys, so that two batches cannot deadlock. What another transaction
+# Records are inserted in the order of their keys, so that two batches cannot deadlock; of one key the first comes first. What another transaction
 # committed while this one waited is not in this snapshot: `_FIRST_ANSWERS` reads it afterwards.
 _REGISTER = text(
     f"""
@@ -86,7 +86,7 @@ WITH input AS (
     FROM judged
     WHERE reporter_designated AND category_designated AND agreement_id IS NOT NULL AND legal_ground <> 'off'
       AND residence_known
-    ORDER BY idempotency_key
+    ORDER BY idempotency_key, ordinal
     ON CONFLICT (client_id, key) DO NOTHING
     RETURNING signal_id
 ), placed AS (
