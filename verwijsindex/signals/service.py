@@ -56,8 +56,8 @@ _COLUMNS: dict[str, str] = {
 # One statement, so one snapshot and one transaction: who may (R1), the idempotency record, the signal, its work and
 # its event. Why it is right when two run at once: the insert of the idempotency record waits for another
 # transaction that holds the same key, and then does nothing; everything after it hangs on the records it returned.
-# Records are inserted in the order of their keys, so that two batches cannot deadlock; of one key the first comes first. What another transaction
-# committed while this one waited is not in this snapshot: `_FIRST_ANSWERS` reads it afterwards.
+# Records are inserted in the order of their keys, so that two batches cannot deadlock; of one key the first is taken.
+# What another transaction committed while this one waited is not in this snapshot: `_FIRST_ANSWERS` reads it later.
 _REGISTER = text(
     f"""
 WITH input AS (
