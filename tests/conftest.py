@@ -69,6 +69,13 @@ def index(index_database: Database, tmp_path: Path) -> Iterator[Index]:
         made.app.extensions[pool].dispose()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who needs PostgreSQL is marked `server`, so that `make check` can leave it to `make test`."""
+    for item in items:
+        if "cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker("server")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Nothing of the environment of who runs the tests gets into them."""
     for name in [name for name in os.environ if name.startswith("VERWIJSINDEX_")]:
