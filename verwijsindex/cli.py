@@ -67,17 +67,12 @@ def main() -> None:
     app = command_line(sys.argv[1] if len(sys.argv) > 1 else None)
     try:
         app()
-    except ValidationError as error:
-        from verwijsindex.settings import settings_faults  # noqa: PLC0415 (the server's, and slow to import)
-
-        sys.exit(settings_faults(error))
     except KeyFileError as error:
         sys.exit(str(error))
     except Exception as error:
-        if type(error).__name__ == "SettingsError":  # pydantic-settings', which the client does not have
-            from verwijsindex.settings import settings_faults  # noqa: PLC0415
-
-            sys.exit(settings_faults(error))  # type: ignore[arg-type]
-        if type(error).__name__ != "OperationalError":  # SQLAlchemy's and psycopg's, which it has not either
+        # By name, since the client has none of pydantic-settings, SQLAlchemy and psycopg.
+        if type(error).__name__ == "SettingsError" or isinstance(error, ValidationError):
+            sys.exit(import_module("verwijsindex.settings").settings_faults(error))
+        if type(error).__name__ != "OperationalError":
             raise
         sys.exit("the database does not answer, or does not know this role or password; look at the address")

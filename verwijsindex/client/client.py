@@ -22,9 +22,10 @@ from verwijsindex.client.config import ClientConfig
 from verwijsindex.client.draft import SignalDraft
 from verwijsindex.client.errors import ClientError, ClientProblem
 from verwijsindex.client.idempotency import IdempotencyKeys
-from verwijsindex.client.pseudonymise import LARGEST_BATCH, Pseudonymiser, concerns_key_version
+from verwijsindex.client.pseudonymise import Pseudonymiser, concerns_key_version
 from verwijsindex.client.tokens import AccessTokens
 from verwijsindex.pseudonyms.pseudonym import Pseudonym
+from verwijsindex.pseudonyms.voprf import MAX_BATCH
 
 POSTERS = 8
 """Threads that post at the same time."""
@@ -114,7 +115,7 @@ class VerwijsindexClient:
     def submit(self, signals: Iterable[SignalDraft]) -> Iterator[Outcome]:
         """Sends signals and tells of each what became of it, in their order.
 
-        Reads ahead by at most two batches of LARGEST_BATCH, so that any number of signals fits in memory. A
+        Reads ahead by at most two batches of MAX_BATCH, so that any number of signals fits in memory. A
         repeat of the same signal within seven days gets its first answer and is not a second one, so after
         an error the same signals may be sent again as a whole.
 
@@ -128,7 +129,7 @@ class VerwijsindexClient:
         trouble: ClientError | None = None
         try:
             remaining = iter(signals)
-            while batch := list(islice(remaining, LARGEST_BATCH)):
+            while batch := list(islice(remaining, MAX_BATCH)):
                 try:
                     made = self._pseudonymiser.of_youngsters([draft.bsn for draft in batch], stop)
                 except ClientError as error:
@@ -136,7 +137,7 @@ class VerwijsindexClient:
                     break
                 for draft, pseudonym in zip(batch, made.values, strict=True):
                     posted.append(posters.submit(self._post, draft, made.key_version, pseudonym, stop))
-                while len(posted) > LARGEST_BATCH:
+                while len(posted) > MAX_BATCH:
                     yield posted.popleft().result()
             while posted:
                 yield posted.popleft().result()

@@ -23,10 +23,8 @@ from verwijsindex.keyfiles import decode_base64url, encode_base64url
 from verwijsindex.pseudonyms.bsn import Bsn
 from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, KeyVersion, read_key_list
 from verwijsindex.pseudonyms.pseudonym import Pseudonym
-from verwijsindex.pseudonyms.voprf import PointError, ProofError, blind, unblind, verify, voprf_input
+from verwijsindex.pseudonyms.voprf import MAX_BATCH, PointError, ProofError, blind, unblind, verify, voprf_input
 
-LARGEST_BATCH = 100
-"""BSNs in one evaluation: the service's limit."""
 LIST_KEPT = timedelta(minutes=10)
 
 
@@ -42,7 +40,7 @@ class _Evaluated(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, hide_input_in_errors=True, strict=True)
 
     key_version: int
-    evaluated_elements: list[str] = Field(max_length=LARGEST_BATCH)
+    evaluated_elements: list[str] = Field(max_length=MAX_BATCH)
     proof: str
 
 
@@ -66,7 +64,7 @@ class Pseudonymiser:
         self._newest = datetime.min.replace(tzinfo=UTC)
 
     def of_youngsters(self, bsns: Sequence[Bsn], stop: Event | None = None) -> Pseudonyms:
-        """The pseudonym of each, from 1 to LARGEST_BATCH of them.
+        """The pseudonym of each, from 1 to MAX_BATCH of them.
 
         Raises:
             PseudonymError: the lists of key versions differ, are not signed by the pinned key or name no

@@ -13,24 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+from verwijsindex.client.rows import COLUMNS
 from verwijsindex.demo.exports_day import Day, ExportPlan, known_test_bsns
 from verwijsindex.demo.exports_faults import Cells, Spoiled
 
 __all__ = ["AcceptedRow", "Expected", "Export", "ExportPlan", "known_test_bsns", "write_exports"]
-
-COLUMNS = (
-    "case_reference",
-    "bsn",
-    "birth_date",
-    "residence_municipality",
-    "reporter",
-    "made_at",
-    "informed_on",
-    "informed_to",
-    "postponed_ground",
-    "review_date",
-    "reasonable_suspicion",
-)
 
 
 @dataclass(frozen=True, slots=True)
