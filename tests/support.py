@@ -182,6 +182,7 @@ class Index:
         self.http = self.app.test_client()
         self.reporters: dict[str, list[UUID]] = {}
         self.supervisors: dict[str, UUID] = {}
+        self.coordinators: dict[str, UUID] = {}
         self._fill_register()
 
     def _fill_register(self) -> None:
@@ -209,7 +210,9 @@ class Index:
                 add(InstitutionEntry(oin=oin, name=name, category_code=category))
                 until = today + timedelta(days=3650)
                 add(AgreementEntry(oin=oin, municipality_code=WESTERVELD, valid_from=today, valid_until=until))
-                add(CoordinatorEntry(oin=oin, name=f"Coördinator {name}", **person))
+                coordinator = add(CoordinatorEntry(oin=oin, name=f"Coördinator {name}", **person))
+                assert coordinator
+                self.coordinators[oin] = coordinator
                 reporters = [
                     add(
                         ReporterEntry(
@@ -230,8 +233,15 @@ class Index:
         terms = Terms(INDEX, SCOPES["case_supervisor"], timedelta(minutes=10))
         person = person or self.supervisors[municipality]
         return {
-            "Authorization": "Bearer " + self.signer.person_token(person, municipality, "console", terms, self.clock())
+            "Authorization": "Bearer "
+            + self.signer.supervisor_token(person, municipality, "console", terms, self.clock())
         }
+
+    def coordinator(self, oin: str = SCHOOL, person: UUID | None = None) -> dict[str, str]:
+        """Headers with the token of an institution's coordinator."""
+        terms = Terms(INDEX, SCOPES["coordinator"], timedelta(minutes=10))
+        person = person or self.coordinators[oin]
+        return {"Authorization": "Bearer " + self.signer.coordinator_token(person, oin, "console", terms, self.clock())}
 
     def reader(self, oin: str = SCHOOL, n: int = 0) -> dict[str, str]:
         """Headers with which an institution's client reads for its n-th reporter."""

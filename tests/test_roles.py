@@ -38,6 +38,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
             " informing_status informed_on informed_to postponed_ground review_date case_reference_sealed"
         },
         "case_supervisor": {"SELECT": "id municipality_code"},
+        "institution_signal": READ,
         "event": APPEND,
     },
     "worker": {
@@ -76,6 +77,7 @@ TABLES = (
     "delivery",
     "event",
 )
+VIEWS = ("institution_signal",)
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 NOT_PERSONAL = {"municipality", "contact_point", "category", "idempotency_record", "work", "alembic_version"}
 """Tables without row-level security: public data, and queues that a role can or cannot use as a whole."""
@@ -94,9 +96,11 @@ def test_the_list_names_every_role_and_table(catalogue: Database) -> None:
     assert {f"verwijsindex_{role}" for role in MAY} == set(RUNTIME_ROLES["index"])
     found = catalogue.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert {str(row[0]) for row in found} == {*TABLES, "alembic_version"}
+    found = catalogue.rows("SELECT viewname FROM pg_views WHERE schemaname = 'public'")
+    assert {str(row[0]) for row in found} == set(VIEWS)
 
 
-@pytest.mark.parametrize("table", [*TABLES, "alembic_version"])
+@pytest.mark.parametrize("table", [*TABLES, *VIEWS, "alembic_version"])
 @pytest.mark.parametrize("role", MAY)
 def test_a_role_may_do_with_a_table_what_the_list_says_and_no_more(catalogue: Database, role: str, table: str) -> None:
     """As PostgreSQL itself answers, so through PUBLIC and memberships as well. Seen failing when the intake role was
@@ -144,7 +148,8 @@ def test_only_the_index_role_may_ask_who_is_in_a_match(catalogue: Database) -> N
     ):
         name, role = map(str, row)
         found[name].add(role)
-    names = ("scope_own_reporter", "visible_parties", "visible_institutions", "own_signals_in", "match_residences")
+    names = {"scope_own_reporter", "visible_parties", "visible_institutions", "own_signals_in", "match_residences"}
+    names |= {"scope_own_coordinator"}
     assert found == {name: {"verwijsindex_index"} for name in names}
 
 
@@ -203,15 +208,19 @@ def matched(index: Index) -> Index:
 
 
 def _scope(
-    index: Index, oin: str | None = None, reporter: UUID | None = None, municipality: str | None = None
+    index: Index,
+    oin: str | None = None,
+    reporter: UUID | None = None,
+    municipality: str | None = None,
+    coordinator: UUID | None = None,
 ) -> Scope:
-    return Scope(index.clock().date(), oin, reporter, municipality)
+    return Scope(index.clock().date(), oin, reporter, municipality, coordinator)
 
 
 def test_without_a_scope_the_index_role_sees_no_row(matched: Index) -> None:
     """I8. Seen failing when a policy was `USING (true)`."""
     bounded = {"case_supervisor", "coordinator", "institution", "match", "notice", "party", "reporter", "signal"}
-    assert set(READ_BY_INDEX) == bounded
+    assert set(READ_BY_INDEX) == {*bounded, *VIEWS}
     assert _seen(matched, None) == {}
     assert _seen(matched, _scope(matched)) == {}
 
@@ -231,6 +240,10 @@ def test_each_scope_sees_its_own_rows_and_no_others(matched: Index) -> None:
     assert _seen(matched, _scope(matched, municipality=WESTERVELD)) == supervisor | {"case_supervisor": 1}
     for elsewhere in (DORDRECHT, STEIN):
         assert _seen(matched, _scope(matched, municipality=elsewhere)) == {"case_supervisor": 1}
+    coordinator = {"institution_signal": 1}
+    assert _seen(matched, _scope(matched, SCHOOL, coordinator=matched.coordinators[SCHOOL])) == outsider | coordinator
+    assert _seen(matched, _scope(matched, SCHOOL, coordinator=matched.coordinators[CLINIC])) == outsider
+    assert _seen(matched, _scope(matched, None, coordinator=matched.coordinators[SCHOOL])) == {}
     later = Scope(matched.clock().date() + timedelta(days=731), SCHOOL, school[0])
     assert _seen(matched, later) == outsider | {"notice": 1}
 

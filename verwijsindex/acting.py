@@ -2,7 +2,8 @@
 """For whom a request acts, and the one transaction of a read with its event (I4, I8).
 
 A machine says by `On-Behalf-Of` for which reporter of its institution it reads; a case supervisor reads for the own
-municipality. The scope is checked against the register in the same transaction, by row-level security as well.
+municipality (R19), a coordinator for the own institution (R20). The scope is checked against the register in the same
+transaction, by row-level security as well.
 """
 
 import logging
@@ -14,7 +15,7 @@ from uuid import UUID
 
 from flask import Flask, Response, current_app, g, request
 from pydantic import Field
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from verwijsindex.access.caller import Caller, Role
@@ -29,13 +30,18 @@ from verwijsindex.problems import (
     UNAVAILABLE,
     Fault,
     Problem,
+    ProblemType,
 )
 from verwijsindex.signals.dates import amsterdam_date
 
 log = logging.getLogger(__name__)
 
-_OWN_REPORTER = text("SELECT scope_own_reporter()")
-_OWN_SUPERVISOR = text("SELECT EXISTS (SELECT FROM case_supervisor WHERE id = :person)")
+# For each role, the one row of the register that must be there today, and what is refused without it.
+_IN_REGISTER: dict[Role, tuple[TextClause, ProblemType]] = {
+    "machine": (text("SELECT scope_own_reporter()"), REPORTER_NOT_DESIGNATED),
+    "case_supervisor": (text("SELECT id FROM case_supervisor WHERE id = :person"), NOT_ALLOWED),
+    "coordinator": (text("SELECT scope_own_coordinator()"), NOT_ALLOWED),
+}
 _LOGGED_REFUSALS = (403, 404, 429)
 
 
@@ -71,7 +77,7 @@ def reading(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
         allowed: the roles that may read this, each with the scope its token must hold.
 
     Raises:
-        Problem: 403 for a role, scope, reporter or supervisor that may not.
+        Problem: 403 for a role, scope, reporter, supervisor or coordinator that may not.
     """
     caller = calling()
     if not any(role == caller.role and scope in caller.scopes for role, scope in allowed):
@@ -88,15 +94,12 @@ def reading(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
         oin=caller.oin,
         reporter_id=header.on_behalf_of,
         municipality=caller.municipality,
+        coordinator_id=caller.person_id if caller.role == "coordinator" else None,
     )
     with transaction(pool, scope) as connection:
-        if caller.role == "machine" and connection.execute(_OWN_REPORTER).scalar_one() is None:
-            raise Problem(REPORTER_NOT_DESIGNATED)
-        if (
-            caller.role == "case_supervisor"
-            and not connection.execute(_OWN_SUPERVISOR, {"person": caller.person_id}).scalar_one()
-        ):
-            raise Problem(NOT_ALLOWED)
+        who, otherwise = _IN_REGISTER[caller.role]
+        if connection.execute(who, {"person": caller.person_id}).scalar_one_or_none() is None:
+            raise Problem(otherwise)
         yield Act(connection, caller, _actor(caller, header.on_behalf_of), now)
 
 
@@ -111,7 +114,7 @@ def log_refusals(app: Flask) -> None:
                 "problem": problem.type.slug,
                 "operation": request.endpoint or "none",
             }
-            for name in ("signalId", "matchId"):
+            for name in ("signalId", "matchId", "reporterId"):
                 asked = _uuid((request.view_args or {}).get(name))
                 if asked:
                     says[name] = str(asked)

@@ -25,13 +25,14 @@ from verwijsindex.parsing import Outgoing
 from verwijsindex.problems import UNAVAILABLE, Problem
 from verwijsindex.pseudonyms.key_list import read_key_list
 from verwijsindex.pseudonyms.sealing import IndexKeys
+from verwijsindex.registry.api import api as registry_api
 from verwijsindex.settings import Clock, IndexSettings, utc_now
 from verwijsindex.signals.api import api as signals_api
 from verwijsindex.web import API_PREFIX, answer, create_api, problem_responses
 
 log = logging.getLogger(__name__)
 
-AUTHENTICATED = (signals_api, notices_api, matches_api)
+AUTHENTICATED = (signals_api, notices_api, matches_api, registry_api)
 for _api in AUTHENTICATED:
     authenticated(_api)
 

@@ -73,6 +73,7 @@ class Scope:
     oin: str | None = None
     reporter_id: UUID | None = None
     municipality: str | None = None
+    coordinator_id: UUID | None = None
 
 
 def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> sa.Engine:
@@ -100,7 +101,8 @@ def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> s
 _SET_SCOPE = sa.text(
     "SELECT set_config('verwijsindex.today', :today, true), set_config('verwijsindex.oin', :oin, true),"
     " set_config('verwijsindex.reporter', :reporter, true),"
-    " set_config('verwijsindex.municipality', :municipality, true)"
+    " set_config('verwijsindex.municipality', :municipality, true),"
+    " set_config('verwijsindex.coordinator', :coordinator, true)"
 )
 
 
@@ -116,6 +118,7 @@ def transaction(pool: sa.Engine, scope: Scope | None = None) -> Iterator[sa.Conn
                     "oin": scope.oin or "",
                     "reporter": str(scope.reporter_id or ""),
                     "municipality": scope.municipality or "",
+                    "coordinator": str(scope.coordinator_id or ""),
                 },
             )
         yield connection

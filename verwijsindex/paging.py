@@ -31,10 +31,13 @@ def _read(value: object) -> Position:
 Cursor = Annotated[Position, BeforeValidator(_read), WithJsonSchema({"type": "string", "maxLength": 200})]
 
 
-class Page(Strict):
-    """Which page of a list: how many at most, and from where."""
-
+class _Bounded(Strict):
     limit: int = Field(default=50, ge=1, le=200, description="How many items at most.")
+
+
+class Page(_Bounded):
+    """Which page of a list in order of time: how many at most, and from where."""
+
     cursor: Cursor | None = Field(default=None, description="nextCursor of the page before.")
 
     def parameters(self) -> dict[str, Any]:
@@ -53,3 +56,20 @@ class Page(Strict):
         last: Any = rows[self.limit - 1]
         text = json.dumps([getattr(last, position).isoformat(), str(last.id)])
         return list(rows[: self.limit]), base64.urlsafe_b64encode(text.encode()).decode()
+
+
+class PageById(_Bounded):
+    """Which page of a list whose rows have no moment: in order of their random ids, so that a cursor holds no name."""
+
+    cursor: UUID | None = Field(default=None, description="nextCursor of the page before.")
+
+    def parameters(self) -> dict[str, Any]:
+        """For a statement: `limit` is one more than asked, as in `Page`."""
+        return {"limit": self.limit + 1, "after": self.cursor}
+
+    def cut(self, rows: Sequence[T]) -> tuple[list[T], str | None]:
+        """The page's rows, and the cursor to the next page if there is one. `rows`: limit + 1 at most, with `id`."""
+        if len(rows) <= self.limit:
+            return list(rows), None
+        last: Any = rows[self.limit - 1]
+        return list(rows[: self.limit]), str(last.id)

@@ -13,7 +13,7 @@ from joserfc.jwk import OKPKey
 from support import Database
 from typer.testing import CliRunner
 
-from verwijsindex.access.caller import SUPERVISION_READ
+from verwijsindex.access.caller import INSTITUTION_READ, SUPERVISION_READ
 from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.issuer.commands import app
 from verwijsindex.issuer.signing import TokenSigner
@@ -67,6 +67,8 @@ def test_what_goes_wrong_is_said_in_one_line(run: Run, tmp_path: Path) -> None:
         ((*add(tmp_path / "school.json"), "--scope", "supervision:read"), "the scopes of a machine"),
         (("client", "revoke", "nobody"), "no client with this id"),
         ((*MINT[:4], "17", *MINT[5:]), "four digits"),
+        ((*MINT, "--institution", "00000001234567890000"), "one --municipality"),
+        (("mint", "--role", "coordinator", *MINT[3:]), "one --institution"),
     ):
         done = run(*arguments)
         assert done.exit_code == 1, arguments
@@ -91,3 +93,12 @@ def test_a_minted_token_is_a_case_supervisors(run: Run, verifier: TokenVerifier)
     assert (caller.client_id, caller.oin) == ("issuer-mint", None)
     assert run(*MINT, "--minutes", "61").exit_code == 2
     assert run("mint", "--role", "machine", *MINT[3:]).exit_code == 2
+
+
+def test_a_minted_token_is_a_coordinators(run: Run, verifier: TokenVerifier) -> None:
+    oin = "00000001234567890000"
+    done = run("mint", "--role", "coordinator", "--institution", oin, "--person", PERSON)
+    assert done.exit_code == 0, done.stderr
+    caller = verifier.verify(f"Bearer {done.stdout.strip()}")
+    assert (caller.role, caller.person_id, caller.oin, caller.municipality) == ("coordinator", UUID(PERSON), oin, None)
+    assert caller.scopes == {INSTITUTION_READ}

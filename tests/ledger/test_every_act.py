@@ -43,6 +43,11 @@ def _reads(index: Index, match: UUID) -> dict[str, tuple[str, dict[str, str]]]:
         "notices.listed by a supervisor": ("/notices", supervisor),
         "matches.listed by a supervisor": ("/matches", supervisor),
         "match.read by a supervisor": (f"/matches/{match}", supervisor),
+        "signals.listed by a coordinator": ("/signals", index.coordinator()),
+        "signal.read by a coordinator": (f"/signals/{signal}", index.coordinator()),
+        "reporters.listed by a coordinator": ("/reporters", index.coordinator()),
+        "reporter.read by a coordinator": (f"/reporters/{index.reporters[SCHOOL][0]}", index.coordinator()),
+        "coordinators.listed by a coordinator": ("/coordinators", index.coordinator()),
     }
 
 
@@ -55,6 +60,11 @@ NAMES = [
     "notices.listed by a supervisor",
     "matches.listed by a supervisor",
     "match.read by a supervisor",
+    "signals.listed by a coordinator",
+    "signal.read by a coordinator",
+    "reporters.listed by a coordinator",
+    "reporter.read by a coordinator",
+    "coordinators.listed by a coordinator",
 ]
 
 
@@ -70,6 +80,13 @@ def test_each_read_makes_one_event_that_says_who_and_for_whom(index: Index, matc
             "clientId": "console",
             "person": str(index.supervisors[WESTERVELD]),
             "municipality": WESTERVELD,
+        }
+    elif name.endswith("coordinator"):
+        assert event["actor"] == {
+            "role": "coordinator",
+            "clientId": "console",
+            "person": str(index.coordinators[SCHOOL]),
+            "institution": SCHOOL,
         }
     else:
         assert event["actor"] == {

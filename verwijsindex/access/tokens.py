@@ -148,6 +148,9 @@ def _caller(claims: dict[str, Any]) -> Caller:
                 person_id=_uuid(subject),
                 municipality=municipality,
             )
+        case "coordinator":
+            oin = _text(claims, "oin", _OIN)
+            return Caller(client_id, issuer, token_id, "coordinator", scopes, oin=oin, person_id=_uuid(subject))
     raise _Refused("role")
 
 

@@ -4,6 +4,7 @@
 Clients are kept with the rights of the database's owner, which the running issuer does not have.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,6 +27,15 @@ from verwijsindex.settings import Settings, utc_now
 
 MINTED_FOR = "issuer-mint"
 """The client id in tokens that the command makes."""
+
+_OF = {
+    "case_supervisor": (
+        re.compile("[0-9]{4}"),
+        "a case supervisor is of one --municipality: CBS code, four digits",
+    ),
+    "coordinator": (re.compile("[0-9]{20}"), "a coordinator is of one --institution: OIN, twenty digits"),
+}
+"""For each role, of what the person is, and what is said of anything else."""
 
 app = typer.Typer(no_args_is_help=True, help="The issuer of tokens: its clients, and tokens for the demo.")
 client = typer.Typer(no_args_is_help=True, help="Machines of institutions that may have tokens.")
@@ -118,9 +128,10 @@ def revoke(client_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
 @app.command("mint")
 def mint(
-    role: Annotated[Literal["case_supervisor"], typer.Option(help="The person's role.")],
-    municipality: Annotated[str, typer.Option(help="CBS code of four digits.")],
+    role: Annotated[Literal["case_supervisor", "coordinator"], typer.Option(help="The person's role.")],
     person: Annotated[UUID, typer.Option(help="The person's id in the index's register.")],
+    municipality: Annotated[str | None, typer.Option(help="Of a case supervisor: CBS code of four digits.")] = None,
+    institution: Annotated[str | None, typer.Option(help="Of a coordinator: OIN of twenty digits.")] = None,
     minutes: Annotated[int, typer.Option(min=1, max=60, help="How long the token is good.")] = 60,
     resource: Annotated[
         str | None,
@@ -131,12 +142,14 @@ def mint(
 
     Whoever can run this with the issuer's signing key can be anyone. No production has a use for it.
     """
-    if not (len(municipality) == 4 and municipality.isascii() and municipality.isdigit()):
-        raise _stop("a municipality has a CBS code of four digits")
+    of, other = (municipality, institution) if role == "case_supervisor" else (institution, municipality)
+    if of is None or other is not None or not _OF[role][0].fullmatch(of):
+        raise _stop(_OF[role][1])
     settings = MintSettings()
     try:
         signer = TokenSigner(read_signing_key(settings.signing_key), settings.base_url)
     except KeyFileError as error:
         raise _stop(error) from None
     terms = Terms(resource or settings.resources[0], SCOPES[role], timedelta(minutes=minutes))
-    typer.echo(signer.person_token(person, municipality, MINTED_FOR, terms, utc_now()))
+    sign = signer.supervisor_token if role == "case_supervisor" else signer.coordinator_token
+    typer.echo(sign(person, of, MINTED_FOR, terms, utc_now()))

@@ -49,10 +49,14 @@ class TokenSigner:
         """A token for a client of the institution `oin`."""
         return self._sign("machine", {"sub": client_id, "client_id": client_id, "oin": oin}, terms, now)
 
-    def person_token(self, person: UUID, municipality: str, client_id: str, terms: Terms, now: datetime) -> str:
+    def supervisor_token(self, person: UUID, municipality: str, client_id: str, terms: Terms, now: datetime) -> str:
         """A case supervisor's token; `client_id` names the page or command it is made for."""
         claims = {"sub": str(person), "client_id": client_id, "municipality": municipality}
         return self._sign("case_supervisor", claims, terms, now)
+
+    def coordinator_token(self, person: UUID, oin: str, client_id: str, terms: Terms, now: datetime) -> str:
+        """A token of a coordinator of the institution `oin`; `client_id` as above."""
+        return self._sign("coordinator", {"sub": str(person), "client_id": client_id, "oin": oin}, terms, now)
 
     def _sign(self, role: Role, claims: dict[str, str], terms: Terms, now: datetime) -> str:
         issued_at = int(now.timestamp())

@@ -230,8 +230,15 @@ def list_reporters(oin: Annotated[str | None, typer.Argument()] = None) -> None:
 
 @coordinator.command("add")
 def add_coordinator(oin: Oin, name: str, telephone: Telephone, email: Email) -> None:
-    """Add a coordinator of an institution."""
+    """Add a coordinator of an institution. Prints the id that a token names (`verwijsindex issuer mint`)."""
     _add(schemas.CoordinatorEntry, oin=oin, name=name, telephone=telephone, email=email)
+
+
+@coordinator.command("end")
+def end_coordinator(coordinator_id: UUID, last_day: Day) -> None:
+    """Set the last day on which a coordinator reads and stands in matches; make sure there is another first."""
+    with _registrar() as connection:
+        service.end_service(connection, _actor(), utc_now(), models.Coordinator, coordinator_id, last_day.date())
 
 
 @coordinator.command("list")
@@ -244,6 +251,13 @@ def list_coordinators(oin: Annotated[str | None, typer.Argument()] = None) -> No
 def add_supervisor(code: Code, name: str, telephone: Telephone, email: Email) -> None:
     """Add a case supervisor of a municipality. Prints the id that a token names (`verwijsindex issuer mint`)."""
     _add(schemas.CaseSupervisorEntry, municipality_code=code, name=name, telephone=telephone, email=email)
+
+
+@supervisor.command("end")
+def end_supervisor(supervisor_id: UUID, last_day: Day) -> None:
+    """Set the last day on which a case supervisor reads."""
+    with _registrar() as connection:
+        service.end_service(connection, _actor(), utc_now(), models.CaseSupervisor, supervisor_id, last_day.date())
 
 
 @supervisor.command("list")

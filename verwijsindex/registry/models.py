@@ -104,17 +104,21 @@ class Reporter(SQLModel, table=True):
 
 
 class Coordinator(SQLModel, table=True):
-    """Who manages an institution's contact data and signals, and stands beside its reporters in a match (R12)."""
+    """Who manages an institution's contact data and signals, and stands beside its reporters in a match (R12).
+
+    After the last day a match shows this one no more, and a token of theirs opens nothing (R20).
+    """
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)
     name: str
     telephone: str
     email: str
+    last_day: date | None = None
 
 
 class CaseSupervisor(SQLModel, table=True):
-    """The municipal person who checks that matched parties contacted each other (R19)."""
+    """The municipal person who checks that matched parties contacted each other (R19), up to and with the last day."""
 
     __tablename__ = "case_supervisor"
 
@@ -123,3 +127,4 @@ class CaseSupervisor(SQLModel, table=True):
     name: str
     telephone: str
     email: str
+    last_day: date | None = None

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What an administrator may write into the register; the forms of its numbers and codes."""
+"""What an administrator may write into the register, and what a coordinator reads of it; forms of numbers and codes."""
 
 from datetime import date
 from typing import Annotated, Literal
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from verwijsindex.parsing import Outgoing
 
 Oin = Annotated[str, StringConstraints(pattern=r"^[0-9]{20}$")]
 MunicipalityCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
@@ -96,3 +99,38 @@ class SubscriptionEntry(Entry):
     client_id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
     oin: Oin
     address: Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:\[\]-]{1,255}(/[!-\"$-~]{0,400})?$")]
+
+
+class ReporterOut(Outgoing):
+    """A reporter as the own institution's coordinator sees it (R20)."""
+
+    id: UUID
+    name: str
+    position: str
+    telephone: str
+    email: str
+    designated_from: date
+    designated_until: date | None = Field(default=None, description="The last day; not there while none is set.")
+
+
+class ReportersOut(Outgoing):
+    """A page of the institution's reporters, also of those who left: their signals may still live."""
+
+    items: list[ReporterOut]
+    next_cursor: str | None = Field(default=None, description="Send as cursor to get the next page.")
+
+
+class CoordinatorOut(Outgoing):
+    """A coordinator of the own institution."""
+
+    id: UUID
+    name: str
+    telephone: str
+    email: str
+
+
+class CoordinatorsOut(Outgoing):
+    """A page of the institution's coordinators of today."""
+
+    items: list[CoordinatorOut]
+    next_cursor: str | None = Field(default=None, description="Send as cursor to get the next page.")

@@ -110,6 +110,22 @@ def end_designation(connection: Connection, actor: events.Actor, now: datetime, 
     _tell(connection, actor, now, "reporter", str(reporter), "ended")
 
 
+def end_service(
+    connection: Connection,
+    actor: events.Actor,
+    now: datetime,
+    table: type[Coordinator] | type[CaseSupervisor],
+    person: UUID,
+    last: date,
+) -> None:
+    """Set the last day on which a coordinator or case supervisor reads (R19, R20). Raises RegistryError: unknown."""
+    with Session(connection) as session:
+        row = _get(session, table, person)
+        row.last_day = last
+        _flush(session)
+    _tell(connection, actor, now, str(table.__tablename__), str(person), "ended")
+
+
 def subscribe(
     connection: Connection, actor: events.Actor, now: datetime, entry: SubscriptionEntry, key: IndexKey
 ) -> str:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Routes of signals: register one, list and read one's own."""
+"""Routes of signals: register one, list and read one's own or, as a coordinator, the institution's."""
 
 import re
+from typing import Any
 from uuid import UUID
 
 from flask import Response, current_app
@@ -10,13 +11,13 @@ from flask_openapi3.models.tag import Tag
 from pydantic import Field, field_validator
 from sqlalchemy import Engine
 
-from verwijsindex.access.caller import SIGNALS_READ, SIGNALS_WRITE
+from verwijsindex.access.caller import INSTITUTION_READ, SIGNALS_READ, SIGNALS_WRITE, Role
 from verwijsindex.access.http import caller
 from verwijsindex.acting import OnBehalfOf, reading
 from verwijsindex.ledger import events
 from verwijsindex.paging import Page
 from verwijsindex.parsing import ParseContext, Strict, parsed
-from verwijsindex.problems import Fault, Problem
+from verwijsindex.problems import INVALID_INPUT, Fault, Problem
 from verwijsindex.pseudonyms.bsn import hides_bsn
 from verwijsindex.signals import reading as own
 from verwijsindex.signals import service
@@ -52,6 +53,21 @@ class IdempotencyKey(Strict):
                 "a run of eight or nine digits in it passes the 11-test, as a BSN does: use a UUID, or make it anew"
             )
         return key
+
+
+READERS: tuple[tuple[Role, str], ...] = (("machine", SIGNALS_READ), ("coordinator", INSTITUTION_READ))
+_FOR_READERS: list[dict[str, list[Any]]] = [{"oauth2": [SIGNALS_READ]}, {"oauth2": [INSTITUTION_READ]}]
+
+
+_ONE_READER = Fault("query", "reporter", "not_allowed", "Name the reporter in On-Behalf-Of; this is for coordinators.")
+
+
+class SignalsQuery(Page):
+    """Which page of signals, and whose."""
+
+    reporter: UUID | None = Field(
+        default=None, description="For a coordinator: only those of this reporter. A machine names one in On-Behalf-Of."
+    )
 
 
 class SignalPath(Strict):
@@ -93,14 +109,19 @@ def _key_faults(body: SignalIn, context: ParseContext) -> list[Fault]:
 @api.get(
     "/signals",
     operation_id="listSignals",
-    summary="List the live signals of a reporter",
-    security=[{"oauth2": [SIGNALS_READ]}],
+    summary="List the live signals of a reporter, or of the own institution",
+    security=_FOR_READERS,
     responses={200: SignalsOut},
 )
 @parsed
-def list_signals(header: OnBehalfOf, query: Page) -> Response:
-    with reading(header, ("machine", SIGNALS_READ)) as act:
-        signals = own.own_signals(act.connection, current_app.extensions["index_keys"], query)
+def list_signals(header: OnBehalfOf, query: SignalsQuery) -> Response:
+    with reading(header, *READERS) as act:
+        if act.caller.role == "coordinator":
+            signals = own.institutions_signals(act.connection, query, query.reporter)
+        elif query.reporter:
+            raise Problem(INVALID_INPUT, errors=[_ONE_READER])
+        else:
+            signals = own.own_signals(act.connection, current_app.extensions["index_keys"], query)
         act.tell(events.SIGNALS_LISTED, count=len(signals.items))
     return answer(signals)
 
@@ -108,13 +129,16 @@ def list_signals(header: OnBehalfOf, query: Page) -> Response:
 @api.get(
     "/signals/<signalId>",
     operation_id="getSignal",
-    summary="Read a live signal of a reporter",
-    security=[{"oauth2": [SIGNALS_READ]}],
+    summary="Read a live signal of a reporter, or of the own institution",
+    security=_FOR_READERS,
     responses={200: SignalOut, **problem_responses(404)},
 )
 @parsed
 def get_signal(header: OnBehalfOf, path: SignalPath) -> Response:
-    with reading(header, ("machine", SIGNALS_READ)) as act:
-        signal = own.own_signal(act.connection, current_app.extensions["index_keys"], path.signal_id)
+    with reading(header, *READERS) as act:
+        if act.caller.role == "coordinator":
+            signal = own.institutions_signal(act.connection, path.signal_id)
+        else:
+            signal = own.own_signal(act.connection, current_app.extensions["index_keys"], path.signal_id)
         act.tell(events.SIGNAL_READ, signalId=str(signal.id))
     return answer(signal)

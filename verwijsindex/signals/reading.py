@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a reporter sees of the own signals: those that live today (I6), and never whether they matched (I7)."""
+"""What a reporter sees of the own signals, and a coordinator of the institution's (R20).
+
+Those that live today (I6), and never whether they matched (I7); the case reference only who sent it (R6).
+"""
 
 from typing import Any
 from uuid import UUID
@@ -11,10 +14,11 @@ from verwijsindex.problems import NOT_FOUND, Problem
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.signals.schemas import InformingOut, SignalOut, SignalsOut
 
-_SIGNALS = (
-    "SELECT id, reporter_id, made_at, received_at, removal_date, key_version, residence_municipality,"
-    " informing_status, informed_on, informed_to, postponed_ground, review_date, case_reference_sealed FROM signal"
+_COLUMNS = (
+    "id, reporter_id, made_at, received_at, removal_date, residence_municipality, informing_status, informed_on,"
+    " informed_to, postponed_ground, review_date"
 )
+_SIGNALS = f"SELECT {_COLUMNS}, key_version, case_reference_sealed FROM signal"  # noqa: S608 (constants)
 # Row-level security leaves the live signals of the reporter of the scope, and nothing else.
 _LIST = text(
     f"{_SIGNALS} WHERE reporter_id = (SELECT scope_reporter()) AND (CAST(:cursor_at AS timestamptz) IS NULL"
@@ -22,12 +26,22 @@ _LIST = text(
     " ORDER BY received_at, id LIMIT :limit"
 )
 _ONE = text(f"{_SIGNALS} WHERE id = :id AND reporter_id = (SELECT scope_reporter())")
+# The view holds the live signals of the institution of the scope's coordinator. Each reporter's are read in order from
+# the index, a page of them at most, so that a page costs the same however many the institution has.
+_INSTITUTIONS = text(
+    f"SELECT {_COLUMNS} FROM (SELECT id AS own_reporter FROM reporter WHERE oin = (SELECT scope_oin())"  # noqa: S608 (constants)
+    " AND (CAST(:reporter AS uuid) IS NULL OR id = CAST(:reporter AS uuid))) r CROSS JOIN LATERAL"
+    " (SELECT * FROM institution_signal WHERE reporter_id = own_reporter"
+    " AND (CAST(:cursor_at AS timestamptz) IS NULL OR (received_at, id) > (:cursor_at, CAST(:cursor_id AS uuid)))"
+    " ORDER BY received_at, id LIMIT :limit) s ORDER BY received_at, id LIMIT :limit"
+)
+_INSTITUTIONS_ONE = text(f"SELECT {_COLUMNS} FROM institution_signal WHERE id = :id")  # noqa: S608 (constants)
 
 
 def own_signals(connection: Connection, keys: IndexKeys, page: Page) -> SignalsOut:
     """A page of the live signals of the reporter of the scope, oldest first."""
     rows, cursor = page.cut(connection.execute(_LIST, page.parameters()).all(), "received_at")
-    return SignalsOut(items=[_out(row, keys) for row in rows], next_cursor=cursor)
+    return SignalsOut(items=[_out(row, _case_reference(row, keys)) for row in rows], next_cursor=cursor)
 
 
 def own_signal(connection: Connection, keys: IndexKeys, signal_id: UUID) -> SignalOut:
@@ -35,11 +49,30 @@ def own_signal(connection: Connection, keys: IndexKeys, signal_id: UUID) -> Sign
     row = connection.execute(_ONE, {"id": signal_id}).one_or_none()
     if row is None:
         raise Problem(NOT_FOUND)
-    return _out(row, keys)
+    return _out(row, _case_reference(row, keys))
 
 
-def _out(row: Row[Any], keys: IndexKeys) -> SignalOut:
+def institutions_signals(connection: Connection, page: Page, reporter_id: UUID | None) -> SignalsOut:
+    """A page of the live signals of the coordinator's institution, oldest first; of one reporter if said."""
+    parameters = page.parameters() | {"reporter": reporter_id}
+    rows, cursor = page.cut(connection.execute(_INSTITUTIONS, parameters).all(), "received_at")
+    return SignalsOut(items=[_out(row) for row in rows], next_cursor=cursor)
+
+
+def institutions_signal(connection: Connection, signal_id: UUID) -> SignalOut:
+    """One live signal of the institution of the scope's coordinator. Raises Problem 404 for any other."""
+    row = connection.execute(_INSTITUTIONS_ONE, {"id": signal_id}).one_or_none()
+    if row is None:
+        raise Problem(NOT_FOUND)
+    return _out(row)
+
+
+def _case_reference(row: Row[Any], keys: IndexKeys) -> str | None:
     reference = row.case_reference_sealed
+    return keys[row.key_version].open("case-reference", row.id.bytes, reference).decode() if reference else None
+
+
+def _out(row: Row[Any], case_reference: str | None = None) -> SignalOut:
     return SignalOut(
         id=row.id,
         reporter=row.reporter_id,
@@ -54,7 +87,5 @@ def _out(row: Row[Any], keys: IndexKeys) -> SignalOut:
             ground=row.postponed_ground,
             review_date=row.review_date,
         ),
-        case_reference=keys[row.key_version].open("case-reference", row.id.bytes, reference).decode()
-        if reference
-        else None,
+        case_reference=case_reference,
     )

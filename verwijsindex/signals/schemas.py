@@ -186,7 +186,7 @@ class InformingOut(Outgoing):
 
 
 class SignalOut(Outgoing):
-    """A reporter's own live signal, as that reporter may see it."""
+    """A live signal, as its reporter and the coordinator of its institution may see it."""
 
     id: UUID
     reporter: UUID
@@ -195,11 +195,11 @@ class SignalOut(Outgoing):
     removal_date: date
     residence_municipality: str
     informing: InformingOut
-    case_reference: str | None = None
+    case_reference: str | None = Field(default=None, description="For the reporter only: the sender's own reference.")
 
 
 class SignalsOut(Outgoing):
-    """A page of own signals, oldest first."""
+    """A page of own or the institution's signals, oldest first."""
 
     items: list[SignalOut]
     next_cursor: str | None = Field(default=None, description="Send as cursor to get the next page.")

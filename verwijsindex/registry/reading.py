@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a coordinator reads of the register: the reporters and coordinators of the own institution (R20, I8)."""
+
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from verwijsindex.paging import PageById
+from verwijsindex.problems import NOT_FOUND, Problem
+from verwijsindex.registry.schemas import CoordinatorOut, CoordinatorsOut, ReporterOut, ReportersOut
+
+# Row-level security leaves the institution of the scope; said again here, so that its index is used.
+_OWN = "oin = (SELECT scope_oin())"
+_PAGE = f"{_OWN} AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid)) ORDER BY id LIMIT :limit"
+_REPORTER = "SELECT id, name, position, telephone, email, designated_from, designated_until FROM reporter"
+_REPORTERS = text(f"{_REPORTER} WHERE {_PAGE}")
+_ONE_REPORTER = text(f"{_REPORTER} WHERE id = :id AND {_OWN}")
+_COORDINATORS = text(f"SELECT id, name, telephone, email FROM coordinator WHERE {_PAGE}")  # noqa: S608 (constants)
+
+
+def reporters(connection: Connection, page: PageById) -> ReportersOut:
+    """A page of the reporters of the scope's institution."""
+    rows, cursor = page.cut(connection.execute(_REPORTERS, page.parameters()).all())
+    return ReportersOut(items=[ReporterOut(**row._mapping) for row in rows], next_cursor=cursor)
+
+
+def reporter(connection: Connection, reporter_id: UUID) -> ReporterOut:
+    """One reporter of the scope's institution. Raises Problem 404 for any other."""
+    row = connection.execute(_ONE_REPORTER, {"id": reporter_id}).one_or_none()
+    if row is None:
+        raise Problem(NOT_FOUND)
+    return ReporterOut(**row._mapping)
+
+
+def coordinators(connection: Connection, page: PageById) -> CoordinatorsOut:
+    """A page of the coordinators of the scope's institution."""
+    rows, cursor = page.cut(connection.execute(_COORDINATORS, page.parameters()).all())
+    return CoordinatorsOut(items=[CoordinatorOut(**row._mapping) for row in rows], next_cursor=cursor)
