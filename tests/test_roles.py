@@ -39,6 +39,21 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         },
         "case_supervisor": {"SELECT": "id municipality_code"},
         "institution_signal": READ,
+        "subscription": {
+            "SELECT": "*",
+            "DELETE": "*",
+            "INSERT": "id client_id oin address key_version secret_sealed created_at state challenge_id"
+            " challenge_due_at challenge_until",
+            "UPDATE": "address key_version secret_sealed state secret_number previous_key_version"
+            " previous_secret_sealed previous_until challenge_id challenge_attempts challenge_due_at challenge_until"
+            " failures rests_until",
+        },
+        "delivery": {
+            "SELECT": "id client_id due_at leased_until attempts delivered_at",
+            "UPDATE": "due_at attempts delivered_at",
+        },
+        "attempt": READ,
+        "subscription_request": WRITE | {"UPDATE": "status answer secret_number"},
         "event": APPEND,
     },
     "worker": {
@@ -55,7 +70,13 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "delivery": WRITE | {"UPDATE": "due_at leased_until attempts last_outcome delivered_at"},
         "work": {"SELECT": "*", "DELETE": "*", "UPDATE": "parked_at"},
         "reporter": {"SELECT": "id oin"},
-        "subscription": READ,
+        "subscription": READ
+        | {
+            "UPDATE": "state confirmed_address previous_key_version previous_secret_sealed previous_until challenge_id"
+            " challenge_attempts challenge_due_at challenge_until failures rests_until"
+        },
+        "attempt": WRITE | {"DELETE": "*"},
+        "subscription_request": {"SELECT": "*", "DELETE": "*"},
         "event": APPEND,
         "idempotency_record": {"SELECT": "*", "DELETE": "*"},
     },
@@ -75,6 +96,8 @@ TABLES = (
     "notice",
     "subscription",
     "delivery",
+    "attempt",
+    "subscription_request",
     "event",
 )
 VIEWS = ("institution_signal",)
@@ -193,7 +216,7 @@ def _seen(index: Index, scope: Scope | None) -> dict[str, int]:
     found = {}
     with transaction(index.database.engine("index"), scope) as connection:
         for table in READ_BY_INDEX:
-            column = "id" if table not in {"institution"} else "oin"
+            column = {"institution": "oin", "subscription_request": "key"}.get(table, "id")
             found[table] = connection.exec_driver_sql(f'SELECT count({column}) FROM "{table}"').scalar_one()
     return {table: count for table, count in found.items() if count}
 
@@ -220,6 +243,7 @@ def _scope(
 def test_without_a_scope_the_index_role_sees_no_row(matched: Index) -> None:
     """I8. Seen failing when a policy was `USING (true)`."""
     bounded = {"case_supervisor", "coordinator", "institution", "match", "notice", "party", "reporter", "signal"}
+    bounded |= {"subscription", "delivery", "attempt", "subscription_request"}
     assert set(READ_BY_INDEX) == {*bounded, *VIEWS}
     assert _seen(matched, None) == {}
     assert _seen(matched, _scope(matched)) == {}

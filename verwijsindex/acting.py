@@ -57,7 +57,7 @@ class OnBehalfOf(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A read under way: the scoped transaction, who acts, and when."""
+    """An act or a read under way: the scoped transaction, who acts, and when."""
 
     connection: Connection
     caller: Caller
@@ -65,7 +65,7 @@ class Act:
     now: datetime
 
     def tell(self, kind: events.EventKind, **says: str | int) -> None:
-        """Write the read's event in its own transaction (I4)."""
+        """Write the event of what is done or read, in its own transaction (I4)."""
         events.append(self.connection, [events.Event(kind, self.now, self.actor, says=says)])
 
 
@@ -103,6 +103,21 @@ def reading(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
         yield Act(connection, caller, _actor(caller, header.on_behalf_of), now)
 
 
+@contextmanager
+def own_client(scope: str) -> Iterator[Act]:
+    """A transaction in which only what belongs to the calling machine itself exists; for no reporter.
+
+    Raises:
+        Problem: 403 unless a machine calls whose token holds `scope`.
+    """
+    caller = calling()
+    caller.require(scope, "machine")
+    now: datetime = current_app.extensions["clock"]()
+    pool: Engine = current_app.extensions["index_pool"]
+    with transaction(pool, Scope(amsterdam_date(now), oin=caller.oin, client_id=caller.client_id)) as connection:
+        yield Act(connection, caller, _actor(caller, None), now)
+
+
 def log_refusals(app: Flask) -> None:
     """Make each 403, 404 and 429 of a known caller an event of its own (I4), then answer it."""
 
@@ -114,7 +129,7 @@ def log_refusals(app: Flask) -> None:
                 "problem": problem.type.slug,
                 "operation": request.endpoint or "none",
             }
-            for name in ("signalId", "matchId", "reporterId"):
+            for name in ("signalId", "matchId", "reporterId", "subscriptionId"):
                 asked = _uuid((request.view_args or {}).get(name))
                 if asked:
                     says[name] = str(asked)

@@ -3,6 +3,7 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 
 from flask import Response, current_app
 from flask_openapi3.blueprint import APIBlueprint
@@ -21,6 +22,7 @@ from verwijsindex.database import answers, engine
 from verwijsindex.keyfiles import read_public_key
 from verwijsindex.matching.api import api as matches_api
 from verwijsindex.notices.api import api as notices_api
+from verwijsindex.notices.subscription_api import api as subscriptions_api
 from verwijsindex.parsing import Outgoing
 from verwijsindex.problems import UNAVAILABLE, Problem
 from verwijsindex.pseudonyms.key_list import read_key_list
@@ -32,7 +34,7 @@ from verwijsindex.web import API_PREFIX, answer, create_api, problem_responses
 
 log = logging.getLogger(__name__)
 
-AUTHENTICATED = (signals_api, notices_api, matches_api, registry_api)
+AUTHENTICATED = (signals_api, notices_api, matches_api, subscriptions_api, registry_api)
 for _api in AUTHENTICATED:
     authenticated(_api)
 
@@ -100,6 +102,8 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
         "token_verifier": TokenVerifier(settings.issuers, settings.base_url, clock),
         "intake_pool": engine(settings.intake_database_url, pool_size=settings.threads, autocommit=True),
         "index_pool": engine(settings.index_database_url, pool_size=settings.threads),
+        "webhook_secret_overlap": timedelta(seconds=settings.webhook_secret_overlap_seconds),
+        "allow_plain_http": settings.allow_plain_http,
         "match_bell": Bell(celery_app(settings.broker_url), MATCH_TASK),
     }
 

@@ -74,6 +74,7 @@ class Scope:
     reporter_id: UUID | None = None
     municipality: str | None = None
     coordinator_id: UUID | None = None
+    client_id: str | None = None
 
 
 def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> sa.Engine:
@@ -102,7 +103,8 @@ _SET_SCOPE = sa.text(
     "SELECT set_config('verwijsindex.today', :today, true), set_config('verwijsindex.oin', :oin, true),"
     " set_config('verwijsindex.reporter', :reporter, true),"
     " set_config('verwijsindex.municipality', :municipality, true),"
-    " set_config('verwijsindex.coordinator', :coordinator, true)"
+    " set_config('verwijsindex.coordinator', :coordinator, true),"
+    " set_config('verwijsindex.client', :client, true)"
 )
 
 
@@ -119,6 +121,7 @@ def transaction(pool: sa.Engine, scope: Scope | None = None) -> Iterator[sa.Conn
                     "reporter": str(scope.reporter_id or ""),
                     "municipality": scope.municipality or "",
                     "coordinator": str(scope.coordinator_id or ""),
+                    "client": scope.client_id or "",
                 },
             )
         yield connection

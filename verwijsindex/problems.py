@@ -73,12 +73,24 @@ LEGAL_GROUND_OFF = ProblemType(
     "The contracting municipality takes no new signals",
     "This municipality has turned its legal ground off; ask its administrator.",
 )
+INSTITUTION_NOT_REGISTERED = ProblemType(
+    "institution-not-registered",
+    403,
+    "Your institution is not in the register",
+    "Ask the index's administrator to add your institution, and send the request again.",
+)
 NOT_FOUND = ProblemType("not-found", 404, "Not found", "There is nothing here for you; check the address.")
 METHOD_NOT_ALLOWED = ProblemType(
     "method-not-allowed", 405, "Method not allowed", "Use one of the methods in the Allow header."
 )
 NOT_ACCEPTABLE = ProblemType(
     "not-acceptable", 406, "Not acceptable", "This API answers in JSON only: accept application/json."
+)
+SUBSCRIPTION_EXISTS = ProblemType(
+    "subscription-exists",
+    409,
+    "This client has a subscription already",
+    "List webhook-subscriptions; change its address, or delete it before you make another.",
 )
 CONTENT_TOO_LARGE = ProblemType(
     "content-too-large",
@@ -93,7 +105,7 @@ IDEMPOTENCY_KEY_REUSED = ProblemType(
     "idempotency-key-reused",
     422,
     "This idempotency key was used for another request",
-    "Use a new key for a new signal; repeat the very same request to get its first answer.",
+    "Use a new key for something new; repeat the very same request to get its first answer.",
 )
 INTERNAL_ERROR = ProblemType(
     "internal-error",
@@ -106,7 +118,7 @@ UNAVAILABLE = ProblemType(
 )
 
 CATALOGUE: dict[str, ProblemType] = {p.slug: p for p in list(vars().values()) if isinstance(p, ProblemType)}
-_BY_STATUS = {p.status: p for p in CATALOGUE.values() if p.status != 403 and p.slug != "idempotency-key-reused"}
+_BY_STATUS = {p.status: p for p in CATALOGUE.values() if p.status not in {403, 409, 422}}
 
 Where = Literal["body", "query", "header", "path"]
 

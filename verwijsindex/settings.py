@@ -55,6 +55,10 @@ class IndexSettings(Settings):
     key_list: Path = Field(description="File with the signed list of key versions.")
     key_list_signer: Path = Field(description="Public JWK of who signs the list of key versions.")
     issuers: list[TrustedIssuer] = Field(min_length=1)
+    webhook_secret_overlap_seconds: int = Field(
+        24 * 3600, ge=0, le=30 * 24 * 3600, description="How long a rotated secret goes on signing."
+    )
+    allow_plain_http: bool = Field(False, description="Let clients subscribe http addresses: for the demo only.")
 
 
 class WorkerSettings(Settings):

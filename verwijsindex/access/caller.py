@@ -17,11 +17,13 @@ SUPERVISION_READ = "supervision:read"
 """A case supervisor reads the inbox and the matches of the own municipality (R19)."""
 INSTITUTION_READ = "institution:read"
 """A coordinator reads the live signals and the contact data of the own institution (R20)."""
+SUBSCRIPTIONS_MANAGE = "subscriptions:manage"
+"""A machine manages its own webhook subscription, and sees what became of its deliveries."""
 PSEUDONYMS_EVALUATE = "pseudonyms:evaluate"
 """A machine has blinded elements evaluated by the pseudonym service (R7)."""
 
 SCOPES: dict[Role, frozenset[str]] = {
-    "machine": frozenset({SIGNALS_WRITE, SIGNALS_READ, PSEUDONYMS_EVALUATE}),
+    "machine": frozenset({SIGNALS_WRITE, SIGNALS_READ, SUBSCRIPTIONS_MANAGE, PSEUDONYMS_EVALUATE}),
     "case_supervisor": frozenset({SUPERVISION_READ}),
     "coordinator": frozenset({INSTITUTION_READ}),
 }

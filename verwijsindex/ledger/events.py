@@ -44,9 +44,14 @@ MATCH_READ = _kind("match.read", "matchId")
 REPORTERS_LISTED = _kind("reporters.listed", "count")
 REPORTER_READ = _kind("reporter.read", "reporterId")
 COORDINATORS_LISTED = _kind("coordinators.listed", "count")
-ACCESS_REFUSED = _kind("access.refused", "problem", "operation", "signalId", "matchId", "reporterId")
+ACCESS_REFUSED = _kind("access.refused", "problem", "operation", "signalId", "matchId", "reporterId", "subscriptionId")
 REGISTRY_CHANGED = _kind("registry.changed", "record", "recordId", "change")
-SUBSCRIPTION_CHANGED = _kind("subscription.changed", "change", "subscriber", "subscribingInstitution")
+SUBSCRIPTION_CHANGED = _kind(
+    "subscription.changed", "change", "subscriptionId", "subscriber", "subscribingInstitution", "count"
+)
+SUBSCRIPTIONS_LISTED = _kind("subscriptions.listed", "count")
+SUBSCRIPTION_READ = _kind("subscription.read", "subscriptionId")
+ATTEMPTS_LISTED = _kind("attempts.listed", "subscriptionId", "count")
 
 KINDS: dict[str, EventKind] = {k.name: k for k in list(vars().values()) if isinstance(k, EventKind)}
 
@@ -67,6 +72,7 @@ class Actor:
 
 
 MATCHER = Actor(role="matcher")
+DELIVERER = Actor(role="deliverer")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ _CLAIM = text(
     WITH due AS (
         SELECT id FROM delivery
         WHERE delivered_at IS NULL AND due_at <= :now AND (leased_until IS NULL OR leased_until <= :now)
-          AND client_id <> ALL(:busy)
+          AND client_id <> ALL(:busy) AND client_id IN (SELECT client_id FROM subscription WHERE state = 'active')
         ORDER BY due_at LIMIT :size FOR UPDATE SKIP LOCKED
     )
     UPDATE delivery d SET leased_until = :lease, attempts = d.attempts + 1

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tables of telling: notices (the inbox), a client's webhook subscription, and its deliveries."""
+"""Tables of telling: notices (the inbox), a client's webhook subscription, its deliveries and
+their attempts."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +12,8 @@ from verwijsindex.registry.models import one_of
 from verwijsindex.signals.models import Moment
 
 NOTICE_KINDS = ("match",)
+SUBSCRIPTION_STATES = ("pending", "active", "paused", "failed")
+ATTEMPTED = ("inbox", "challenge")
 
 
 class Notice(SQLModel, table=True):
@@ -37,7 +40,24 @@ class Notice(SQLModel, table=True):
 
 
 class Subscription(SQLModel, table=True):
-    """Where a client wants to be told that an inbox of its institution has something new; one for each client."""
+    """Where a client wants to be told that an inbox of its institution has something new; one for each client.
+
+    Each secret, `secret_sealed` and `previous_secret_sealed`, is sealed for the purpose webhook-secret in the context
+    of the client id; `key_version` and `previous_key_version` name the index key.
+    """
+
+    __table_args__ = (
+        one_of("state", SUBSCRIPTION_STATES, "subscription_state"),
+        CheckConstraint(
+            "num_nulls(previous_key_version, previous_secret_sealed, previous_until) IN (0, 3)",
+            name="subscription_previous_secret_is_whole",
+        ),
+        CheckConstraint(
+            "state <> 'pending' OR num_nulls(challenge_id, challenge_due_at, challenge_until) = 0",
+            name="subscription_pending_has_a_challenge",
+        ),
+        UniqueConstraint("id", name="subscription_id_key"),
+    )
 
     client_id: str = Field(primary_key=True)
     oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)
@@ -45,6 +65,19 @@ class Subscription(SQLModel, table=True):
     key_version: int
     secret_sealed: bytes
     created_at: datetime = Field(sa_type=Moment)
+    id: UUID
+    state: str
+    confirmed_address: str | None = None
+    secret_number: int = Field(default=1)
+    previous_key_version: int | None = None
+    previous_secret_sealed: bytes | None = None
+    previous_until: datetime | None = Field(default=None, sa_type=Moment)
+    challenge_id: UUID | None = None
+    challenge_attempts: int = Field(default=0)
+    challenge_due_at: datetime | None = Field(default=None, sa_type=Moment)
+    challenge_until: datetime | None = Field(default=None, sa_type=Moment)
+    failures: int = Field(default=0)
+    rests_until: datetime | None = Field(default=None, sa_type=Moment)
 
 
 class Delivery(SQLModel, table=True):
@@ -53,13 +86,50 @@ class Delivery(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("notice_id", "client_id", name="delivery_once_for_a_notice"),
         Index("ix_delivery_due", "due_at", postgresql_where="delivered_at IS NULL"),
+        Index("ix_delivery_waiting", "client_id", "due_at", postgresql_where="delivered_at IS NULL"),
+        Index("ix_delivery_delivered", "client_id", "delivered_at"),
     )
 
     id: UUID = Field(primary_key=True)
     notice_id: UUID = Field(foreign_key="notice.id")
-    client_id: str = Field(foreign_key="subscription.client_id")
+    client_id: str = Field(foreign_key="subscription.client_id", ondelete="CASCADE")
     due_at: datetime = Field(sa_type=Moment)
     leased_until: datetime | None = Field(default=None, sa_type=Moment)
     attempts: int = Field(default=0)
     last_outcome: str | None = None
     delivered_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class Attempt(SQLModel, table=True):
+    """One try of a delivery or of a challenge, and how it ended; kept for a bounded time (`upkeep`)."""
+
+    __table_args__ = (
+        one_of("about", ATTEMPTED, "attempt_about"),
+        Index("ix_attempt_client", "client_id", "at", "id"),
+        Index("ix_attempt_at", "at"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    client_id: str = Field(foreign_key="subscription.client_id", ondelete="CASCADE")
+    delivery_id: UUID
+    about: str
+    at: datetime = Field(sa_type=Moment)
+    outcome: str
+    duration_ms: int
+    next_try_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class SubscriptionRequest(SQLModel, table=True):
+    """A POST about subscriptions that was done, by its idempotency key; its answer is kept without any secret."""
+
+    __tablename__ = "subscription_request"
+    __table_args__ = (Index("ix_subscription_request_received_at", "received_at"),)
+
+    client_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    key_version: int
+    fingerprint: bytes
+    status: int | None = None
+    answer: str | None = None
+    secret_number: int | None = None
+    received_at: datetime = Field(sa_type=Moment)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Reading an inbox: the notices of the scope's reporter or municipality, and no others (I8)."""
+"""Reading an inbox, or the attempts of a subscription: those of the scope, and no others (I8)."""
 
 from sqlalchemy import Connection, text
 
 from verwijsindex.notices.schemas import NoticeOut, NoticesOut
+from verwijsindex.notices.subscription_schemas import AttemptOut, AttemptsOut
 from verwijsindex.paging import Page
 from verwijsindex.web import API_PREFIX
 
@@ -13,6 +14,31 @@ _LIST = text(
     " AND (CAST(:cursor_at AS timestamptz) IS NULL OR (placed_at, id) < (:cursor_at, CAST(:cursor_id AS uuid)))"
     " ORDER BY placed_at DESC, id DESC LIMIT :limit"
 )
+# Row-level security leaves the attempts of the scope's client.
+_ATTEMPTS = text(
+    "SELECT id, delivery_id, about, at, outcome, duration_ms, next_try_at FROM attempt"
+    " WHERE client_id = (SELECT scope_client())"
+    " AND (CAST(:cursor_at AS timestamptz) IS NULL OR (at, id) < (:cursor_at, CAST(:cursor_id AS uuid)))"
+    " ORDER BY at DESC, id DESC LIMIT :limit"
+)
+
+
+def attempts(connection: Connection, page: Page) -> AttemptsOut:
+    """A page of what became of each try to reach the scope's client, newest first."""
+    rows, cursor = page.cut(connection.execute(_ATTEMPTS, page.parameters()).all(), "at")
+    items = [
+        AttemptOut(
+            id=row.id,
+            delivery=row.delivery_id,
+            about=row.about,
+            at=row.at,
+            outcome=row.outcome,
+            duration_ms=row.duration_ms,
+            next_try_at=row.next_try_at,
+        )
+        for row in rows
+    ]
+    return AttemptsOut(items=items, next_cursor=cursor)
 
 
 def inbox(connection: Connection, page: Page) -> NoticesOut:

@@ -30,12 +30,14 @@ _TELL = text(
     RETURNING id, match_id, reporter_id, municipality_code
     """
 )
+# The lock waits for who deletes a subscription at this moment, and then leaves it out; the foreign key would fail.
 _PUSH = text(
     """
     INSERT INTO delivery (id, notice_id, client_id, due_at, attempts)
     SELECT gen_random_uuid(), n.id, s.client_id, :due_at, 0
     FROM notice n JOIN reporter r ON r.id = n.reporter_id JOIN subscription s ON s.oin = r.oin
     WHERE n.id = ANY(:notices) ORDER BY n.id, s.client_id
+    FOR KEY SHARE OF s
     ON CONFLICT (notice_id, client_id) DO NOTHING
     """
 )

@@ -5,7 +5,7 @@ import base64
 import secrets
 from datetime import date, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -140,6 +140,8 @@ def subscribe(
             Subscription(
                 client_id=entry.client_id,
                 oin=entry.oin,
+                id=uuid4(),
+                state="active",
                 address=entry.address,
                 key_version=key.version,
                 secret_sealed=key.seal("webhook-secret", entry.client_id.encode(), secret),
