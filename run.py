@@ -116,6 +116,7 @@ def lock(arguments: Sequence[str]) -> None:
         "dev": ("pyproject.toml", "--all-extras", "--group", "dev"),
         "server": ("pyproject.toml", "--extra", "server", "--extra", "embedded", *same_versions),
         "client": ("pyproject.toml", *same_versions),
+        "build": ("requirements/build.in", *same_versions),
         "node": ("requirements/node.in",),
         "redis": ("requirements/redis.in", "--no-deps"),
     }

@@ -22,5 +22,5 @@ def test_every_setting_is_in_the_documents_and_no_other() -> None:
     text = (DOCS / "operations.md").read_text()
     kinds = (IndexSettings, WorkerSettings, PseudonymSettings, IssuerSettings)
     settings = {f"VERWIJSINDEX_{name.upper()}" for kind in kinds for name in kind.model_fields}
-    asked = {"VERWIJSINDEX_ADMIN_DATABASE_URL", *ENVIRONMENT.values()}
+    asked = {"VERWIJSINDEX_ADMIN_DATABASE_URL", "VERWIJSINDEX_SECRETS", *ENVIRONMENT.values()}
     assert set(re.findall(r"`(VERWIJSINDEX_[A-Z_]+)`", text)) == settings | asked

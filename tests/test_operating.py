@@ -12,7 +12,8 @@ from verwijsindex.embedded.postgres import EmbeddedPostgres
 
 
 def _init(url: str, out: Path, *more: str) -> tuple[int, str]:
-    done = CliRunner().invoke(command_line("db"), ["db", "init", "--admin-url", url, "--out", str(out), *more])
+    admin = {"VERWIJSINDEX_ADMIN_DATABASE_URL": url}
+    done = CliRunner().invoke(command_line("db"), ["db", "init", "--out", str(out), *more], env=admin)
     return done.exit_code, " ".join(done.output.replace("│", " ").split())
 
 

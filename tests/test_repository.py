@@ -150,7 +150,7 @@ def test_every_document_is_in_the_index() -> None:
 
 def test_a_decision_says_context_decision_why_and_consequence() -> None:
     decisions = sorted(path for path in tracked() if path.parent == PurePosixPath("docs/decisions"))
-    assert [path.name[:5] for path in decisions] == [f"{n:04}-" for n in range(1, len(decisions) + 1)]
+    assert len({path.name[:5] for path in decisions}) == len(decisions), "two decisions have one number"
     for path in decisions:
         title, *rest = re.findall(r"^##? (.+)$", read(path), re.MULTILINE)
         assert title.startswith(path.name[:4] + " "), path

@@ -20,6 +20,7 @@ GROUPS = {
 COMMANDS = {
     "serve": "verwijsindex.operating:serve",
     "openapi": "verwijsindex.operating:openapi",
+    "prepare": "verwijsindex.preparing:prepare",
     "health": "verwijsindex.workers.health:health",
     "demo": "verwijsindex.demo.commands:demo",
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Engines, transactions with the caller's scope for row-level security (I8), roles, databases and migrations."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -137,10 +137,10 @@ def answers(pool: sa.Engine) -> bool:
     return True
 
 
-def roles_there(admin_url: str) -> bool:
-    """Whether any role of the system is there already. `admin_url`: a libpq address of a superuser."""
+def roles_there(admin_url: str, roles: Iterable[str] = ROLES) -> bool:
+    """Whether any of these roles is there already. `admin_url`: a libpq address of a superuser."""
     with psycopg.connect(admin_url) as connection:
-        found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = ANY(%s) LIMIT 1", [list(ROLES)])
+        found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = ANY(%s) LIMIT 1", [list(roles)])
         return found.fetchone() is not None
 
 
@@ -149,11 +149,12 @@ def init_cluster(admin_url: str, passwords: Mapping[str, str]) -> None:
 
     Args:
         admin_url: a libpq address of a superuser.
-        passwords: of every role in ROLES; only their SCRAM verifiers are sent.
+        passwords: of every role of one or more branches; only their SCRAM verifiers are sent. A branch whose owner
+            has none is left alone: each operator may have a server of its own.
     """
     with psycopg.connect(admin_url, autocommit=True) as connection:
         existing = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
-        for role in ROLES:
+        for role in passwords:
             verb = sql.SQL("ALTER" if role in existing else "CREATE")
             verifier = connection.pgconn.encrypt_password(
                 passwords[role].encode(), role.encode(), b"scram-sha-256"
@@ -171,6 +172,8 @@ def init_cluster(admin_url: str, passwords: Mapping[str, str]) -> None:
                 )
         databases = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
         for branch, name in DATABASES.items():
+            if OWNERS[branch] not in passwords:
+                continue
             if name not in databases:
                 connection.execute(
                     sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(OWNERS[branch]))

@@ -6,9 +6,10 @@ import os
 import secrets
 import socket
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
 import typer
@@ -47,46 +48,87 @@ class OwnerSettings(Settings):
     issuer_owner_database_url: SecretStr | None = None
 
 
+class RoleSettings(OwnerSettings):
+    """The addresses of all roles and of a superuser, for `db init` only."""
+
+    admin_database_url: SecretStr
+    intake_database_url: SecretStr | None = None
+    index_database_url: SecretStr | None = None
+    worker_database_url: SecretStr | None = None
+    registrar_database_url: SecretStr | None = None
+    auditor_database_url: SecretStr | None = None
+    issuer_database_url: SecretStr | None = None
+
+    def passwords(self, branches: Iterable[str]) -> dict[str, str]:
+        """The password in each role's address. Raises BadParameter for an address that is not set."""
+        found = {}
+        for role in roles_of(branches):
+            url = getattr(self, ENVIRONMENT[role].removeprefix("VERWIJSINDEX_").lower())
+            password = urlsplit(url.get_secret_value()).password if url else None
+            if not password:
+                raise typer.BadParameter(f"{ENVIRONMENT[role]} is not set, or has no password; or say --out")
+            found[role] = unquote(password)
+        return found
+
+
 @db.command("init")
 def init(
-    admin_url: Annotated[str, typer.Option(envvar="VERWIJSINDEX_ADMIN_DATABASE_URL", help="A superuser's address.")],
-    out: Annotated[Path, typer.Option(help="New file for the addresses of all roles; mode 0600.")],
+    branch: Annotated[Branch | None, typer.Argument(help="Whose database and roles; all unless said.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New file for the addresses of all roles; mode 0600.")] = None,
     new_passwords: Annotated[
         bool, typer.Option("--new-passwords", help="Where the roles are there already: give them new passwords.")
     ] = False,
 ) -> None:
-    """Make the databases and roles, each with a new password, and write their addresses to a file.
+    """Make the databases and roles; VERWIJSINDEX_ADMIN_DATABASE_URL is a superuser's address.
 
-    Give each process only the lines it needs: the file holds all of them.
+    With --out each role gets a new password, and the file the addresses: give each process only the lines it needs.
+    Without it the passwords are those of the addresses in the settings (as `verwijsindex prepare` makes them), and to
+    run it again changes nothing.
     """
+    branches = [branch] if branch else list(database.OWNERS)
+    if out is None:
+        settings = RoleSettings()
+        database.init_cluster(_libpq(settings.admin_database_url), settings.passwords(branches))
+        typer.echo(f"{', '.join(branches)}: databases and roles are there")
+        return
     if out.exists():
         raise typer.BadParameter(f"{out} exists already and is not overwritten")
-    passwords = {role: secrets.token_urlsafe(24) for role in database.ROLES}
-    libpq_url = admin_url.replace("postgresql+psycopg://", "postgresql://")
-    if not new_passwords and database.roles_there(libpq_url):
+    admin_url = RoleSettings().admin_database_url
+    passwords = {role: secrets.token_urlsafe(24) for role in roles_of(branches)}
+    if not new_passwords and database.roles_there(_libpq(admin_url), passwords):
         raise typer.BadParameter(
             "the roles are there already, and every process would be locked out by new passwords: say --new-passwords"
         )
     with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        for name, url in addresses(admin_url, passwords).items():
+        for name, url in addresses(admin_url.get_secret_value(), passwords).items():
             file.write(f"{name}={url}\n")
     try:
-        database.init_cluster(libpq_url, passwords)
+        database.init_cluster(_libpq(admin_url), passwords)
     except psycopg.Error:
         out.unlink()
         raise
-    typer.echo(f"{len(database.DATABASES)} databases and {len(passwords)} roles are there; addresses in {out}")
+    typer.echo(f"{len(branches)} databases and {len(passwords)} roles are there; addresses in {out}")
 
 
-def addresses(admin_url: str, passwords: dict[str, str]) -> dict[str, str]:
+def roles_of(branches: Iterable[str]) -> list[str]:
+    """The owner and the other roles of these branches."""
+    return [role for branch in branches for role in (database.OWNERS[branch], *database.RUNTIME_ROLES[branch])]
+
+
+def _libpq(url: SecretStr) -> str:
+    return url.get_secret_value().replace("postgresql+psycopg://", "postgresql://")
+
+
+def addresses(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
     """The address of each role's own database, by the variable that a process reads it from."""
     found = {}
     server = urlsplit(admin_url)
     host = server.netloc.rpartition("@")[2]
     for branch, name in database.DATABASES.items():
-        for role in (database.OWNERS[branch], *database.RUNTIME_ROLES[branch]):
-            netloc = f"{role}:{passwords[role]}@{host}"
-            found[ENVIRONMENT[role]] = urlunsplit(("postgresql+psycopg", netloc, f"/{name}", server.query, ""))
+        for role in roles_of([branch]):
+            if role in passwords:
+                netloc = f"{role}:{passwords[role]}@{host}"
+                found[ENVIRONMENT[role]] = urlunsplit(("postgresql+psycopg", netloc, f"/{name}", server.query, ""))
     return found
 
 

@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What each process must be told, read from the environment (`VERWIJSINDEX_...`); secrets are files (`keyfiles`)."""
+"""What each process must be told, read from the environment (`VERWIJSINDEX_...`); secrets are files (`keyfiles`).
 
+Any setting may also be a file of its name in the folder VERWIJSINDEX_SECRETS: there others' `docker inspect` and
+child processes do not see an address with its password. The environment wins.
+"""
+
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 Clock = Callable[[], datetime]
 
@@ -41,6 +52,20 @@ class Settings(BaseSettings):
     bind_address: str = Field("127.0.0.1", description="Address to listen on; loopback unless set.")
     workers: int = Field(1, ge=1, description="Processes of this server.")
     threads: int = Field(16, ge=1, description="Requests served at once by each process.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, then the files of VERWIJSINDEX_SECRETS; no `.env` of whatever folder this runs in."""
+        folder = os.environ.get("VERWIJSINDEX_SECRETS")
+        files = (SecretsSettingsSource(settings_cls, secrets_dir=folder),) if folder else ()
+        return init_settings, env_settings, *files
 
 
 class IndexSettings(Settings):
