@@ -104,6 +104,7 @@ def _same_statement(reporter: str) -> str:
     made: dict[str, str] = {
         "signal_id": "gen_random_uuid()",
         "idempotency_key": "gen_random_uuid()::text",
+        "in_time": "true",
         "body_fingerprint": "sha256(gen_random_uuid()::text::bytea)",
         "pseudonym_fingerprint": "sha256(gen_random_uuid()::text::bytea)",
         "pseudonym_version": "1",

@@ -81,6 +81,12 @@ class Database:
             if self.branch == "index":
                 connection.execute(sa.text("UPDATE category SET designated = true WHERE NOT designated"))
 
+    def forget_signals(self) -> None:
+        """Delete signals and all that came of them, and keep the register."""
+        with self.superuser.begin() as connection:
+            connection.execute(sa.text("SET session_replication_role = replica"))
+            connection.execute(sa.text("TRUNCATE youngster, signal, idempotency_record, event CASCADE"))
+
     def close(self) -> None:
         """Let go of every connection."""
         for engine in (*self._engines.values(), self.superuser):

@@ -30,11 +30,12 @@ from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.registry.api import api as registry_api
 from verwijsindex.settings import Clock, IndexSettings, utc_now
 from verwijsindex.signals.api import api as signals_api
+from verwijsindex.signals.api import batch_api as signal_batches_api
 from verwijsindex.web import API_PREFIX, answer, create_api, problem_responses
 
 log = logging.getLogger(__name__)
 
-AUTHENTICATED = (signals_api, notices_api, matches_api, subscriptions_api, registry_api)
+AUTHENTICATED = (signals_api, signal_batches_api, notices_api, matches_api, subscriptions_api, registry_api)
 for _api in AUTHENTICATED:
     authenticated(_api)
 

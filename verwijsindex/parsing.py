@@ -147,12 +147,18 @@ def _strings(where: Where, path: dict[str, Any], header_names: set[str]) -> dict
     return {name: values[0] if len(values) == 1 else ",".join(values) for name, values in request.args.lists()}
 
 
-def faults_of(error: ValidationError, where: Where, model: type[BaseModel]) -> list[Fault]:
-    """The faults in `error`, in the API's form; neither values nor names of unknown fields are repeated (I5)."""
+def faults_of(error: ValidationError, where: Where, model: type[BaseModel], *, below: str = "") -> list[Fault]:
+    """The faults in `error`, in the API's form; neither values nor names of unknown fields are repeated (I5).
+
+    Args:
+        below: the member of what was read in which `model` stands; its places are told as if it came alone.
+    """
     faults: dict[tuple[str, str], Fault] = {}
     tagged = {info.alias or name for name, info in model.model_fields.items() if info.discriminator}
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         code, path = item["type"], [str(part) for part in item["loc"]]
+        if below and path[:1] == [below]:
+            del path[0]
         if path and path[0] in tagged:
             del path[1:2]  # the tag of the union, which is no place in the body
         if code == "extra_forbidden":
@@ -179,7 +185,6 @@ _MESSAGES_WITHOUT_VALUES = frozenset(
         "less_than_equal",
         "literal_error",
         "bool_type",
-        "model_type",
         "list_type",
         "too_short",
         "too_long",
@@ -187,6 +192,7 @@ _MESSAGES_WITHOUT_VALUES = frozenset(
 )
 _DETAILS = {
     "unknown_field": "There are unknown fields; send only those in the documentation.",
+    "model_type": "Input should be an object.",
     "json_invalid": "This is not valid JSON.",
     "uuid_parsing": "Input should be a UUID.",
     "uuid_type": "Input should be a UUID.",

@@ -130,7 +130,8 @@ def problem_responses(*statuses: int) -> dict[str | int | HTTPStatus, type[BaseM
 def openapi(app: OpenAPI) -> dict[str, Any]:
     """The OpenAPI 3.1 document of `app`: paths below the server's address, the version header on each answer,
     problem+json for each refusal."""
-    document: dict[str, Any] = json.loads(json.dumps(app.api_doc))
+    written = json.dumps(app.api_doc).replace("#/components/schemas/ProblemModel", "#/components/schemas/Problem")
+    document: dict[str, Any] = json.loads(written)
     document["paths"] = {path.removeprefix(API_PREFIX): item for path, item in sorted(document["paths"].items())}
     schemas = document["components"]["schemas"]
     problem = schemas.pop("ProblemModel", None) or ProblemModel.model_json_schema(

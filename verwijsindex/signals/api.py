@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Routes of signals: register one, list and read one's own or, as a coordinator, the institution's."""
+"""Routes of signals: register one or many, list and read one's own or, as a coordinator, the institution's."""
 
-import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flask import Response, current_app
+from flask import Response, current_app, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import Field, field_validator
+from pydantic import Field
 from sqlalchemy import Engine
 
 from verwijsindex.access.caller import INSTITUTION_READ, SIGNALS_READ, SIGNALS_WRITE, Role
@@ -18,41 +20,35 @@ from verwijsindex.ledger import events
 from verwijsindex.paging import Page
 from verwijsindex.parsing import ParseContext, Strict, parsed
 from verwijsindex.problems import INVALID_INPUT, Fault, Problem
-from verwijsindex.pseudonyms.bsn import hides_bsn
 from verwijsindex.signals import reading as own
 from verwijsindex.signals import service
-from verwijsindex.signals.schemas import RegisteredSignal, SignalIn, SignalOut, SignalsOut
+from verwijsindex.signals.batch import MAX_BATCH_BYTES, BatchIn, BatchOut
+from verwijsindex.signals.schemas import (
+    KeyText,
+    RegisteredSignal,
+    SignalIn,
+    SignalOut,
+    SignalsOut,
+    Submission,
+)
 from verwijsindex.web import API_PREFIX, answer, problem_responses
 
-api = APIBlueprint(
-    "signals",
-    __name__,
-    url_prefix=API_PREFIX,
-    abp_tags=[Tag(name="signals", description="Statements of concern about a youngster.")],
-    abp_responses=problem_responses(400, 401, 403, 406, 500, 503),
-)
+_TAGS = [Tag(name="signals", description="Statements of concern about a youngster.")]
+_RESPONSES = problem_responses(400, 401, 403, 406, 500, 503)
+api = APIBlueprint("signals", __name__, url_prefix=API_PREFIX, abp_tags=_TAGS, abp_responses=_RESPONSES)
+batch_api = APIBlueprint("signal_batches", __name__, url_prefix=API_PREFIX, abp_tags=_TAGS, abp_responses=_RESPONSES)
 
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+@batch_api.before_request
+def allow_more() -> None:
+    """Larger bodies than elsewhere: before they are read (access/http)."""
+    request.max_content_length = MAX_BATCH_BYTES
 
 
 class IdempotencyKey(Strict):
     """The sender's own key of this request; a repeat with the same key and content gets the first answer."""
 
-    idempotency_key: str = Field(
-        alias="Idempotency-Key",
-        pattern=r"^[A-Za-z0-9_-]{1,64}$",
-        description="New for each new signal, a UUID for instance. One in which a BSN may hide is refused.",
-    )
-
-    @field_validator("idempotency_key")
-    @classmethod
-    def _hides_no_bsn(cls, key: str) -> str:
-        if hides_bsn(key) and not _UUID.fullmatch(key):
-            raise ValueError(
-                "a run of eight or nine digits in it passes the 11-test, as a BSN does: use a UUID, or make it anew"
-            )
-        return key
+    idempotency_key: KeyText = Field(alias="Idempotency-Key")
 
 
 READERS: tuple[tuple[Role, str], ...] = (("machine", SIGNALS_READ), ("coordinator", INSTITUTION_READ))
@@ -87,20 +83,40 @@ class SignalPath(Strict):
 @parsed
 def register_signal(header: IdempotencyKey, body: SignalIn, context: ParseContext) -> Response:
     caller().require(SIGNALS_WRITE, "machine")
-    submission = service.Submission(header.idempotency_key, body, [*context.clock_faults, *_key_faults(body, context)])
-    pool: Engine = current_app.extensions["intake_pool"]
-    with pool.connect() as connection:
-        [outcome] = service.register(
-            connection, current_app.extensions["index_keys"], caller(), [submission], context.now
-        )
+    [outcome] = _register([Submission(header.idempotency_key, body, context.clock_faults)], context.now)
     if isinstance(outcome, Problem):
         return outcome.response()
-    current_app.extensions["match_bell"].ring()
     return answer(outcome, 201, {"Location": f"{API_PREFIX}/signals/{outcome.id}"})
 
 
-def _key_faults(body: SignalIn, context: ParseContext) -> list[Fault]:
-    if current_app.extensions["key_list"].accepted(body.pseudonym.key_version, context.now):
+@batch_api.post(
+    "/signal-batches",
+    operation_id="registerSignalBatch",
+    summary="Register up to 1,000 signals, each accepted or refused by itself",
+    description="The items of the answer stand in the order of the signals; each is what `POST /signals` would have"
+    " answered. A problem for the whole: mend it, or after a 5xx repeat it, with the same idempotency keys.",
+    security=[{"oauth2": [SIGNALS_WRITE]}],
+    responses={200: BatchOut, **problem_responses(413, 415)},
+)
+@parsed
+def register_signal_batch(body: BatchIn, context: ParseContext) -> Response:
+    caller().require(SIGNALS_WRITE, "machine")
+    outcomes = iter(_register([item for item in body.signals if isinstance(item, Submission)], context.now))
+    return answer(BatchOut.of(item if isinstance(item, Problem) else next(outcomes) for item in body.signals))
+
+
+def _register(sent: Sequence[Submission], now: datetime) -> list[RegisteredSignal | Problem]:
+    submissions = [replace(one, clock_faults=[*one.clock_faults, *_key_faults(one.signal, now)]) for one in sent]
+    pool: Engine = current_app.extensions["intake_pool"]
+    with pool.connect() as connection:
+        outcomes = service.register(connection, current_app.extensions["index_keys"], caller(), submissions, now)
+    if any(isinstance(outcome, RegisteredSignal) for outcome in outcomes):
+        current_app.extensions["match_bell"].ring()
+    return outcomes
+
+
+def _key_faults(signal: SignalIn, now: datetime) -> list[Fault]:
+    if current_app.extensions["key_list"].accepted(signal.pseudonym.key_version, now):
         return []
     detail = "This key version is not accepted now; see key-versions and compute the pseudonym anew."
     return [Fault("body", "#/pseudonym/keyVersion", "not_accepted", detail)]

@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a sender says of a signal, and what it gets back (R3 to R7). Nothing else is accepted (R5)."""
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from verwijsindex.parsing import Day, Outgoing, ParseContext, Strict, UtcMoment
 from verwijsindex.problems import Fault
@@ -16,6 +27,25 @@ from verwijsindex.signals.dates import amsterdam_date, misfit, years_after
 MADE_AT_MOST_AGO = timedelta(days=7)
 MADE_AT_MOST_AHEAD = timedelta(minutes=5)
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def _hides_no_bsn(key: str) -> str:
+    if hides_bsn(key) and not _UUID.fullmatch(key):
+        raise ValueError(
+            "a run of eight or nine digits in it passes the 11-test, as a BSN does: use a UUID, or make it anew"
+        )
+    return key
+
+
+KeyText = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="New for each new signal, a UUID for instance. One in which a BSN may hide is refused.",
+    ),
+    AfterValidator(_hides_no_bsn),
+]
 MunicipalityCode = Annotated[
     str, Field(pattern=r"^[0-9]{4}$", description="CBS code of four digits.", examples=["1701"])
 ]
@@ -166,6 +196,16 @@ class SignalIn(Strict):
             if wrong:
                 raise ValueError(wrong.detail)
         return removal_date
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A signal as it was sent, with its own idempotency key and what only the clock shows to be wrong with it."""
+
+    key: str
+    signal: SignalIn
+    clock_faults: Sequence[Fault] = ()
+    signal_id: UUID = field(default_factory=uuid4)
 
 
 class RegisteredSignal(Outgoing):

@@ -3,10 +3,9 @@
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
@@ -30,11 +29,13 @@ from verwijsindex.signals.schemas import (
     Informed,
     RegisteredSignal,
     SignalIn,
+    Submission,
 )
 
 _COLUMNS: dict[str, str] = {
     "signal_id": "uuid[]",
     "idempotency_key": "text[]",
+    "in_time": "boolean[]",
     "body_fingerprint": "bytea[]",
     "pseudonym_fingerprint": "bytea[]",
     "pseudonym_version": "int[]",
@@ -84,7 +85,7 @@ WITH input AS (
     SELECT :client_id, idempotency_key, :key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version,
            signal_id, :now
     FROM judged
-    WHERE reporter_designated AND category_designated AND agreement_id IS NOT NULL AND legal_ground <> 'off'
+    WHERE in_time AND reporter_designated AND category_designated AND agreement_id IS NOT NULL AND legal_ground <> 'off'
       AND residence_known
     ORDER BY idempotency_key, ordinal
     ON CONFLICT (client_id, key) DO NOTHING
@@ -126,16 +127,6 @@ _FIRST_ANSWERS = text(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A signal as it was sent, with its own idempotency key and what only the clock shows to be wrong with it."""
-
-    key: str
-    signal: SignalIn
-    clock_faults: Sequence[Fault] = ()
-    signal_id: UUID = field(default_factory=uuid4)
-
-
 def register(
     connection: Connection, keys: IndexKeys, caller: Caller, submissions: Sequence[Submission], now: datetime
 ) -> list[RegisteredSignal | Problem]:
@@ -149,30 +140,25 @@ def register(
         For each the answer of a 201 (of a repeat: the first answer), or the problem: 400 for what only the clock or
         the register shows to be wrong, 403 for who may not (R1), 422 for a key that was used for other content.
     """
-    late = {i: s for i, s in enumerate(submissions) if s.clock_faults}
-    # A repeat gets its first answer also when it has become too old meanwhile.
-    outcomes = _first_answers(connection, keys, caller, late)
-    for i, submission in late.items():
-        outcomes.setdefault(i, Problem(INVALID_INPUT, errors=submission.clock_faults))
-    rest = {i: s for i, s in enumerate(submissions) if i not in outcomes}
-    if rest:
-        outcomes |= _place(connection, keys, caller, rest, now)
+    if not submissions:
+        return []
+    outcomes = _place(connection, keys, caller, submissions, now)
     refusals = [
-        _refusal(caller, submissions[i].signal, outcome, now)
-        for i, outcome in outcomes.items()
+        _refusal(caller, submission.signal, outcome, now)
+        for submission, outcome in zip(submissions, outcomes, strict=True)
         if isinstance(outcome, Problem) and outcome.type.status == 403
     ]
     events.append(connection, refusals)
-    return [outcomes[i] for i in range(len(submissions))]
+    return outcomes
 
 
 def _place(
     connection: Connection,
     keys: IndexKeys,
     caller: Caller,
-    submissions: Mapping[int, Submission],
+    submissions: Sequence[Submission],
     now: datetime,
-) -> dict[int, RegisteredSignal | Problem]:
+) -> list[RegisteredSignal | Problem]:
     told = [
         events.Event(
             kind=events.SIGNAL_REGISTERED,
@@ -180,9 +166,9 @@ def _place(
             actor=_actor(caller, s.signal.reporter),
             says={"signalId": str(s.signal_id)},
         )
-        for s in submissions.values()
+        for s in submissions
     ]
-    rows = [_row(caller.client_id, submission, keys.current) for submission in submissions.values()]
+    rows = [_row(caller.client_id, submission, keys.current) for submission in submissions]
     values: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
     values |= {f"event_{name}": column for name, column in events.columns_of(told).items()}
     values |= {
@@ -194,17 +180,21 @@ def _place(
     }
     outcomes: dict[int, RegisteredSignal | Problem] = {}
     waited: dict[int, Submission] = {}
-    for (i, submission), row in zip(submissions.items(), connection.execute(_REGISTER, values), strict=True):
-        problem = _judge(row)
+    placed: set[str] = set()
+    for i, (submission, row) in enumerate(zip(submissions, connection.execute(_REGISTER, values), strict=True)):
+        late = Problem(INVALID_INPUT, errors=submission.clock_faults) if submission.clock_faults else None
+        problem = late or _judge(row)
         if row.placed:
             outcomes[i] = RegisteredSignal(id=submission.signal_id, received_at=now)
-        elif row.first_signal_id is not None:
+            placed.add(submission.key)
+        elif row.first_signal_id is not None:  # also of who has become too late, or may no more
             outcomes[i] = _first_answer(keys, caller.client_id, row, submission)
-        elif problem is not None:
-            outcomes[i] = problem
-        else:
+        elif problem is None or submission.key in placed:
             waited[i] = submission
-    return outcomes | _first_answers(connection, keys, caller, waited)
+        else:
+            outcomes[i] = problem
+    outcomes |= _first_answers(connection, keys, caller, waited)
+    return [outcomes[i] for i in range(len(submissions))]
 
 
 def _judge(row: Row[Any]) -> Problem | None:
@@ -231,6 +221,7 @@ def _row(client_id: str, submission: Submission, key: IndexKey) -> dict[str, Any
     return {
         "signal_id": submission.signal_id,
         "idempotency_key": submission.key,
+        "in_time": not submission.clock_faults,
         "body_fingerprint": prints[0],
         "pseudonym_fingerprint": prints[1],
         "pseudonym_version": signal.pseudonym.key_version,
@@ -267,7 +258,7 @@ def _fingerprints(client_id: str, submission: Submission, key: IndexKey) -> tupl
 def _first_answers(
     connection: Connection, keys: IndexKeys, caller: Caller, submissions: Mapping[int, Submission]
 ) -> dict[int, RegisteredSignal | Problem]:
-    """Of those submissions that repeat an accepted request, the first answer (or 422)."""
+    """Of those that repeat what another transaction or an earlier item placed meanwhile: the first answer, or 422."""
     if not submissions:
         return {}
     asked = {"client_id": caller.client_id, "keys": [s.key for s in submissions.values()]}

@@ -9,8 +9,8 @@ from support import CLINIC, SCHOOL, Index
 
 from verwijsindex.access.caller import SCOPES, Caller
 from verwijsindex.problems import Fault, Problem
-from verwijsindex.signals.schemas import RegisteredSignal, SignalIn
-from verwijsindex.signals.service import Submission, register
+from verwijsindex.signals.schemas import RegisteredSignal, SignalIn, Submission
+from verwijsindex.signals.service import register
 
 MACHINE = Caller("client", "issuer", "token", "machine", SCOPES["machine"], oin=SCHOOL)
 
