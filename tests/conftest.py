@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
-from support import PASSWORDS, Database, Index, MovableClock
+from support import PASSWORDS, Database, Index, Logged, MovableClock
 
 from verwijsindex import database
 from verwijsindex.embedded.postgres import EmbeddedPostgres
@@ -67,6 +67,12 @@ def index(index_database: Database, tmp_path: Path) -> Iterator[Index]:
     yield made
     for pool in ("intake_pool", "index_pool"):
         made.app.extensions[pool].dispose()
+
+
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Logged:
+    """What this test's process logs."""
+    return Logged(capsys, caplog)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import pytest
 import sqlalchemy as sa
 from joserfc.jwk import OKPKey
 from pydantic import SecretStr
@@ -99,6 +100,26 @@ ISSUER, INDEX = "http://issuer.test", "http://index.test"
 WESTERVELD, DORDRECHT, STEIN = "1701", "0505", "0971"
 SCHOOL, CLINIC, POLICE = "00000001111111111000", "00000002222222222000", "00000003333333333000"
 PSEUDONYM_KEY = Evaluator((7).to_bytes(32, "little"))
+
+
+class Logged:
+    """What is logged during a test: our own lines on standard error, and besides all that libraries say."""
+
+    def __init__(self, stderr: pytest.CaptureFixture[str], libraries: pytest.LogCaptureFixture) -> None:
+        self._stderr, self._libraries, self._ours = stderr, libraries, ""
+        libraries.set_level("DEBUG")
+
+    @property
+    def text(self) -> str:
+        """Everything, down to the lowest level."""
+        self._ours += self._stderr.readouterr().err
+        return self._ours + self._libraries.text
+
+    def lines(self, *events: str) -> list[dict[str, Any]]:
+        """Our lines, as they were written; of these events only, if any is named."""
+        _ = self.text
+        lines = [json.loads(line) for line in self._ours.splitlines() if line.startswith("{")]
+        return [line for line in lines if not events or line["event"] in events]
 
 
 class MovableClock:

@@ -20,7 +20,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 from signals.evidence import counts, slug
-from support import INDEX, ISSUER, SCHOOL, Answer, Index
+from support import INDEX, ISSUER, SCHOOL, Answer, Index, Logged
 
 from verwijsindex.app import document_app
 from verwijsindex.database import engine
@@ -105,12 +105,11 @@ def test_every_answer_has_its_headers_and_every_error_is_a_problem(index: Index,
         assert answer.headers["Retry-After"] == "2"
 
 
-def test_an_address_says_nothing_back(index: Index, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("DEBUG")
+def test_an_address_says_nothing_back(index: Index, logged: Logged) -> None:
     for path in ("/api/v1/999900006", "/api/v1/signals/999900006", "/api/v1/signals?999900006=999900006"):
         answer = index.http.get(path, headers=index.reader() | {"X-Canary": "999900006"})
         assert answer.status_code in {400, 404}
-        assert "999900006" not in answer.text + str(answer.headers) + caplog.text
+        assert "999900006" not in answer.text + str(answer.headers) + logged.text
 
 
 def test_readiness_names_what_is_away_and_no_address(index: Index) -> None:

@@ -6,7 +6,6 @@ municipality (R19), a coordinator for the own institution (R20). The scope is ch
 transaction, by row-level security as well.
 """
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from verwijsindex.access.caller import Caller, Role
 from verwijsindex.access.http import caller as calling
 from verwijsindex.database import Scope, transaction
 from verwijsindex.ledger import events
+from verwijsindex.logs import REFUSAL_NOT_RECORDED, log
 from verwijsindex.parsing import Strict
 from verwijsindex.problems import (
     INVALID_INPUT,
@@ -33,8 +33,6 @@ from verwijsindex.problems import (
     ProblemType,
 )
 from verwijsindex.signals.dates import amsterdam_date
-
-log = logging.getLogger(__name__)
 
 # For each role, the one row of the register that must be there today, and what is refused without it.
 _IN_REGISTER: dict[Role, tuple[TextClause, ProblemType]] = {
@@ -140,7 +138,7 @@ def log_refusals(app: Flask) -> None:
                 with transaction(current_app.extensions["index_pool"]) as connection:
                     events.append(connection, [refusal])
             except SQLAlchemyError as error:  # nothing handles what an error handler raises
-                log.error("refusal not in the ledger: %s", type(error).__name__)
+                log(REFUSAL_NOT_RECORDED, error=error)
                 return Problem(UNAVAILABLE, headers={"Retry-After": "2"}).response()
         return problem.response()
 

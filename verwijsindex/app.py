@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The index: its composition root."""
 
-import logging
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -20,6 +19,7 @@ from verwijsindex.acting import log_refusals
 from verwijsindex.bell import MATCH_TASK, Bell, celery_app
 from verwijsindex.database import answers, engine
 from verwijsindex.keyfiles import read_public_key
+from verwijsindex.logs import DATABASE_AWAY, log
 from verwijsindex.matching.api import api as matches_api
 from verwijsindex.notices.api import api as notices_api
 from verwijsindex.notices.subscription_api import api as subscriptions_api
@@ -32,8 +32,6 @@ from verwijsindex.settings import Clock, IndexSettings, utc_now
 from verwijsindex.signals.api import api as signals_api
 from verwijsindex.signals.api import batch_api as signal_batches_api
 from verwijsindex.web import API_PREFIX, answer, create_api, problem_responses
-
-log = logging.getLogger(__name__)
 
 AUTHENTICATED = (signals_api, signal_batches_api, notices_api, matches_api, subscriptions_api, registry_api)
 for _api in AUTHENTICATED:
@@ -112,7 +110,7 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
     @app.errorhandler(InterfaceError)
     @app.errorhandler(PoolTimeout)
     def on_database_away(error: Exception) -> Response:
-        log.error("database away: %s", type(error).__name__)
+        log(DATABASE_AWAY, error=error)
         return Problem(UNAVAILABLE, headers={"Retry-After": "2"}).response()
 
     return app

@@ -5,7 +5,6 @@ Rung after the commit. One thread of each process rings, at most once per 50 ms,
 Redis: publishing costs more than the insert that it announces.
 """
 
-import logging
 import threading
 import time
 
@@ -13,7 +12,7 @@ from celery import Celery
 from kombu import Queue
 from pydantic import SecretStr
 
-log = logging.getLogger(__name__)
+from verwijsindex.logs import BELL_NOT_RUNG, log
 
 MATCH_TASK = "verwijsindex.match"
 DELIVER_TASK = "verwijsindex.deliver"
@@ -47,6 +46,7 @@ def celery_app(broker_url: SecretStr) -> Celery:
         timezone="Europe/Amsterdam",
         worker_enable_remote_control=False,  # nobody commands a worker through Redis; and it broke when Redis went
         worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,  # a line of the log is no line to be logged
         worker_prefetch_multiplier=1,
     )
     return app
@@ -78,5 +78,5 @@ class Bell:
             try:
                 self._app.send_task(self._task, expires=60, retry=False)
             except Exception as error:  # the truth is in PostgreSQL; the sweep will find it
-                log.warning("bell not rung: %s", type(error).__name__)
+                log(BELL_NOT_RUNG, error=error)
             time.sleep(_PAUSE)

@@ -75,5 +75,12 @@ def main() -> None:
         if type(error).__name__ == "SettingsError" or isinstance(error, ValidationError):
             sys.exit(import_module("verwijsindex.settings").settings_faults(error))
         if type(error).__name__ != "OperationalError":
+            if sys.argv[1:2] not in (
+                ["client"],
+                ["keys"],
+            ):  # the text of a database's exception may hold what a row says (I5)
+                logs = import_module("verwijsindex.logs")
+                logs.log(logs.UNFORESEEN, error=error)
+                sys.exit("this was not foreseen; the line above says what and where")
             raise
         sys.exit("the database does not answer, or does not know this role or password; look at the address")

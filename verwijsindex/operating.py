@@ -14,11 +14,12 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import psycopg
 import typer
 from granian.constants import Interfaces
+from granian.log import LogLevels
 from granian.server import Server
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
-from verwijsindex import database
+from verwijsindex import __version__, database, logs
 from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.pseudonyms.key_list import KeyListError
 from verwijsindex.settings import IndexSettings, IssuerSettings, PseudonymSettings, Settings, settings_faults
@@ -169,13 +170,14 @@ def serve(service: Annotated[Service, typer.Argument(help="Which process to run.
     """
     module, kind = _SERVICES[service]
     settings = _settings(kind)
+    logs.configure(service)
     try:
         __import__(module, fromlist=["create_app"]).create_app(settings)
     except (KeyFileError, KeyListError, OSError) as error:
         sys.exit(f"the {service} does not start: {error}")
     port: int = settings.port  # type: ignore[attr-defined]
     _check_free(settings.bind_address, port)
-    Server(
+    server = Server(
         f"{module}:create_app",
         factory=True,
         address=settings.bind_address,
@@ -185,7 +187,12 @@ def serve(service: Annotated[Service, typer.Argument(help="Which process to run.
         blocking_threads=settings.threads,
         respawn_failed_workers=True,
         log_access=False,
-    ).serve()
+        log_level=LogLevels.warning,
+        log_dictconfig=logs.GRANIAN,
+    )
+    logs.log(logs.PROCESS_STARTED, version=__version__)
+    server.serve()
+    logs.log(logs.PROCESS_STOPPED)
 
 
 def _check_free(address: str, port: int) -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Every error of every API as problem+json (RFC 9457), without an echo of the input (I5)."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +9,7 @@ from flask import Flask, Response, json
 from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import HTTPException
 
-log = logging.getLogger(__name__)
+from verwijsindex.logs import UNFORESEEN, log
 
 MEDIA_TYPE = "application/problem+json"
 _URN = "urn:problem-type:verwijsindex:"
@@ -138,6 +137,12 @@ class Fault:
         return {"in": self.where, "location": {key: self.place}, "code": self.code, "detail": self.detail}
 
 
+class ProblemAnswer(Response):
+    """The answer that is a problem, and its slug, for the log and the metrics."""
+
+    slug: str
+
+
 class Problem(Exception):  # noqa: N818 (RFC 9457's word)
     """Raised anywhere in a request; becomes the answer.
 
@@ -173,9 +178,11 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
 
     def response(self) -> Response:
         """The answer itself."""
-        return Response(
+        answer = ProblemAnswer(
             json.dumps(self.as_json()), status=self.type.status, headers=self.headers, content_type=MEDIA_TYPE
         )
+        answer.slug = self.type.slug
+        return answer
 
 
 class FaultLocation(BaseModel):
@@ -224,10 +231,5 @@ def register_problem_handlers(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def on_unforeseen(error: Exception) -> Response:
-        # The message of an exception may hold a value of the request (I5): only its kind and place are logged.
-        frame = error.__traceback__
-        while frame is not None and frame.tb_next is not None:
-            frame = frame.tb_next
-        place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "?"
-        log.error("unforeseen error %s at %s", type(error).__name__, place)
+        log(UNFORESEEN, error=error)
         return Problem(INTERNAL_ERROR).response()

@@ -14,6 +14,7 @@ from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
 
 from verwijsindex import __version__
+from verwijsindex.observing import observe
 from verwijsindex.problems import (
     MEDIA_TYPE,
     NOT_ACCEPTABLE,
@@ -74,6 +75,7 @@ def create_api(
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["clock"] = clock
     register_problem_handlers(app)
+    observe(app)
     app.register_blueprint(_open_to_all(app, ready))
 
     @app.before_request

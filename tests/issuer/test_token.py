@@ -3,7 +3,6 @@
 
 import hmac
 import json
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from joserfc.jwk import OKPKey
-from support import Database
+from support import Database, Logged
 from werkzeug.test import TestResponse
 
 from verwijsindex.access.tokens import TokenVerifier
@@ -290,15 +289,14 @@ def test_what_is_no_token_request_is_a_problem(sender: Any) -> None:
         assert response.content_type == "application/problem+json"
 
 
-def test_no_token_and_no_assertion_is_logged(sender: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_token_and_no_assertion_is_logged(sender: Any, logged: Logged) -> None:
     """Authlib's own grant writes the token to its debug log."""
-    caplog.set_level(logging.DEBUG)
     assertion = sender.assertion()
     token = sender.ask(assertion).get_json()["access_token"]
     refused(sender.ask(assertion))
     for secret in (assertion, token):
         for part in secret.split("."):
-            assert part not in caplog.text
+            assert part not in logged.text
 
 
 def test_when_the_database_is_away_the_answer_is_try_later(

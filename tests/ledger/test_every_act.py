@@ -2,14 +2,13 @@
 """No act and no read without its event, in the same transaction (I4, R25)."""
 
 import json
-import logging
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from ledger.faults import failing
 from signals.evidence import counts, slug
-from support import CLINIC, DORDRECHT, POLICE, SCHOOL, WESTERVELD, Answer, Index
+from support import CLINIC, DORDRECHT, POLICE, SCHOOL, WESTERVELD, Answer, Index, Logged
 
 
 @pytest.fixture
@@ -101,7 +100,7 @@ def test_each_read_makes_one_event_that_says_who_and_for_whom(index: Index, matc
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_read_whose_event_cannot_be_written_shows_nothing(
-    index: Index, match: UUID, caplog: pytest.LogCaptureFixture, name: str
+    index: Index, match: UUID, logged: Logged, name: str
 ) -> None:
     """I4. Seen failing when a failure to write the event was only logged."""
     path, headers = _reads(index, match)[name]
@@ -111,7 +110,7 @@ def test_a_read_whose_event_cannot_be_written_shows_nothing(
     assert (answer.status_code, slug(answer)) == (500, "internal-error")
     assert set(answer.json) == {"type", "title", "status", "detail"}
     assert counts(index.database) == before
-    assert "sabotage" not in caplog.text
+    assert "sabotage" not in logged.text
 
 
 def test_a_signal_whose_event_cannot_be_written_is_not_stored(index: Index) -> None:
@@ -123,14 +122,13 @@ def test_a_signal_whose_event_cannot_be_written_is_not_stored(index: Index) -> N
     assert counts(index.database) == before
 
 
-def test_a_refusal_whose_event_cannot_be_written_is_no_refusal(index: Index, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refusal_whose_event_cannot_be_written_is_no_refusal(index: Index, logged: Logged) -> None:
     """Seen failing: Flask answered 500 and logged the whole error with the row in it."""
-    caplog.set_level(logging.DEBUG)
     with failing(index.database, "event", "INSERT"):
         answer = index.get(f"/signals/{uuid4()}", index.reader())
     assert (answer.status_code, slug(answer)) == (503, "unavailable")
-    assert "sabotage" not in caplog.text
-    assert not [record for record in caplog.records if record.exc_info]
+    assert "sabotage" not in logged.text
+    assert [line["error"] for line in logged.lines("refusal.not_recorded")] == ["ProgrammingError < RaiseException"]
 
 
 def test_403_and_404_of_a_known_caller_are_one_event(index: Index, match: UUID) -> None:

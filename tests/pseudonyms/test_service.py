@@ -2,7 +2,6 @@
 """The pseudonym service: what it evaluates, for whom, and what it refuses, storing and telling nothing (R7, I5)."""
 
 import json
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from uuid import uuid4
 import pytest
 from flask.testing import FlaskClient
 from joserfc.jwk import OKPKey
+from support import Logged
 from werkzeug.test import TestResponse
 
 from verwijsindex.access.caller import PSEUDONYMS_EVALUATE, SIGNALS_WRITE, SUPERVISION_READ
@@ -267,14 +267,13 @@ def test_it_is_ready_with_an_accepted_key_and_the_issuers_keys(http: FlaskClient
     assert not_held.get_json()["parts"] == {"issuers": True, "keys": False}
 
 
-def test_it_logs_no_element_and_no_token(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
+def test_it_logs_no_element_and_no_token(ask: Ask, logged: Logged) -> None:
     element = blinded()[0]
     answered = ask({"keyVersion": 3, "blindedElements": [element]})
     ask({"keyVersion": 3, "blindedElements": [element, "x"]})
     token = answered.request.headers["Authorization"].split(" ")[1]
     for secret in (element, answered.get_json()["evaluatedElements"][0], token, token.split(".")[2]):
-        assert secret not in caplog.text
+        assert secret not in logged.text
 
 
 def test_its_document_is_made_without_a_secret(settings: PseudonymSettings) -> None:

@@ -17,6 +17,7 @@ from system.receiver import Receiver
 from system.world import INSTITUTIONS, Reporter, System, until
 
 from verwijsindex.client.rows import COLUMNS
+from verwijsindex.logs import EVENTS
 
 pytestmark = pytest.mark.system
 
@@ -41,6 +42,7 @@ def test_no_bsn_and_no_pseudonym_is_anywhere(system: System, tmp_path: Path) -> 
         for youngster in youngsters[:5]:
             system.place(youngster, other)
         left = places(system) | said
+        _check_logs(left)
         left["webhooks"] = b"\n".join(repr(one.headers).encode() + one.body for one in receiver.received)
         left["problems"] = problems
         assert found(left, {n: forms(n, system.pseudonym(n)) for n in youngsters}) == set()
@@ -52,6 +54,19 @@ def test_no_bsn_and_no_pseudonym_is_anywhere(system: System, tmp_path: Path) -> 
         system.change("DELETE FROM delivery")
         system.change("DELETE FROM subscription")
         system.stack.restart("worker")
+
+
+def _check_logs(left: Places) -> None:
+    """Each line of our processes is of the catalogue (docs/logs.md); Celery says goodbye in words of its own."""
+    logs = {place: content for place, content in left.items() if place.startswith("log ")}
+    lines = []
+    for name in ("index", "pseudonyms", "issuer", "worker", "deliverer", "clock"):
+        for text in logs[f"log {name}.log"].decode().splitlines():
+            if text and text != "worker: Warm shutdown (MainProcess)":
+                lines.append(json.loads(text))
+    assert {line["event"] for line in lines} <= set(EVENTS)
+    assert {"process.started", "request.answered"} <= {line["event"] for line in lines}
+    assert {line["process"] for line in lines} == {"index", "pseudonyms", "issuer", "worker", "deliverer", "clock"}
 
 
 def _plant_and_find(system: System, left: Places) -> None:

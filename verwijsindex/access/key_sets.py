@@ -2,7 +2,6 @@
 """The public keys of a trusted issuer (RFC 7517), fetched when needed and kept while the issuer is away."""
 
 import json
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,10 +11,9 @@ import httpx
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from verwijsindex.logs import KEYS_NOT_FETCHED, log
 from verwijsindex.problems import UNAVAILABLE, Problem
 from verwijsindex.settings import Clock, TrustedIssuer
-
-log = logging.getLogger(__name__)
 
 Fetch = Callable[[str], bytes]
 
@@ -111,7 +109,7 @@ class KeySet:
             self._keys = _read(self._fetch(self._url), self._keys)
             self._fetched_at = now
         except FetchError as error:
-            log.warning("keys of issuer %s not fetched: %s", self.issuer, error)
+            log(KEYS_NOT_FETCHED, issuer=self.issuer, reason=str(error))
         finally:
             self._lock.release()
 

@@ -5,7 +5,6 @@ A refusal is one and the same 401, whatever was wrong; which check failed is a w
 """
 
 import json
-import logging
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,10 +16,9 @@ from joserfc.jws import JWSRegistry
 
 from verwijsindex.access.caller import Caller
 from verwijsindex.access.key_sets import Fetch, KeySet, PublicKey, fetch_over_http
+from verwijsindex.logs import TOKEN_REFUSED, log
 from verwijsindex.problems import NOT_AUTHENTICATED, Problem
 from verwijsindex.settings import Clock, TrustedIssuer
-
-log = logging.getLogger(__name__)
 
 ALGORITHM = "Ed25519"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 (a media type)
@@ -69,7 +67,7 @@ class TokenVerifier:
         try:
             return self._verify(authorization or "")
         except _Refused as refused:
-            log.info("access token refused: %s", refused)
+            log(TOKEN_REFUSED, reason=str(refused))
             raise Problem(NOT_AUTHENTICATED, headers={"WWW-Authenticate": "Bearer"}) from None
 
     def ready(self) -> bool:

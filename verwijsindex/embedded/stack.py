@@ -171,5 +171,5 @@ class Stack:
             more += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         else:
             more = ["beat", f"--schedule={self.folder / 'beat-schedule'}", "--pidfile="]
-        command = [sys.executable, "-m", "celery", "-A", "verwijsindex.workers.app", *more, "--loglevel=WARNING"]
+        command = [sys.executable, "-m", "celery", "-q", "-A", "verwijsindex.workers.app", *more]
         return command, {"VERWIJSINDEX_BASE_URL": self.index}, None

@@ -5,7 +5,6 @@ Work says only "look at the youngster of this signal". What should be is compute
 moment, never from what happened; unique constraints make what is told once be told once.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -17,10 +16,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from verwijsindex.database import transaction
 from verwijsindex.ledger import events
+from verwijsindex.logs import WORK_PARKED, log
 from verwijsindex.notices import service as notices
 from verwijsindex.signals.dates import amsterdam_date
-
-log = logging.getLogger(__name__)
 
 BATCH = 500  # rows of work in one transaction
 
@@ -176,7 +174,7 @@ def _match_or_park(pool: Engine, now: datetime, push_due_at: datetime, size: int
                 continue
             with transaction(pool) as connection:
                 connection.execute(_PARK, {"ids": ids, "now": now})
-            log.error("work %d parked: %s", ids[0], type(error).__name__)
+            log(WORK_PARKED, error=error)
     return Done(taken, told, more=False)
 
 

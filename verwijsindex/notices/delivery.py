@@ -7,7 +7,6 @@ gets is of one type and size and says only that an inbox of its institution has 
 """
 
 import json
-import logging
 import random
 import time
 from collections import Counter
@@ -22,12 +21,11 @@ from sqlalchemy import Connection, Engine, Row, text
 from standardwebhooks import Webhook
 
 from verwijsindex.database import transaction
+from verwijsindex.logs import DELIVERY_NOT_TAKEN, log
 from verwijsindex.notices.posting import Poster
 from verwijsindex.pseudonyms.sealing import IndexKeys, SealError
 from verwijsindex.settings import Clock
 from verwijsindex.web import API_PREFIX
-
-log = logging.getLogger(__name__)
 
 AT_ONCE = 32  # threads
 CLAIMED = 8  # by one statement: so many of one receiver go at once before another gets its turn
@@ -140,7 +138,7 @@ def _try(poster: Poster, sender: Sender, row: Row[Any], clock: Clock) -> Result:
     else:
         outcome = poster.post(row.address, body.encode(), headers)
     if outcome != "ok":
-        log.info("delivery %s not taken: %s", row.id, outcome)
+        log(DELIVERY_NOT_TAKEN, delivery=row.id, outcome=outcome)
     return Result(row.id, row.attempts, outcome, outcome == "ok")
 
 

@@ -4,28 +4,35 @@
 Keys and settings are read when this module is imported: a worker with a bad key refuses to start, and says which.
 """
 
-import logging
 import math
 import threading
 import time
 from datetime import UTC, datetime
 from functools import cache
 
-from celery.signals import beat_init, worker_process_init
+from celery import Task
+from celery.signals import (
+    beat_init,
+    celeryd_init,
+    setup_logging,
+    task_failure,
+    worker_process_init,
+    worker_shutdown,
+)
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
+from verwijsindex import __version__, logs
 from verwijsindex.bell import DELIVER_TASK, MATCH_TASK, SWEEP_TASK, celery_app
 from verwijsindex.database import engine, transaction
 from verwijsindex.keyfiles import KeyFileError
+from verwijsindex.logs import log
 from verwijsindex.matching.service import match_waiting, unpark
 from verwijsindex.notices.delivery import Sender, deliver_due
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.settings import WorkerSettings, settings_faults, utc_now
 from verwijsindex.signals.service import forget_old_requests
 from verwijsindex.workers import health
-
-log = logging.getLogger(__name__)
 
 try:
     settings = WorkerSettings()
@@ -54,6 +61,29 @@ app.conf.beat_schedule = {
         "options": {"expires": max(settings.push_tick_seconds, 1.0)},
     },
 }
+
+
+@setup_logging.connect
+def _say_it_our_way(**_: object) -> None:
+    """In the place of Celery's own logging, whose texts may hold values and addresses (I5)."""
+    if not logs.is_configured():  # a worker said its name before
+        logs.configure("clock")
+
+
+@celeryd_init.connect
+def _worker_started(sender: str, **_: object) -> None:
+    logs.configure(sender.partition("@")[0])  # the name that its command gives it: worker, deliverer
+    log(logs.PROCESS_STARTED, version=__version__)
+
+
+@worker_shutdown.connect
+def _worker_stopped(**_: object) -> None:
+    log(logs.PROCESS_STOPPED)
+
+
+@task_failure.connect
+def _task_failed(sender: "Task[..., object]", exception: Exception, **_: object) -> None:
+    log(logs.TASK_FAILED, task=sender.name, error=exception)
 
 
 @cache
@@ -97,7 +127,7 @@ def sweep() -> None:
         forget_old_requests(connection, utc_now())
         parked = unpark(connection, utc_now())
     if parked:
-        log.error("%d rows of work are parked: their signals are not matched", parked)
+        log(logs.WORK_STILL_PARKED, rows=parked)
     else:
         health.swept(settings.broker_url, settings.sweep_seconds)
 
@@ -105,6 +135,7 @@ def sweep() -> None:
 @beat_init.connect
 def _stand_in(**_: object) -> None:
     """In the clock: as long as Redis does not answer no worker hears of work, so the clock does it itself."""
+    log(logs.PROCESS_STARTED, version=__version__)
     threading.Thread(target=_work_while_redis_is_away, name="stand-in", daemon=True).start()
 
 
@@ -117,4 +148,4 @@ def _work_while_redis_is_away() -> None:
             match()
             deliver_due(pool(), sender, utc_now)
         except Exception as error:  # PostgreSQL may be away too; it is tried again
-            log.warning("standing in for the workers failed: %s", type(error).__name__)
+            log(logs.STAND_IN_FAILED, error=error)
