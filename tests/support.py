@@ -165,6 +165,11 @@ class Answer(TestResponse):
     json: Any
 
 
+def headers(answer: TestResponse) -> list[tuple[str, str]]:
+    """The headers of an answer but its own random id: what may depend on anything."""
+    return [(name, value) for name, value in answer.headers if name != "Request-Id"]
+
+
 class Silence:
     """A bell that nobody hears."""
 

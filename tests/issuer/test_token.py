@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from joserfc.jwk import OKPKey
-from support import Database, Logged
+from support import Database, Logged, headers
 from werkzeug.test import TestResponse
 
 from verwijsindex.access.tokens import TokenVerifier
@@ -143,7 +143,7 @@ def test_unknown_revoked_and_wrongly_signed_are_one_answer(sender: Any, issuer_d
     for response in (unknown, wrong, revoked, missing):
         refused(response)
         assert response.data == unknown.data
-        assert dict(response.headers) == dict(unknown.headers)
+        assert headers(response) == headers(unknown)
 
 
 @pytest.mark.parametrize("alg", ["none", "None", "", "HS256", "HS512", "RS256", "ES256", "EdDSA", "Ed448", None, [], 0])

@@ -8,7 +8,7 @@ from threading import Barrier
 from uuid import uuid4
 
 from signals.evidence import counts, nothing_stored, places, slug
-from support import ADMINISTRATOR, CLINIC, SCHOOL, Index, pseudonym
+from support import ADMINISTRATOR, CLINIC, SCHOOL, Index, headers, pseudonym
 
 from verwijsindex.database import transaction
 from verwijsindex.issuer.signing import Terms
@@ -36,7 +36,7 @@ def test_a_repeat_gets_the_first_answer(index: Index) -> None:
             connection.exec_driver_sql("ALTER ROLE verwijsindex_intake RESET timezone")
     assert first.status_code == repeat.status_code == 201
     assert first.data == repeat.data
-    assert list(first.headers) == list(repeat.headers)
+    assert headers(first) == headers(repeat)
     assert first.headers["Location"] == f"/api/v1/signals/{first.json['id']}"
 
 

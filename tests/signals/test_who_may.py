@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from signals.evidence import nothing_stored, places, slug
-from support import ADMINISTRATOR, CLINIC, DORDRECHT, ISSUER, NOW, SCHOOL, WESTERVELD, Index
+from support import ADMINISTRATOR, CLINIC, DORDRECHT, ISSUER, NOW, SCHOOL, WESTERVELD, Index, headers
 
 from verwijsindex.issuer.signing import Terms, TokenSigner
 from verwijsindex.registry import service as registry
@@ -44,7 +44,7 @@ def test_another_institutions_reporter_and_an_unknown_one_are_one_problem(index:
     assert slug(anothers) == "reporter-not-designated"
     assert anothers.status_code == unknown.status_code == 403
     assert anothers.data == unknown.data
-    assert list(anothers.headers) == list(unknown.headers)
+    assert headers(anothers) == headers(unknown)
 
 
 def test_a_reporter_is_designated_from_the_first_day_to_the_last(index: Index) -> None:
