@@ -113,7 +113,7 @@ class Logged:
     def text(self) -> str:
         """Everything, down to the lowest level."""
         self._ours += self._stderr.readouterr().err
-        return self._ours + self._libraries.text
+        return self._ours + self._libraries.text + "\n".join(repr(vars(r)) for r in self._libraries.records)
 
     def lines(self, *events: str) -> list[dict[str, Any]]:
         """Our lines, as they were written; of these events only, if any is named."""

@@ -3,12 +3,11 @@
 
 import base64
 import json
-import logging
 from typing import Any
 
 import pytest
 from signals.evidence import nothing_stored, places, silent_about, slug
-from support import NOW, Index, bsn, pseudonym
+from support import NOW, Index, Logged, bsn, pseudonym
 
 from verwijsindex.pseudonyms.ristretto import _FIELD
 
@@ -106,13 +105,12 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_value_is_refused(index: Index, caplog: pytest.LogCaptureFixture, name: str) -> None:
-    caplog.set_level(logging.DEBUG)
+def test_a_wrong_value_is_refused(index: Index, logged: Logged, name: str) -> None:
     changes, place = WRONG[name]
     with nothing_stored(index.database):
         answer = index.post(index.signal() | changes)
     assert places(answer) == {place}
-    silent_about(answer, caplog, CANARY, BSN, GOOD.to_text())
+    silent_about(answer, logged, CANARY, BSN, GOOD.to_text())
 
 
 @pytest.mark.parametrize(
@@ -151,8 +149,7 @@ def test_what_is_no_json_object_is_refused(index: Index, body: bytes) -> None:
         assert places(index.post(body)) >= {"#"} or places(index.post(body)) >= {"#/reporter"}
 
 
-def test_all_faults_of_body_and_header_at_once(index: Index, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
+def test_all_faults_of_body_and_header_at_once(index: Index, logged: Logged) -> None:
     body = index.signal() | {
         "reporter": CANARY,
         "pseudonym": {"keyVersion": -1, "value": BSN, CANARY: 1},
@@ -181,7 +178,7 @@ def test_all_faults_of_body_and_header_at_once(index: Index, caplog: pytest.LogC
         "#/caseReference",
         "#",
     }
-    silent_about(answer, caplog, CANARY, BSN)
+    silent_about(answer, logged, CANARY, BSN)
 
 
 @pytest.mark.parametrize("key", [None, "", "a" * 65, "a b", "ä", "a,b", "a\tb"])

@@ -98,8 +98,8 @@ def test_the_same_key_of_another_client_is_another_request(index: Index) -> None
     other = index.post(index.signal(oin=CLINIC), CLINIC, key=KEY)
     terms = Terms("http://index.test", frozenset({"signals:write"}), timedelta(minutes=10))
     token = index.signer.machine_token("second-client", SCHOOL, terms, index.clock())
-    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": KEY}
-    third = index.http.post("/api/v1/signals", json=index.signal(), headers=headers)
+    sent = {"Authorization": f"Bearer {token}", "Idempotency-Key": KEY}
+    third = index.http.post("/api/v1/signals", json=index.signal(), headers=sent)
     assert {first.status_code, other.status_code, third.status_code} == {201}
     assert len({first.json["id"], other.json["id"], third.json["id"]}) == 3  # type: ignore[index]
 
@@ -136,7 +136,7 @@ def test_equal_simultaneous_posts_make_one_signal_and_equal_answers(index: Index
     def post(_: int) -> tuple[int, bytes, list[tuple[str, str]]]:
         at_once.wait()
         answer = index.post(body, key=KEY)
-        return answer.status_code, answer.data, list(answer.headers)
+        return answer.status_code, answer.data, headers(answer)
 
     with ThreadPoolExecutor(32) as threads:
         answers = list(threads.map(post, range(32)))

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The answer to a sender never depends on what is known (I7, R18)."""
 
-from support import CLINIC, POLICE, SCHOOL, Answer, Index
+from support import CLINIC, POLICE, SCHOOL, Answer, Index, headers
 
 
 def _form(answer: Answer) -> tuple[int, list[tuple[str, str]], int, list[str]]:
-    headers = [(name, value if name != "Location" else str(len(value))) for name, value in answer.headers]
-    return answer.status_code, headers, len(answer.data), sorted(answer.json)
+    told = [(name, value if name != "Location" else str(len(value))) for name, value in headers(answer)]
+    return answer.status_code, told, len(answer.data), sorted(answer.json)
 
 
 def test_the_answer_is_of_one_form_whatever_is_known(index: Index) -> None:
