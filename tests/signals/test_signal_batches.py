@@ -2,7 +2,6 @@
 """Many signals in one request: each is answered as if it had come alone (R4, I7)."""
 
 import json
-import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from signals.evidence import counts, nothing_stored, places, silent_about, slug
-from support import CLINIC, POLICE, SCHOOL, Answer, Index, bsn, pseudonym
+from support import CLINIC, POLICE, SCHOOL, Answer, Index, Logged, bsn, pseudonym
 
 Item = dict[str, Any]
 CANARY = "Kanarie7f3a"
@@ -182,14 +181,13 @@ def test_a_fault_of_a_key_is_named_as_such_beside_those_of_the_signal(index: Ind
         assert _faults(_batch(index, bad)[0]) == {"#/idempotencyKey", "#/removalDate"}
 
 
-def test_nothing_is_said_back(index: Index, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_said_back(index: Index, logged: Logged) -> None:
     """I5."""
-    caplog.set_level(logging.DEBUG)
     digits = bsn(0).digits.decode()
     bad = index.signal(caseReference=digits, pseudonym={"keyVersion": 1, "value": digits}) | {CANARY: CANARY}
     answer = _send(index, {"signals": [_item(bad, digits), _item(index.signal())]})
     assert [one["status"] for one in answer.json["items"]] == [400, 201]
-    silent_about(answer, caplog, CANARY, digits, pseudonym(0).to_text())
+    silent_about(answer, logged, CANARY, digits, pseudonym(0).to_text())
 
 
 @pytest.mark.parametrize(
