@@ -42,6 +42,11 @@ def _migrated_index(cluster: EmbeddedPostgres) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
+def _migrated_pseudonyms(cluster: EmbeddedPostgres) -> Iterator[Database]:
+    yield from _database(cluster, "pseudonyms")
+
+
+@pytest.fixture(scope="session")
 def _migrated_issuer(cluster: EmbeddedPostgres) -> Iterator[Database]:
     yield from _database(cluster, "issuer")
 
@@ -51,6 +56,13 @@ def index_database(_migrated_index: Database) -> Database:
     """The index's database, empty."""
     _migrated_index.empty()
     return _migrated_index
+
+
+@pytest.fixture
+def pseudonyms_database(_migrated_pseudonyms: Database) -> Database:
+    """The pseudonym service's database, empty."""
+    _migrated_pseudonyms.empty()
+    return _migrated_pseudonyms
 
 
 @pytest.fixture

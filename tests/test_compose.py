@@ -43,7 +43,17 @@ GIVEN: dict[str, tuple[set[str], str | None]] = {
     "clock": (WORKING, "./secrets/index/keys"),
     "index-proxy": ({"index_tls_certificate", "index_tls_key"}, None),
     "admin": ({"verwijsindex_registrar_database_url"}, "./secrets/index/keys"),
-    "pseudonyms": (set(), "./secrets/pseudonyms/keys"),
+    "pseudonyms-postgres": ({"pseudonyms_postgres_password"}, None),
+    "pseudonyms-init": (
+        {
+            "pseudonyms_admin_database_url",
+            "verwijsindex_pseudonyms_owner_database_url",
+            "verwijsindex_pseudonyms_database_url",
+        },
+        None,
+    ),
+    "pseudonyms-upgrade": ({"verwijsindex_pseudonyms_owner_database_url"}, None),
+    "pseudonyms": ({"verwijsindex_pseudonyms_database_url"}, "./secrets/pseudonyms/keys"),
     "pseudonyms-proxy": ({"pseudonyms_tls_certificate", "pseudonyms_tls_key"}, None),
     "issuer-postgres": ({"issuer_postgres_password"}, None),
     "issuer-init": (
@@ -110,9 +120,10 @@ def test_each_process_is_told_what_it_must_know(name: str) -> None:
 
 def test_the_databases_are_reached_by_their_own_operator_alone() -> None:
     """No network leads from the pseudonym service to the index or its database, or to any other database."""
-    for name in ("index-postgres", "issuer-postgres", "redis"):
+    for name in ("index-postgres", "pseudonyms-postgres", "issuer-postgres", "redis"):
         assert {_operator(other) for other in _reaches(SERVICES[name])} == {_operator(name)}
-    assert _reaches(SERVICES["pseudonyms"]) == {"pseudonyms-proxy", "issuer"}
+    own = {f"pseudonyms-{name}" for name in ("proxy", "postgres", "init", "upgrade")}
+    assert _reaches(SERVICES["pseudonyms"]) == own | {"issuer"}
     assert _reaches(SERVICES["issuer"]) == {"issuer-proxy", "issuer-postgres", "issuer-init", "issuer-upgrade"} | {
         "issuer-admin",
         "index",
@@ -174,7 +185,7 @@ def test_it_waits_for_what_it_needs() -> None:
 
 
 def test_init_is_told_every_role() -> None:
-    for branch in ("index", "issuer"):
+    for branch in ("index", "pseudonyms", "issuer"):
         wanted = {ENVIRONMENT[role].lower() for role in roles_of([branch])} | {"verwijsindex_admin_database_url"}
         assert set(SERVICES[f"{branch}-init"].secrets) == wanted
 

@@ -42,8 +42,7 @@ def test_no_value_of_a_statement_is_logged_whatever_the_servers_configuration(
 
 def test_nobody_holds_a_transaction_for_ever(cluster: EmbeddedPostgres) -> None:
     """Seen: a matcher that hung kept its lock, and nothing was matched, for as long as it hung."""
-    for role in (name for names in database.RUNTIME_ROLES.values() for name in names):
-        branch = "issuer" if "issuer" in role else "index"
+    for branch, role in ((branch, role) for branch, roles in database.RUNTIME_ROLES.items() for role in roles):
         url = cluster.url(database.DATABASES[branch], role, PASSWORDS[role])
         with psycopg.connect(url.replace("+psycopg", "")) as connection:
             for setting in ("idle_in_transaction_session_timeout", "statement_timeout", "transaction_timeout"):

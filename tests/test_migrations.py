@@ -34,6 +34,11 @@ def test_models_of_the_index_equal_the_migrated_catalogue(index_database: Databa
     assert _differences(index_database, _metadata(*models)) == []
 
 
+def test_models_of_the_pseudonym_service_equal_the_migrated_catalogue(pseudonyms_database: Database) -> None:
+    models = importlib.import_module("verwijsindex.limits.models")
+    assert _differences(pseudonyms_database, _metadata(models)) == []
+
+
 def test_models_of_the_issuer_equal_the_migrated_catalogue(issuer_database: Database) -> None:
     models = importlib.import_module("verwijsindex.issuer.models")
     assert _differences(issuer_database, _metadata(models)) == []

@@ -15,8 +15,12 @@ from alembic.config import Config
 from psycopg import sql
 from pydantic import SecretStr
 
-OWNERS = {"index": "verwijsindex_owner", "issuer": "verwijsindex_issuer_owner"}
-DATABASES = {"index": "verwijsindex", "issuer": "verwijsindex_issuer"}
+OWNERS = {
+    "index": "verwijsindex_owner",
+    "pseudonyms": "verwijsindex_pseudonyms_owner",
+    "issuer": "verwijsindex_issuer_owner",
+}
+DATABASES = {"index": "verwijsindex", "pseudonyms": "verwijsindex_pseudonyms", "issuer": "verwijsindex_issuer"}
 RUNTIME_ROLES = {
     "index": (
         "verwijsindex_intake",
@@ -25,6 +29,7 @@ RUNTIME_ROLES = {
         "verwijsindex_registrar",
         "verwijsindex_auditor",
     ),
+    "pseudonyms": ("verwijsindex_pseudonyms",),
     "issuer": ("verwijsindex_issuer",),
 }
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -186,7 +191,7 @@ def init_cluster(admin_url: str, passwords: Mapping[str, str]) -> None:
 
 
 def upgrade(url: SecretStr, branch: str, revision: str = "head") -> None:
-    """Bring the database of `branch` (`index`, `issuer`) to `revision`; needs the owner's address."""
+    """Bring the database of `branch` (`index`, `pseudonyms`, `issuer`) to `revision`; needs the owner's address."""
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "newline")

@@ -33,19 +33,22 @@ ENVIRONMENT = {
     "verwijsindex_worker": "VERWIJSINDEX_WORKER_DATABASE_URL",
     "verwijsindex_registrar": "VERWIJSINDEX_REGISTRAR_DATABASE_URL",
     "verwijsindex_auditor": "VERWIJSINDEX_AUDITOR_DATABASE_URL",
+    "verwijsindex_pseudonyms_owner": "VERWIJSINDEX_PSEUDONYMS_OWNER_DATABASE_URL",
+    "verwijsindex_pseudonyms": "VERWIJSINDEX_PSEUDONYMS_DATABASE_URL",
     "verwijsindex_issuer_owner": "VERWIJSINDEX_ISSUER_OWNER_DATABASE_URL",
     "verwijsindex_issuer": "VERWIJSINDEX_ISSUER_DATABASE_URL",
 }
 """Which variable holds the address that each role uses."""
 
 
-Branch = Literal["index", "issuer"]
+Branch = Literal["index", "pseudonyms", "issuer"]
 
 
 class OwnerSettings(Settings):
     """The owners' addresses, for migrations only."""
 
     owner_database_url: SecretStr | None = None
+    pseudonyms_owner_database_url: SecretStr | None = None
     issuer_owner_database_url: SecretStr | None = None
 
 
@@ -58,6 +61,7 @@ class RoleSettings(OwnerSettings):
     worker_database_url: SecretStr | None = None
     registrar_database_url: SecretStr | None = None
     auditor_database_url: SecretStr | None = None
+    pseudonyms_database_url: SecretStr | None = None
     issuer_database_url: SecretStr | None = None
 
     def passwords(self, branches: Iterable[str]) -> dict[str, str]:
@@ -137,11 +141,13 @@ def addresses(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
 def upgrade(branch: Annotated[Branch | None, typer.Argument(help="Which; all unless said.")] = None) -> None:
     """Bring databases to this version's tables.
 
-    Needs the owners' addresses in VERWIJSINDEX_OWNER_DATABASE_URL and VERWIJSINDEX_ISSUER_OWNER_DATABASE_URL.
+    Needs the owners' addresses in VERWIJSINDEX_OWNER_DATABASE_URL, VERWIJSINDEX_PSEUDONYMS_OWNER_DATABASE_URL and
+    VERWIJSINDEX_ISSUER_OWNER_DATABASE_URL.
     """
     settings = OwnerSettings()
     urls: dict[Branch, SecretStr | None] = {
         "index": settings.owner_database_url,
+        "pseudonyms": settings.pseudonyms_owner_database_url,
         "issuer": settings.issuer_owner_database_url,
     }
     for one in [branch] if branch else urls:

@@ -106,6 +106,12 @@ IDEMPOTENCY_KEY_REUSED = ProblemType(
     "This idempotency key was used for another request",
     "Use a new key for something new; repeat the very same request to get its first answer.",
 )
+LIMIT_REACHED = ProblemType(
+    "limit-reached",
+    429,
+    "A limit was reached",
+    "Send the same request again after the seconds in Retry-After.",
+)
 INTERNAL_ERROR = ProblemType(
     "internal-error",
     500,
@@ -150,6 +156,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
         type: which kind of refusal.
         errors: all faults of the input, for INVALID_INPUT.
         headers: more headers of the answer (`WWW-Authenticate`, `Retry-After`).
+        detail: what to do next, where the type's own is too general.
     """
 
     def __init__(
@@ -158,11 +165,13 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
         *,
         errors: Sequence[Fault] = (),
         headers: dict[str, str] | None = None,
+        detail: str | None = None,
     ) -> None:
         super().__init__(type.slug)
         self.type = type
         self.errors = tuple(errors)
         self.headers = headers or {}
+        self.detail = detail or type.detail
 
     def as_json(self) -> dict[str, Any]:
         """The body of the answer."""
@@ -170,8 +179,11 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
             "type": self.type.uri,
             "title": self.type.title,
             "status": self.type.status,
-            "detail": self.type.detail,
+            "detail": self.detail,
         }
+        if self.type is LIMIT_REACHED and "Retry-After" in self.headers:
+            # Here too, since an item of a batch has no header of its own.
+            body["retryAfter"] = int(self.headers["Retry-After"])
         if self.errors:
             body["errors"] = [fault.as_json() for fault in self.errors]
         return body
@@ -210,6 +222,9 @@ class ProblemModel(BaseModel):
     title: str
     status: int
     detail: str = Field(description="What to do next.")
+    retry_after: int | None = Field(
+        default=None, alias="retryAfter", description="Of a limit that was reached: seconds until it can succeed."
+    )
     errors: list[FaultModel] | None = Field(default=None, description="All faults of the input at once.")
 
 

@@ -105,10 +105,14 @@ class PseudonymSettings(Settings):
 
     port: int = Field(8102, ge=1, le=65535)
     base_url: str = Field(description="Public address of the pseudonym service; the audience of its tokens.")
+    pseudonyms_database_url: SecretStr
     keys: Path = Field(description="Folder with pseudonym-<n>.key.")
     key_list: Path
     key_list_signer: Path
     issuers: list[TrustedIssuer] = Field(min_length=1)
+    elements_per_reporter: int = Field(2_000, ge=1, description="Evaluated in a day (R37).")
+    elements_per_institution: int = Field(40_000, ge=1, description="Evaluated in a day.")
+    elements_per_country: int = Field(200_000, ge=1, description="Evaluated in a day.")
 
 
 class IssuerSettings(Settings):

@@ -62,6 +62,7 @@ class Services(httpx.BaseTransport):
     folder: Path
     index_database: Database
     issuer_database: Database
+    pseudonyms_database: Database
     now: datetime = NOW
     requests: list[httpx.Request] = field(default_factory=list)
     intervene: Answer = lambda request: None
@@ -148,6 +149,7 @@ class Services(httpx.BaseTransport):
         """The pseudonym service, with the keys and the list that are there now."""
         settings = PseudonymSettings(
             base_url=PSEUDONYMS,
+            pseudonyms_database_url=self.pseudonyms_database.urls["verwijsindex_pseudonyms"],
             keys=self.folder / "pseudonyms",
             key_list=self.folder / "list.jws",
             key_list_signer=self.folder / "signer.pub.json",

@@ -98,10 +98,10 @@ def test_the_same_seed_and_moment_make_the_same_files(tmp_path: Path) -> None:
 
 
 def test_the_index_takes_and_refuses_what_is_promised(
-    index_database: Database, issuer_database: Database, tmp_path: Path
+    index_database: Database, issuer_database: Database, pseudonyms_database: Database, tmp_path: Path
 ) -> None:
     (tmp_path / "services").mkdir()
-    services = Services(tmp_path / "services", index_database, issuer_database)
+    services = Services(tmp_path / "services", index_database, issuer_database, pseudonyms_database)
     reporters = services.register(["Anna Voorbeeld", "Bram Verzonnen"])
     services.register(["Chaima Fictief"], oin=OTHER_OIN, municipality="1701")
     plan = ExportPlan(OIN, tuple(reporters), ("0971", "1701"))

@@ -31,6 +31,7 @@ from verwijsindex.signals.dates import NotUnder23, ends
 FILE = Path(__file__).resolve().parents[2] / "docs" / "protocol-vectors.json"
 CONTEXT = b"OPRFV1-\x01-ristretto255-SHA512"
 ISSUER, SERVICE = "https://issuer.example", "https://pseudonyms.example"
+REPORTER = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 FAMILY: tuple[tuple[Kind, str], ...] = (
     ("youngster", "999900006"),
     ("parent", "999900018"),
@@ -143,7 +144,11 @@ def of_the_voprf() -> dict[str, Any]:
             "s": evaluation.proof[32:].hex(),
             "proof": evaluation.proof.hex(),
         },
-        "request": {"keyVersion": 1, "blindedElements": [encode_base64url(e) for e in blinded.elements]},
+        "request": {
+            "keyVersion": 1,
+            "blindedElements": [encode_base64url(e) for e in blinded.elements],
+            "reporters": [REPORTER] * len(FAMILY),
+        },
         "response": {
             "keyVersion": 1,
             "evaluatedElements": [encode_base64url(e) for e in evaluation.elements],

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 from flask.testing import FlaskClient
 from joserfc.jwk import OKPKey
-from support import Logged
+from support import Database, Logged
 from werkzeug.test import TestResponse
 
 from verwijsindex.access.caller import PSEUDONYMS_EVALUATE, SIGNALS_WRITE, SUPERVISION_READ
@@ -96,9 +96,10 @@ def keys(tmp_path: Path) -> Keys:
 
 
 @pytest.fixture
-def settings(keys: Keys, jwks_url: str) -> PseudonymSettings:
+def settings(keys: Keys, jwks_url: str, pseudonyms_database: Database) -> PseudonymSettings:
     return PseudonymSettings(
         base_url=HERE,
+        pseudonyms_database_url=pseudonyms_database.urls["verwijsindex_pseudonyms"],
         keys=keys.folder / "keys",
         key_list=keys.folder / "list",
         key_list_signer=keys.folder / "signer.json",
@@ -133,6 +134,15 @@ def blinded(count: int = 1) -> list[str]:
     return [encode_base64url(element) for element in blind(inputs).elements]
 
 
+REPORTER = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
+
+
+def evaluation(elements: list[Any], version: object = 3, **more: object) -> dict[str, object]:
+    """The body of a request, all of it for one reporter unless told otherwise."""
+    reporters = [REPORTER] * len(elements)
+    return {"keyVersion": version, "blindedElements": elements, "reporters": reporters} | more
+
+
 def faults(response: TestResponse) -> list[tuple[str, str]]:
     assert response.status_code == 400
     assert response.content_type == "application/problem+json"
@@ -142,7 +152,7 @@ def faults(response: TestResponse) -> list[tuple[str, str]]:
 def test_what_it_evaluates_is_proved_and_unblinds_to_the_pseudonym(ask: Ask, keys: Keys) -> None:
     inputs = [voprf_input("youngster", Bsn.parse(BSNS[0])), voprf_input("parent", Bsn.parse(BSNS[1]))]
     sent = blind(inputs)
-    response = ask({"keyVersion": 3, "blindedElements": [encode_base64url(e) for e in sent.elements]})
+    response = ask(evaluation([encode_base64url(e) for e in sent.elements]))
     assert response.status_code == 200
     body = response.get_json()
     assert body.keys() == {"keyVersion", "evaluatedElements", "proof"}
@@ -156,15 +166,16 @@ def test_what_it_evaluates_is_proved_and_unblinds_to_the_pseudonym(ask: Ask, key
 
 
 def test_a_hundred_elements_are_one_request(ask: Ask) -> None:
-    response = ask({"keyVersion": 3, "blindedElements": blinded(100)})
+    response = ask(evaluation(blinded(100)))
     assert len(response.get_json()["evaluatedElements"]) == 100
-    assert faults(ask({"keyVersion": 3, "blindedElements": blinded() * 101})) == [("#/blindedElements", "too_long")]
+    too_many = evaluation(blinded() * 101, reporters=[REPORTER] * 100)
+    assert faults(ask(too_many)) == [("#/blindedElements", "too_long")]
 
 
 @pytest.mark.parametrize("version", [1, 2, 4, 999_999_999], ids=["no longer accepted", "not held", "unknown", "large"])
 def test_other_versions_are_refused(ask: Ask, version: int) -> None:
     """Seen to fail for version 1 when the list was not asked."""
-    response = ask({"keyVersion": version, "blindedElements": blinded()})
+    response = ask(evaluation(blinded(), version))
     assert faults(response) == [("#/keyVersion", "not_accepted")]
 
 
@@ -183,7 +194,7 @@ NOT_ELEMENTS = {
 
 @pytest.mark.parametrize("element", NOT_ELEMENTS.values(), ids=NOT_ELEMENTS.keys())
 def test_what_is_no_element_is_refused_at_its_place_and_not_repeated(ask: Ask, element: str) -> None:
-    response = ask({"keyVersion": 3, "blindedElements": [blinded()[0], element]})
+    response = ask(evaluation([blinded()[0], element]))
     if element.startswith("\ud800"):
         assert response.status_code == 400
         return
@@ -192,15 +203,15 @@ def test_what_is_no_element_is_refused_at_its_place_and_not_repeated(ask: Ask, e
 
 
 def test_all_faults_come_at_once_and_are_bounded(ask: Ask) -> None:
-    response = ask({"keyVersion": 1, "blindedElements": [*blinded(2), "x", *blinded(1), "y"]})
+    response = ask(evaluation([*blinded(2), "x", *blinded(1), "y"], 1))
     assert faults(response) == [
         ("#/keyVersion", "not_accepted"),
         ("#/blindedElements/2", "not_an_element"),
         ("#/blindedElements/4", "not_an_element"),
     ]
-    assert len(faults(ask({"keyVersion": 3, "blindedElements": ["x"] * 100}))) == 20
+    assert len(faults(ask(evaluation(["x"] * 100)))) == 20
     for many in (100, 5000):
-        assert len(faults(ask({"keyVersion": 3, "blindedElements": [7] * many}))) == 1
+        assert len(faults(ask(evaluation([7] * many, reporters=[REPORTER])))) == 1
 
 
 @pytest.mark.parametrize(
@@ -212,15 +223,20 @@ def test_all_faults_come_at_once_and_are_bounded(ask: Ask) -> None:
         "[]",
         "[" * 5000,
         '{"keyVersion": 3}',
-        {"keyVersion": "3", "blindedElements": ["x"]},
-        {"keyVersion": True, "blindedElements": ["x"]},
-        {"keyVersion": 0, "blindedElements": ["x"]},
-        {"keyVersion": 2.0, "blindedElements": ["x"]},
-        {"keyVersion": 3, "blindedElements": []},
-        {"keyVersion": 3, "blindedElements": "x"},
-        {"keyVersion": 3, "blindedElements": [None]},
-        {"keyVersion": 3, "blindedElements": blinded(), "bsn": "999900006"},
-        {"key_version": 2, "blinded_elements": blinded()},
+        evaluation(["x"], "3"),
+        evaluation(["x"], True),
+        evaluation(["x"], 0),
+        evaluation(["x"], 2.0),
+        evaluation([]),
+        evaluation([None]),
+        evaluation(blinded(), blindedElements="x"),
+        evaluation(blinded(), bsn="999900006"),
+        evaluation(blinded(), reporters=[]),
+        evaluation(blinded(), reporters=[REPORTER] * 2),
+        evaluation(blinded(), reporters=["999900006"]),
+        evaluation(blinded(), reporters=REPORTER),
+        {"keyVersion": 3, "blindedElements": blinded()},
+        {"key_version": 2, "blinded_elements": blinded(), "reporters": [REPORTER]},
     ],
 )
 def test_other_bodies_are_refused_without_an_echo(ask: Ask, body: object) -> None:
@@ -231,7 +247,7 @@ def test_other_bodies_are_refused_without_an_echo(ask: Ask, body: object) -> Non
 
 
 def test_too_large_and_not_json_are_problems(ask: Ask, http: FlaskClient) -> None:
-    assert ask({"keyVersion": 3, "blindedElements": ["x" * 20_000]}).status_code == 413
+    assert ask(evaluation(["x" * 20_000])).status_code == 413
     token = ask({}).request.headers["Authorization"]
     form = http.post("/api/v1/evaluations", data={"keyVersion": "3"}, headers={"Authorization": token})
     assert form.status_code == 415
@@ -241,7 +257,7 @@ def test_too_large_and_not_json_are_problems(ask: Ask, http: FlaskClient) -> Non
 
 
 def test_only_machines_with_the_scope_and_a_token_for_here(ask: Ask, http: FlaskClient, signer: TokenSigner) -> None:
-    body = {"keyVersion": 3, "blindedElements": blinded()}
+    body = evaluation(blinded())
     assert ask(body).status_code == 200
     assert ask(body, audience="https://index.example").status_code == 401
     assert ask(body, scopes=(SIGNALS_WRITE,)).status_code == 403
@@ -252,25 +268,69 @@ def test_only_machines_with_the_scope_and_a_token_for_here(ask: Ask, http: Flask
     assert refused.status_code == 403
 
 
+def test_who_has_a_key_meets_the_limits_on_reporter_institution_and_country(
+    settings: PseudonymSettings, signer: TokenSigner, pseudonyms_database: Database
+) -> None:
+    """R37, with 30, 40 and 50 a day. Seen failing, with everything evaluated, when the route took nothing."""
+    limits = {"elements_per_reporter": 30, "elements_per_institution": 40, "elements_per_country": 50}
+    at = [NOW]
+    http = create_app(settings.model_copy(update=limits), lambda: at[0]).test_client()
+
+    def ask(count: int, oin: str = "00000001234567890000", reporter: object = REPORTER) -> TestResponse:
+        terms = Terms(HERE, frozenset({PSEUDONYMS_EVALUATE}), timedelta(minutes=10))
+        token = signer.machine_token("school-17", oin, terms, at[0])
+        body = evaluation(blinded(count), reporters=[str(reporter)] * count)
+        return http.post("/api/v1/evaluations", json=body, headers={"Authorization": f"Bearer {token}"})
+
+    assert ask(30).status_code == 200
+    own = ask(1)
+    assert (own.status_code, own.content_type) == (429, "application/problem+json")
+    assert own.headers["Retry-After"] == "50400"  # ten in the morning: fourteen hours to midnight in UTC
+    assert own.get_json()["type"] == "urn:problem-type:verwijsindex:limit-reached"
+    assert own.get_json()["retryAfter"] == 50400
+    assert own.get_json()["detail"].startswith("This reporter has reached the limit of a day")
+    # Invented reporters, eleven at once: the institution's ten are left, and none of the eleven is evaluated.
+    invented = ask(11, reporter=uuid4())
+    assert (invented.status_code, "Your institution" in invented.get_json()["detail"]) == (429, True)
+    assert ask(10, reporter=uuid4()).status_code == 200
+    # Another institution finds the country's ten, and is not told whose limit stands in its way.
+    assert ask(10, oin="00000009999999999000").status_code == 200
+    country = ask(1, oin="00000009999999999000")
+    assert (country.status_code, country.get_json()["detail"][:19]) == (429, "A limit was reached")
+    at[0] += timedelta(hours=14)
+    assert ask(30).status_code == 200
+    kept = pseudonyms_database.rows("SELECT name, sum(taken) AS taken FROM limit_counter GROUP BY name ORDER BY name")
+    assert [(str(row.name), int(row.taken)) for row in kept][:2] == [
+        ("pseudonyms/country", 80),
+        ("pseudonyms/institution", 80),
+    ]
+
+
+def test_what_is_refused_as_invalid_costs_nothing(ask: Ask, pseudonyms_database: Database) -> None:
+    assert ask(evaluation(["x"])).status_code == 400
+    assert ask(evaluation(blinded(), 1)).status_code == 400
+    assert pseudonyms_database.scalar("SELECT count(*) FROM limit_counter") == 0
+
+
 def test_the_signed_list_is_open_to_all(http: FlaskClient, keys: Keys) -> None:
     text = http.get("/api/v1/key-versions").get_json()["keyList"]
     assert read_key_list(text, keys.list_signer).current(NOW).version == 3
 
 
 def test_it_is_ready_with_an_accepted_key_and_the_issuers_keys(http: FlaskClient, settings: PseudonymSettings) -> None:
-    assert http.get("/health/ready").get_json()["parts"] == {"issuers": True, "keys": True}
+    assert http.get("/health/ready").get_json()["parts"] == {"database": True, "issuers": True, "keys": True}
     early = create_app(settings, lambda: NOW - timedelta(days=101)).test_client().get("/health/ready")
     assert early.status_code == 503
-    assert early.get_json()["parts"] == {"issuers": True, "keys": False}
+    assert early.get_json()["parts"] == {"database": True, "issuers": True, "keys": False}
     (settings.keys / "pseudonym-3.key").unlink()
     not_held = create_app(settings, lambda: NOW).test_client().get("/health/ready")
-    assert not_held.get_json()["parts"] == {"issuers": True, "keys": False}
+    assert not_held.get_json()["parts"] == {"database": True, "issuers": True, "keys": False}
 
 
 def test_it_logs_no_element_and_no_token(ask: Ask, logged: Logged) -> None:
     element = blinded()[0]
-    answered = ask({"keyVersion": 3, "blindedElements": [element]})
-    ask({"keyVersion": 3, "blindedElements": [element, "x"]})
+    answered = ask(evaluation([element]))
+    ask(evaluation([element, "x"]))
     token = answered.request.headers["Authorization"].split(" ")[1]
     for secret in (element, answered.get_json()["evaluatedElements"][0], token, token.split(".")[2]):
         assert secret not in logged.text

@@ -40,7 +40,7 @@ from verwijsindex.signals.dates import amsterdam_date
 pytestmark = pytest.mark.system
 
 SERVED = ("issuer", "pseudonyms", "index")
-BRANCHES = ("index", "issuer")
+BRANCHES = ("index", "pseudonyms", "issuer")
 OIN = "00000001111111111000"
 
 
@@ -144,7 +144,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         started = Process(command, name="redis", log_path=tmp_path / "redis.log", env={})
         undo.callback(started.stop)
         started.wait_until(listening(redis_port))
-        for name in ("index-init", "index-init", "index-upgrade", "issuer-init", "issuer-upgrade"):
+        for name in ("index-init", *(f"{branch}-{step}" for branch in BRANCHES for step in ("init", "upgrade"))):
             made.run(name)  # twice changes nothing: an `up` of every day runs them again
         running = {name: made.start(name) for name in (*SERVED, "worker", "deliverer", "clock")}
         for one in running.values():

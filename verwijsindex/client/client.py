@@ -131,7 +131,7 @@ class VerwijsindexClient:
             remaining = iter(signals)
             while batch := list(islice(remaining, MAX_BATCH)):
                 try:
-                    made = self._pseudonymiser.of_youngsters([draft.bsn for draft in batch], stop)
+                    made = self._pseudonymiser.of_youngsters(batch, stop)
                 except ClientError as error:
                     trouble = error
                     break
@@ -151,7 +151,7 @@ class VerwijsindexClient:
         outcome = self._post_once(draft, key_version, pseudonym, stop)
         if isinstance(outcome, Refused) and concerns_key_version(outcome.problem):
             self._pseudonymiser.forget_version(key_version)
-            made = self._pseudonymiser.of_youngsters([draft.bsn], stop)
+            made = self._pseudonymiser.of_youngsters([draft], stop)
             outcome = self._post_once(draft, made.key_version, made.values[0], stop)
         return outcome
 

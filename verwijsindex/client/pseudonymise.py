@@ -18,9 +18,9 @@ from pydantic.alias_generators import to_camel
 
 from verwijsindex.client.authorized import Authorized
 from verwijsindex.client.config import ClientConfig
+from verwijsindex.client.draft import SignalDraft
 from verwijsindex.client.errors import ClientProblem, PseudonymError
 from verwijsindex.keyfiles import decode_base64url, encode_base64url
-from verwijsindex.pseudonyms.bsn import Bsn
 from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, KeyVersion, read_key_list
 from verwijsindex.pseudonyms.pseudonym import Pseudonym
 from verwijsindex.pseudonyms.voprf import MAX_BATCH, PointError, ProofError, blind, unblind, verify, voprf_input
@@ -63,8 +63,8 @@ class Pseudonymiser:
         self._latest_used = 0
         self._newest = datetime.min.replace(tzinfo=UTC)
 
-    def of_youngsters(self, bsns: Sequence[Bsn], stop: Event | None = None) -> Pseudonyms:
-        """The pseudonym of each, from 1 to MAX_BATCH of them.
+    def of_youngsters(self, drafts: Sequence[SignalDraft], stop: Event | None = None) -> Pseudonyms:
+        """The pseudonym of the youngster of each, from 1 to MAX_BATCH of them.
 
         Raises:
             PseudonymError: the lists of key versions differ, are not signed by the pinned key or name no
@@ -73,12 +73,12 @@ class Pseudonymiser:
         """
         key = self._current_key(stop)
         try:
-            return self._evaluate(key, bsns, stop)
+            return self._evaluate(key, drafts, stop)
         except ClientProblem as problem:
             if not concerns_key_version(problem):
                 raise
             self.forget_version(key.version)
-            return self._evaluate(self._current_key(stop), bsns, stop)
+            return self._evaluate(self._current_key(stop), drafts, stop)
 
     def forget_version(self, version: int) -> None:
         """Fetch the list anew the next time, when it is this version that it would have us use."""
@@ -86,8 +86,8 @@ class Pseudonymiser:
             if self._known and self._latest_used == version:
                 self._known = None
 
-    def _evaluate(self, key: KeyVersion, bsns: Sequence[Bsn], stop: Event | None) -> Pseudonyms:
-        blinded = blind([voprf_input("youngster", bsn) for bsn in bsns])
+    def _evaluate(self, key: KeyVersion, drafts: Sequence[SignalDraft], stop: Event | None) -> Pseudonyms:
+        blinded = blind([voprf_input("youngster", draft.bsn) for draft in drafts])
         response = self._authorized.send(
             self._config.pseudonyms,
             "POST",
@@ -95,6 +95,7 @@ class Pseudonymiser:
             json={
                 "keyVersion": key.version,
                 "blindedElements": [encode_base64url(element) for element in blinded.elements],
+                "reporters": [str(draft.reporter) for draft in drafts],
             },
             stop=stop,
         )

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Routes of the pseudonym service. It stores nothing and logs no element (I5)."""
+"""Routes of the pseudonym service. It keeps nothing but counters for its limits (R37) and logs no element (I5)."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
+from sqlalchemy import Engine
 
 from verwijsindex.access.caller import PSEUDONYMS_EVALUATE
 from verwijsindex.access.http import caller
 from verwijsindex.keyfiles import decode_base64url, encode_base64url
+from verwijsindex.limits.service import Limiter, NationalLimits
 from verwijsindex.parsing import ParseContext, parsed
 from verwijsindex.problems import INVALID_INPUT, Fault, Problem
 from verwijsindex.pseudonyms.key_list import KeyList
@@ -23,21 +26,28 @@ _MOST_FAULTS = 20
 _TAG = Tag(name="pseudonyms", description="From a blinded BSN to a blinded pseudonym (RFC 9497).")
 
 
-def evaluation_routes(evaluators: Mapping[int, Evaluator], key_list: KeyList) -> APIBlueprint:
-    """Evaluation, for machines with a token; `evaluators` are the versions of the key that are held."""
+def evaluation_routes(
+    evaluators: Mapping[int, Evaluator], key_list: KeyList, limits: NationalLimits, pool: Engine
+) -> APIBlueprint:
+    """Evaluation, for machines with a token; `evaluators` are the versions of the key that are held.
+
+    `limits` are on elements; `pool` has connections in autocommit to the database with their counters.
+    """
+    limiter = Limiter()
     routes = APIBlueprint(
         "evaluations",
         __name__,
         url_prefix=API_PREFIX,
         abp_tags=[_TAG],
-        abp_responses=problem_responses(400, 401, 403, 406, 413, 415, 500, 503),
+        abp_responses=problem_responses(400, 401, 403, 406, 413, 415, 429, 500, 503),
     )
 
     @routes.post(
         "/evaluations",
         operation_id="evaluate",
         summary="Have blinded elements evaluated",
-        description="One proof shows that all were evaluated under the key of the version.",
+        description="One proof shows that all were evaluated under the key of the version. Either all are within the"
+        " limits, or none is evaluated and none counts.",
         security=[{"oauth2": [PSEUDONYMS_EVALUATE]}],
         responses={200: EvaluationOut},
     )
@@ -48,8 +58,14 @@ def evaluation_routes(evaluators: Mapping[int, Evaluator], key_list: KeyList) ->
         evaluator = _evaluator(body.key_version, context.now)
         if evaluator is None:
             faults.insert(0, _VERSION_FAULT)
+        if len(body.reporters) != len(body.blinded_elements):
+            faults.append(_REPORTERS_FAULT)
         if evaluator is None or faults:
             raise Problem(INVALID_INPUT, errors=faults)
+        demands = limits.demands(caller().oin or "", Counter(body.reporters))
+        [reached] = limiter.take(pool.connect, [demands], context.now)
+        if reached:
+            raise reached.problem()
         evaluation = evaluator.evaluate(elements)
         return answer(
             EvaluationOut(
@@ -85,6 +101,9 @@ def key_version_routes(signed_list: str) -> APIBlueprint:
 _VERSION_FAULT = Fault(
     "body", "#/keyVersion", "not_accepted", "Take a version of the signed list that is accepted now."
 )
+
+
+_REPORTERS_FAULT = Fault("body", "#/reporters", "not_parallel", "Send one reporter for each blinded element.")
 
 
 def _elements(texts: list[str]) -> tuple[list[bytes], list[Fault]]:

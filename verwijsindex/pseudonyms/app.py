@@ -3,12 +3,19 @@
 
 from datetime import datetime
 
+from flask import Response
 from flask_openapi3.openapi import OpenAPI
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from verwijsindex import database
 from verwijsindex.access.caller import PSEUDONYMS_EVALUATE
 from verwijsindex.access.http import authenticated
 from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.keyfiles import KeyFileError, read_public_key
+from verwijsindex.limits.service import NationalLimits
+from verwijsindex.logs import DATABASE_AWAY, log
+from verwijsindex.problems import UNAVAILABLE, Problem
 from verwijsindex.pseudonyms.api import evaluation_routes, key_version_routes
 from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, read_key_list
 from verwijsindex.pseudonyms.voprf import Evaluator, load_evaluators
@@ -31,6 +38,7 @@ def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now
     except (KeyFileError, KeyListError) as error:
         raise SystemExit(f"the pseudonym service does not start: {error}") from None
     verifier = TokenVerifier(settings.issuers, settings.base_url, clock)
+    pool = database.engine(settings.pseudonyms_database_url, pool_size=settings.threads, autocommit=True)
     app = create_api(
         __name__,
         title="Verwijsindex: pseudonym service",
@@ -38,6 +46,7 @@ def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now
         base_url=settings.base_url,
         clock=clock,
         ready=lambda: {
+            "database": database.answers(pool),
             "issuers": verifier.ready(),
             "keys": _holds_current(evaluators, key_list, clock()),
         },
@@ -55,8 +64,22 @@ def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now
         }
     }
     app.extensions["token_verifier"] = verifier
-    app.register_api(authenticated(evaluation_routes(evaluators, key_list)))
+    limits = NationalLimits.on(
+        "pseudonyms",
+        reporter=settings.elements_per_reporter,
+        institution=settings.elements_per_institution,
+        country=settings.elements_per_country,
+    )
+    app.register_api(authenticated(evaluation_routes(evaluators, key_list, limits, pool)))
     app.register_api(key_version_routes(signed_list))  # open to all
+
+    @app.errorhandler(OperationalError)
+    @app.errorhandler(InterfaceError)
+    @app.errorhandler(PoolTimeout)
+    def on_database_away(error: Exception) -> Response:
+        log(DATABASE_AWAY, error=error)
+        return Problem(UNAVAILABLE, headers={"Retry-After": "2"}).response()
+
     return app
 
 

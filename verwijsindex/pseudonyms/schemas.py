@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What comes into the pseudonym service and goes out of it. The elements themselves are checked in `api`."""
 
+from uuid import UUID
+
 from pydantic import Field
 
 from verwijsindex.parsing import Outgoing, Strict
@@ -16,6 +18,12 @@ class EvaluationIn(Strict):
         max_length=MAX_BATCH,
         fail_fast=True,
         description="Elements of ristretto255 other than the identity, each in 43 characters of base64url.",
+    )
+    reporters: list[UUID] = Field(
+        min_length=1,
+        max_length=MAX_BATCH,
+        fail_fast=True,
+        description="For which reporter each element was blinded, in their order. The limits count by it (R37).",
     )
 
 
