@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Every cell of the matrix of operation and caller, against the real app and database; deny by default (I8)."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import pytest
+from access import matrix
+from access.examples import EXAMPLES, LEFT, Asked, Example, fill
+from access.matrix import CALLERS, OPEN, SERVED, Caller, Operation, expected, operations, scopes_of
+from flask.testing import FlaskClient
+from flask_openapi3.openapi import OpenAPI
+from joserfc.jwk import OKPKey
+from pydantic import SecretStr
+from signals.evidence import counts, slug
+from support import (
+    DORDRECHT,
+    INDEX,
+    ISSUER,
+    POLICE,
+    PSEUDONYM_SECRET,
+    SCHOOL,
+    WESTERVELD,
+    Answer,
+    Database,
+    Index,
+    MovableClock,
+    bsn,
+)
+
+from verwijsindex.access.caller import SCOPES
+from verwijsindex.access.tokens import TokenVerifier
+from verwijsindex.app import document_app
+from verwijsindex.issuer.app import create_app as issuer_app
+from verwijsindex.issuer.signing import Terms, TokenSigner
+from verwijsindex.keyfiles import encode_base64url, write_secret, write_signing_key
+from verwijsindex.problems import CATALOGUE
+from verwijsindex.pseudonyms.app import create_app as pseudonyms_app
+from verwijsindex.pseudonyms.voprf import blind, voprf_input
+from verwijsindex.settings import IssuerSettings, PseudonymSettings, TrustedIssuer
+from verwijsindex.web import openapi
+
+OPERATIONS = list(operations(openapi(document_app())))
+OINS = {"own": SCHOOL, "another": POLICE, "unregistered": "00000009999999999000"}
+MUNICIPALITIES = {"own": WESTERVELD, "another": DORDRECHT}
+TEN_MINUTES = timedelta(minutes=10)
+ADD = (
+    "the operation {0} has no example for the matrix of access: add one to EXAMPLES in tests/access/examples.py, with a"
+    " request that is right in everything and who owns what it is about"
+)
+
+
+def example(operation: Operation) -> Example:
+    """The operation's example; fails with what to do where there is none."""
+    if operation.id not in EXAMPLES:
+        pytest.fail(ADD.format(operation.id))
+    return EXAMPLES[operation.id]
+
+
+@pytest.fixture
+def world(index_database: Database, tmp_path: Path) -> Iterator[Callable[[], Index]]:
+    """Makes an index with the examples' matter in it, anew at each call."""
+    made: list[Index] = []
+    numbers = count()
+
+    def make() -> Index:
+        index_database.empty()
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        made.append(Index(index_database, folder, MovableClock()))
+        fill(made[-1])
+        return made[-1]
+
+    yield make
+    for index in made:
+        for pool in ("intake_pool", "index_pool"):
+            index.app.extensions[pool].dispose()
+
+
+def reporter_of(index: Index, caller: Caller) -> UUID:
+    """The reporter whom the caller names; where it names none, the one whose the matter is."""
+    school = index.reporters[SCHOOL]
+    named = {"own": school[0], "colleague": school[1], "left": school[2], "another's": index.reporters[POLICE][0]}
+    return uuid4() if caller.names == "unknown" else named[caller.names or "own"]
+
+
+def credentials(index: Index, caller: Caller, operation: Operation, audience: str = INDEX) -> dict[str, str]:
+    """The headers that say who asks, and for whom."""
+    terms, now, signer = Terms(audience, scopes_of(caller, operation), TEN_MINUTES), index.clock(), index.signer
+    oin, place = OINS[caller.institution], MUNICIPALITIES[caller.municipality]
+    if caller.role is None:
+        authorization = _not_believed(index, caller.name, terms)
+    elif caller.role == "machine":
+        client = f"client-{oin}" + ("-2" if caller.client == "another" else "")
+        authorization = signer.machine_token(client, oin, terms, now)
+    elif caller.role == "case_supervisor":
+        listed, elsewhere = index.supervisors[place], index.supervisors[DORDRECHT]
+        authorization = signer.supervisor_token(_person(caller, listed, elsewhere), place, "console", terms, now)
+    else:
+        listed, elsewhere = index.coordinators[oin], index.coordinators[POLICE]
+        authorization = signer.coordinator_token(_person(caller, listed, elsewhere), oin, "console", terms, now)
+    headers = {"Authorization": f"Bearer {authorization}"} if authorization else {}
+    return headers | ({"On-Behalf-Of": str(reporter_of(index, caller))} if caller.names else {})
+
+
+def _person(caller: Caller, listed: UUID, elsewhere: UUID) -> UUID:
+    if caller.in_register:
+        return listed
+    return LEFT if caller.name == "who left" else elsewhere
+
+
+def _not_believed(index: Index, what: str, terms: Terms) -> str:
+    signer, now = index.signer, index.clock()
+    if what == "a forged token":
+        signer = TokenSigner(OKPKey.generate_key("Ed25519"), ISSUER)
+    elif what == "a token for another service":
+        terms = Terms("http://another.test", terms.scopes, TEN_MINUTES)
+    elif what == "a token of another issuer":
+        signer = TokenSigner(signer._key, "http://other.test")
+    elif what == "an expired token":
+        now -= timedelta(hours=1)
+    elif what == "a token not valid yet":
+        now += timedelta(hours=1)
+    elif what == "a token with another role":
+        return signer._sign("privacy_officer", {"sub": "x", "client_id": "x", "oin": SCHOOL}, terms, now)  # type: ignore[arg-type]
+    token = signer.machine_token(f"client-{SCHOOL}", SCHOOL, terms, now)
+    return {"no token": "", "what is no token": "letters"}.get(what, token)
+
+
+def send(http: FlaskClient, operation: Operation, asked: Asked, headers: dict[str, str]) -> Answer:
+    """The answer to a request of an operation."""
+    path = operation.path.format(**asked.path)
+    body: dict[str, Any] = {} if asked.body is None else {"json": asked.body}
+    answer = http.open(f"/api/v1{path}", method=operation.method.upper(), headers=headers | asked.headers, **body)
+    return cast(Answer, answer)
+
+
+def outcome(answer: Answer, operation: Operation) -> str:
+    """SERVED, or the slug of the problem; an item of a batch counts as if it had come alone."""
+    if answer.status_code != operation.success:
+        return slug(answer)
+    items = answer.json.get("items") if operation.method == "post" else None
+    if items and "problem" in items[0]:
+        return str(items[0]["problem"]["type"]).rpartition(":")[2]
+    return SERVED
+
+
+@contextmanager
+def nothing_changed(database: Database, events: int) -> Iterator[None]:
+    """Within it nothing is stored but so many refusals."""
+    before = counts(database)
+    yield
+    assert counts(database) == before | {"event": int(str(before["event"])) + events}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=[operation.id for operation in OPERATIONS])
+def test_every_caller_gets_the_answer_that_the_document_says(
+    world: Callable[[], Index], operation: Operation, subtests: pytest.Subtests
+) -> None:
+    """R19, R20, I8. Refused callers leave nothing but their refusal in the ledger (I4).
+
+    Seen failing without the look into the register for coordinators, with the scope's role not looked at, and with a
+    policy of row-level security that was true for all.
+    """
+    material, index = example(operation), world()
+    for kind, callers in CALLERS.items():
+        for caller in callers:
+            with subtests.test(f"{kind} {caller.name}"):
+                wanted = expected(operation, caller, material.owned)
+                if wanted == SERVED and operation.method != "get":
+                    index = world()
+                asked = material.make(index, reporter_of(index, caller))
+                headers = credentials(index, caller, operation)
+                if wanted == SERVED:
+                    answer = send(index.http, operation, asked, headers)
+                    assert outcome(answer, operation) == SERVED, answer.text
+                    seen = [str(one) in answer.text for one in asked.shows]
+                    assert all(seen) if material.owned(caller) else not any(seen)
+                    continue
+                events = int(CATALOGUE[wanted].status in {403, 404})
+                with nothing_changed(index.database, events):
+                    answer = send(index.http, operation, asked, headers)
+                assert outcome(answer, operation) == wanted, answer.text
+                assert not any(str(one) in answer.text for one in asked.shows)
+                if wanted == "not-found":
+                    unknown = Asked(dict.fromkeys(asked.path, uuid4()), asked.body, asked.headers)
+                    other = send(index.http, operation, unknown, headers)
+                    assert (answer.data, list(answer.headers)) == (other.data, list(other.headers))
+
+
+def test_what_declares_no_security_is_open_on_purpose_or_fails() -> None:
+    """Deny by default: a new operation says what it needs, or stands on the short list."""
+    for operation in OPERATIONS:
+        is_open = not operation.scopes
+        assert is_open == (operation.id in OPEN), f"{operation.id} declares no security; open ones stand in OPEN"
+        known: set[str] = set().union(*SCOPES.values())
+        assert set(operation.scopes or []) <= known, f"{operation.id} needs a scope that no role can hold"
+
+
+def test_an_operation_without_an_example_fails_and_says_what_to_add() -> None:
+    with pytest.raises(pytest.fail.Exception, match=r"add one to EXAMPLES in tests/access/examples\.py"):
+        example(Operation("newOperation", "get", "/new", {}, {}))
+    unused = EXAMPLES.keys() - {operation.id for operation in OPERATIONS}
+    assert not unused, "examples of operations that are gone"
+
+
+def test_no_other_method_answers(world: Callable[[], Index]) -> None:
+    """What is not in the document does not exist, whoever asks."""
+    index = world()
+    owners = [CALLERS["machine"][0], CALLERS["case supervisor"][0], CALLERS["coordinator"][0]]
+    for operation in OPERATIONS:
+        documented = {other.method for other in OPERATIONS if other.path == operation.path}
+        asked = example(operation).make(index, index.reporters[SCHOOL][0])
+        for caller in owners:
+            headers = credentials(index, caller, operation)
+            for method in {"get", "post", "put", "patch", "delete"} - documented:
+                other = replace(operation, method=method)
+                assert send(index.http, other, asked, headers).status_code == 405, (operation.id, method)
+
+
+PSEUDONYMS = "http://pseudonyms.test"
+
+
+def _pseudonyms(index: Index) -> OpenAPI:
+    """The pseudonym service, which believes the same issuer."""
+    keys = index.folder / "pseudonym-keys"
+    keys.mkdir()
+    write_secret(keys / "pseudonym-1.key", PSEUDONYM_SECRET)
+    trusted = [TrustedIssuer(issuer=ISSUER, jwks_url=f"{ISSUER}/jwks.json")]
+    app = pseudonyms_app(
+        PseudonymSettings(
+            base_url=PSEUDONYMS,
+            keys=keys,
+            key_list=index.folder / "key-list.jws",
+            key_list_signer=index.folder / "list-signer.pub.json",
+            issuers=trusted,
+        ),
+        index.clock,
+    )
+    key_set = json.dumps(index.signer.key_set()).encode()
+    app.extensions["token_verifier"] = TokenVerifier(trusted, PSEUDONYMS, index.clock, fetch=lambda _: key_set)
+    return app
+
+
+def test_the_pseudonym_service_evaluates_for_machines_only(index: Index, subtests: pytest.Subtests) -> None:
+    """Each operation and caller of its own document."""
+    app = _pseudonyms(index)
+    elements = [encode_base64url(element) for element in blind([voprf_input("youngster", bsn(0))]).elements]
+    asked = {
+        "evaluate": Asked(body={"keyVersion": 1, "blindedElements": elements}),
+        "listKeyVersions": Asked(),
+    }
+    for operation in operations(openapi(app)):
+        assert (not operation.scopes) == (operation.id in OPEN)
+        assert operation.id in asked, f"the operation {operation.id} has no example for the matrix of access: add one"
+        for kind, callers in CALLERS.items():
+            for caller in callers:
+                with subtests.test(f"{operation.id} {kind} {caller.name}"):
+                    headers = credentials(index, caller, operation, PSEUDONYMS)
+                    answer = send(app.test_client(), operation, asked[operation.id], headers)
+                    assert outcome(answer, operation) == expected(operation, caller, lambda _: True), answer.text
+
+
+def test_the_issuer_is_open_and_serves_nothing_else(index: Index) -> None:
+    """What a token request must prove is in tests/issuer."""
+    write_signing_key(index.folder / "issuer.jwk", OKPKey.generate_key("Ed25519"))
+    settings = IssuerSettings(
+        base_url=ISSUER,
+        issuer_database_url=SecretStr("postgresql+psycopg://127.0.0.1:1/none"),
+        signing_key=index.folder / "issuer.jwk",
+        resources=[INDEX],
+    )
+    document = openapi(issuer_app(settings, index.clock))
+    assert {operation.id for operation in operations(document)} <= OPEN
+
+
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "access.md"
+MARKS = ("<!-- the matrix: made by tests/access/test_matrix.py -->\n", "<!-- end of the matrix -->\n")
+
+
+def _tables() -> str:
+    statuses = {name: problem.status for name, problem in CATALOGUE.items()}
+    guarded = [operation for operation in OPERATIONS if operation.scopes]
+    owned = {operation.id: example(operation).owned for operation in guarded}
+    return "\n".join(matrix.table(kind, guarded, owned, statuses) + "\n" for kind in CALLERS if kind != "nobody")
+
+
+def test_the_matrix_in_the_documents_is_the_one_that_is_tested() -> None:
+    """WRITE_DOCS=1 writes it anew."""
+    text = DOCUMENT.read_text()
+    before, _, rest = text.partition(MARKS[0])
+    shown, _, after = rest.partition(MARKS[1])
+    if os.environ.get("WRITE_DOCS"):
+        DOCUMENT.write_text(before + MARKS[0] + "\n" + _tables() + "\n" + MARKS[1] + after)
+    else:
+        assert shown.strip() == _tables().strip(), "run this test with WRITE_DOCS=1, and read what it changed"
