@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
-from access.matrix import Caller
+from access.matrix import Caller, nothing_else
 from support import CLINIC, SCHOOL, WESTERVELD, Index
 
 Json = dict[str, Any]
@@ -34,6 +34,10 @@ class Example:
 
     make: Callable[[Index, UUID], Asked]
     owned: Owned = lambda _: True
+    refused: Callable[[Caller], str | None] = nothing_else
+    """What this operation refuses for a reason of its own: the slug of the problem."""
+    spends: bool = False
+    """Whether it is answered otherwise when it was done before."""
 
 
 def fill(index: Index) -> None:
@@ -76,6 +80,36 @@ def _match(index: Index) -> UUID:
     return UUID(str(index.database.scalar("SELECT id FROM match")))
 
 
+def _client(caller: Caller) -> bool:
+    return (caller.role, caller.institution, caller.client) == ("machine", "own", "own")
+
+
+def _subscription(index: Index) -> UUID:
+    """That of the school's client, made when it is first asked for."""
+    found = index.database.rows("SELECT id FROM subscription")
+    if found:
+        return UUID(str(found[0][0]))
+    made = index.http.post(_SUBSCRIPTIONS, json=_ADDRESS, headers=index.machine(SCHOOL) | _key())
+    assert made.json
+    return UUID(made.json["id"])
+
+
+def _of_subscription(body: object = None, *, shown: bool = True, spends: bool = False) -> Example:
+    def make(index: Index, _: UUID) -> Asked:
+        subscription = _subscription(index)
+        return Asked({"subscriptionId": subscription}, body, _key(), (subscription,) if shown else ())
+
+    return Example(make, _client, spends=spends)
+
+
+def _subscriber(caller: Caller) -> str | None:
+    return "institution-not-registered" if caller.institution == "unregistered" else None
+
+
+_SUBSCRIPTIONS = "/api/v1/webhook-subscriptions"
+_ADDRESS = {"address": "https://receiver.example/hooks"}
+
+
 def _key() -> dict[str, str]:
     return {"Idempotency-Key": str(uuid4())}
 
@@ -107,5 +141,16 @@ EXAMPLES: dict[str, Example] = {
         lambda index, _: Asked({"reporterId": index.reporters[SCHOOL][0]}, shows=(index.reporters[SCHOOL][0],)),
         _coordinator,
     ),
+    "createWebhookSubscription": Example(
+        lambda _, __: Asked(body=_ADDRESS, headers=_key()), refused=_subscriber, spends=True
+    ),
+    "listWebhookSubscriptions": Example(lambda index, _: Asked(shows=(_subscription(index),)), _client),
+    "getWebhookSubscription": _of_subscription(),
+    "changeWebhookSubscription": _of_subscription({"state": "paused"}),
+    "deleteWebhookSubscription": _of_subscription(shown=False, spends=True),
+    "challengeWebhookSubscription": _of_subscription(),
+    "rotateWebhookSecret": _of_subscription(),
+    "listWebhookAttempts": _of_subscription(shown=False),
+    "replayWebhooks": _of_subscription({"since": "2026-11-21T10:00:00Z"}, shown=False),
     "listCoordinators": Example(lambda index, _: Asked(shows=(index.coordinators[SCHOOL],)), _coordinator),
 }

@@ -169,8 +169,18 @@ SERVED = "served"
 """The expected answer of who may; every other is the slug of a problem."""
 
 
-def expected(operation: Operation, caller: Caller, owned: Callable[[Caller], bool]) -> str:
-    """What must come of it: SERVED, or the slug of a problem."""
+def nothing_else(_: Caller) -> str | None:
+    """Of an operation that refuses nobody for a reason of its own."""
+    return None
+
+
+def expected(
+    operation: Operation,
+    caller: Caller,
+    owned: Callable[[Caller], bool],
+    refused: Callable[[Caller], str | None] = nothing_else,
+) -> str:
+    """What must come of it: SERVED, or the slug of a problem. `refused`: what only this operation refuses."""
     if operation.scopes == [] or operation.id in OPEN:
         return SERVED
     if caller.role is None:
@@ -187,27 +197,20 @@ def expected(operation: Operation, caller: Caller, owned: Callable[[Caller], boo
         return "reporter-not-designated"
     if operation.is_about_one and not owned(caller):
         return "not-found"
-    return SERVED
+    return refused(caller) or SERVED
 
 
-def table(of: str, rows: list[Operation], owned: dict[str, Callable[[Caller], bool]], statuses: dict[str, int]) -> str:
-    """A part of the matrix in Markdown: callers of one kind, and a column for the operations that answer alike."""
-    cells = {
-        operation.id: tuple(_cell(operation, caller, owned[operation.id], statuses) for caller in CALLERS[of])
-        for operation in rows
-    }
+def table(of: str, cells: dict[str, list[str]]) -> str:
+    """A part of the matrix in Markdown: callers of one kind, and a column for the operations that answer alike.
+
+    Args:
+        cells: for each operation, what each of these callers gets.
+    """
     columns: dict[tuple[str, ...], list[str]] = {}
     for name, column in cells.items():
-        columns.setdefault(column, []).append(f"`{name}`")
+        columns.setdefault(tuple(column), []).append(f"`{name}`")
     lines = [f"| {of.capitalize()} | " + " | ".join("<br>".join(names) for names in columns.values()) + " |"]
     lines.append("|---" * (len(columns) + 1) + "|")
     for n, caller in enumerate(CALLERS[of]):
         lines.append(f"| {caller.name} | " + " | ".join(column[n] for column in columns) + " |")
     return "\n".join(lines)
-
-
-def _cell(operation: Operation, caller: Caller, owned: Callable[[Caller], bool], statuses: dict[str, int]) -> str:
-    answer = expected(operation, caller, owned)
-    if answer != SERVED:
-        return f"{statuses[answer]} `{answer}`"
-    return "**yes**" if owned(caller) else "only what is theirs"
