@@ -119,6 +119,11 @@ EXAMPLES: dict[str, Example] = {
     "registerSignal": Example(
         lambda index, reporter: Asked(body=index.signal(1, reporter=str(reporter)), headers=_key())
     ),
+    "registerSignalBatch": Example(
+        lambda index, reporter: Asked(
+            body={"signals": [{"idempotencyKey": str(uuid4()), "signal": index.signal(1, reporter=str(reporter))}]}
+        )
+    ),
     "listSignals": Example(
         lambda index, _: Asked(shows=(_signal(index),)), lambda caller: _reporter(caller) or _coordinator(caller)
     ),

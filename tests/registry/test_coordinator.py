@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from signals.evidence import slug
 from sqlalchemy.exc import ProgrammingError
-from support import ADMINISTRATOR, CLINIC, NOW, POLICE, SCHOOL, WESTERVELD, Answer, Index
+from support import ADMINISTRATOR, CLINIC, NOW, POLICE, SCHOOL, WESTERVELD, Answer, Index, headers
 
 from verwijsindex.database import Scope, transaction
 from verwijsindex.registry import service as registry
@@ -99,7 +99,7 @@ def test_another_institutions_signal_or_reporter_is_as_none_at_all(index: Index)
         assert index.get(f"/{path}/{own}", index.coordinator()).json["id"] == str(own)
         anothers, unknown = (index.get(f"/{path}/{one}", index.coordinator()) for one in (others, uuid4()))
         assert (anothers.status_code, slug(anothers)) == (404, "not-found")
-        assert (anothers.data, list(anothers.headers)) == (unknown.data, list(unknown.headers))
+        assert (anothers.data, headers(anothers)) == (unknown.data, headers(unknown))
 
 
 def test_contact_data_of_the_own_institution(index: Index) -> None:
@@ -121,13 +121,13 @@ def test_contact_data_of_the_own_institution(index: Index) -> None:
 def test_who_is_no_coordinator_today_reads_nothing(index: Index, path: str) -> None:
     """Checked against the register at each request. Seen failing without the look into it, and without the last day."""
     index.place(0, SCHOOL)
-    for headers in (
+    for asked in (
         index.coordinator(SCHOOL, uuid4()),
         index.coordinator(SCHOOL, index.coordinators[CLINIC]),
         index.coordinator() | {"On-Behalf-Of": str(index.reporters[SCHOOL][0])},
         index.supervisor(),
     ):
-        answer = index.get(path, headers)
+        answer = index.get(path, asked)
         assert (answer.status_code, slug(answer)) == (403, "not-allowed")
     _ends(index, Coordinator, index.coordinators[SCHOOL])
     assert index.get(path, index.coordinator()).status_code == 200  # the last day
