@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Every cell of the matrix of operation and caller, against the real app and database; deny by default (I8)."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,17 +14,15 @@ from uuid import UUID, uuid4
 import pytest
 from access.examples import EXAMPLES, LEFT, Asked, Example, fill
 from access.matrix import CALLERS, OPEN, SERVED, Caller, Operation, expected, operations, scopes_of, table
+from access.services import PSEUDONYMS, issuer, pseudonyms
 from flask.testing import FlaskClient
-from flask_openapi3.openapi import OpenAPI
 from joserfc.jwk import OKPKey
-from pydantic import SecretStr
 from signals.evidence import slug
 from support import (
     DORDRECHT,
     INDEX,
     ISSUER,
     POLICE,
-    PSEUDONYM_SECRET,
     SCHOOL,
     WESTERVELD,
     Answer,
@@ -37,15 +34,11 @@ from support import (
 from support import headers as own_headers
 
 from verwijsindex.access.caller import SCOPES
-from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.app import document_app
-from verwijsindex.issuer.app import create_app as issuer_app
 from verwijsindex.issuer.signing import Terms, TokenSigner
-from verwijsindex.keyfiles import encode_base64url, write_secret, write_signing_key
+from verwijsindex.keyfiles import encode_base64url
 from verwijsindex.problems import CATALOGUE
-from verwijsindex.pseudonyms.app import create_app as pseudonyms_app
 from verwijsindex.pseudonyms.voprf import blind, voprf_input
-from verwijsindex.settings import IssuerSettings, PseudonymSettings, TrustedIssuer
 from verwijsindex.web import openapi
 
 OPERATIONS = list(operations(openapi(document_app())))
@@ -237,36 +230,14 @@ def test_no_other_method_answers(world: Callable[[], Index]) -> None:
                 assert send(index.http, other, asked, headers).status_code == 405, (operation.id, method)
 
 
-PSEUDONYMS = "http://pseudonyms.test"
-
-
-def _pseudonyms(index: Index) -> OpenAPI:
-    """The pseudonym service, which believes the same issuer."""
-    keys = index.folder / "pseudonym-keys"
-    keys.mkdir()
-    write_secret(keys / "pseudonym-1.key", PSEUDONYM_SECRET)
-    trusted = [TrustedIssuer(issuer=ISSUER, jwks_url=f"{ISSUER}/jwks.json")]
-    app = pseudonyms_app(
-        PseudonymSettings(
-            base_url=PSEUDONYMS,
-            keys=keys,
-            key_list=index.folder / "key-list.jws",
-            key_list_signer=index.folder / "list-signer.pub.json",
-            issuers=trusted,
-        ),
-        index.clock,
-    )
-    key_set = json.dumps(index.signer.key_set()).encode()
-    app.extensions["token_verifier"] = TokenVerifier(trusted, PSEUDONYMS, index.clock, fetch=lambda _: key_set)
-    return app
-
-
-def test_the_pseudonym_service_evaluates_for_machines_only(index: Index, subtests: pytest.Subtests) -> None:
+def test_the_pseudonym_service_evaluates_for_machines_only(
+    index: Index, pseudonyms_database: Database, subtests: pytest.Subtests
+) -> None:
     """Each operation and caller of its own document."""
-    app = _pseudonyms(index)
+    app = pseudonyms(index, pseudonyms_database.urls["verwijsindex_pseudonyms"])
     elements = [encode_base64url(element) for element in blind([voprf_input("youngster", bsn(0))]).elements]
     asked = {
-        "evaluate": Asked(body={"keyVersion": 1, "blindedElements": elements}),
+        "evaluate": Asked(body={"keyVersion": 1, "blindedElements": elements, "reporters": [str(uuid4())]}),
         "listKeyVersions": Asked(),
     }
     for operation in operations(openapi(app)):
@@ -280,16 +251,9 @@ def test_the_pseudonym_service_evaluates_for_machines_only(index: Index, subtest
                     assert outcome(answer, operation) == expected(operation, caller, lambda _: True), answer.text
 
 
-def test_the_issuer_is_open_and_serves_nothing_else(index: Index) -> None:
+def test_the_issuer_is_open_and_serves_nothing_else(index: Index, issuer_database: Database) -> None:
     """What a token request must prove is in tests/issuer."""
-    write_signing_key(index.folder / "issuer.jwk", OKPKey.generate_key("Ed25519"))
-    settings = IssuerSettings(
-        base_url=ISSUER,
-        issuer_database_url=SecretStr("postgresql+psycopg://127.0.0.1:1/none"),
-        signing_key=index.folder / "issuer.jwk",
-        resources=[INDEX],
-    )
-    document = openapi(issuer_app(settings, index.clock))
+    document = openapi(issuer(index, issuer_database.urls["verwijsindex_issuer"]))
     assert {operation.id for operation in operations(document)} <= OPEN
 
 
