@@ -2,11 +2,14 @@
 """Events: canonical bytes, allow-listed fields, nonces (R25, RFC 8785)."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta, timezone
-from uuid import uuid4
+from uuid import RFC_4122, uuid4
 
 import pytest
 import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
 from support import CLINIC, SCHOOL, Index
 
 from verwijsindex.ledger import events
@@ -43,6 +46,25 @@ def test_bytes_are_canonical_whatever_the_zone_of_the_clock() -> None:
         "institution": SCHOOL,
         "onBehalfOf": str(MACHINE.on_behalf_of),
     }
+
+
+@given(says=st.dictionaries(st.just("problem"), st.text()), client=st.text(), at=st.datetimes(timezones=st.just(UTC)))
+def test_bytes_are_those_of_rfc_8785_whatever_a_text_holds(
+    says: dict[str, str | int], client: str, at: datetime
+) -> None:
+    """Seen failing with json's default, which writes other characters than ASCII as escapes."""
+    event = Event(events.SIGNAL_REFUSED, at, Actor("machine", client_id=client), says=says)
+    written = event.canonical_bytes()
+    assert written == rfc8785.dumps(json.loads(written))
+
+
+def test_ids_of_events_stand_in_the_order_of_time() -> None:
+    """RFC 9562, section 5.7."""
+    ids = [Event(events.MATCH_READ, AT, MACHINE).id]
+    time.sleep(0.002)
+    ids.append(Event(events.MATCH_READ, AT, MACHINE).id)
+    assert ids == sorted(ids)
+    assert {(one.version, one.variant) for one in ids} == {(7, RFC_4122)}
 
 
 def test_every_event_in_the_ledger_is_canonical_and_has_its_own_nonce(index: Index) -> None:

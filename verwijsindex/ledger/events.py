@@ -4,14 +4,15 @@
 A kind's fields are an allow-list: what is not listed cannot be written, so that no call can leak a value (I5).
 """
 
+import json
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import rfc8785
 from sqlalchemy import Connection, text
 
 Outcome = Literal["success", "refused"]
@@ -75,6 +76,14 @@ MATCHER = Actor(role="matcher")
 DELIVERER = Actor(role="deliverer")
 
 
+def _new_id() -> UUID:
+    """A UUID of version 7 (RFC 9562, section 5.7): new events stand together in their index, however many there are."""
+    random = bytearray(secrets.token_bytes(10))
+    random[0] = 0x70 | random[0] & 0x0F
+    random[2] = 0x80 | random[2] & 0x3F
+    return UUID(bytes=(time.time_ns() // 1_000_000).to_bytes(6, "big") + bytes(random))
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event to be. `recipient_reporter` and `recipient_municipality` say whom it concerns, if not the actor."""
@@ -86,7 +95,7 @@ class Event:
     says: dict[str, str | int] = field(default_factory=dict)
     recipient_reporter: UUID | None = None
     recipient_municipality: str | None = None
-    id: UUID = field(default_factory=uuid4)
+    id: UUID = field(default_factory=_new_id)
 
     def __post_init__(self) -> None:
         unlisted = self.says.keys() - self.kind.fields
@@ -115,7 +124,9 @@ class Event:
             body["reporter"] = str(self.recipient_reporter)
         if self.recipient_municipality:
             body["municipality"] = self.recipient_municipality
-        return rfc8785.dumps(body)
+        # Of objects with ASCII names, texts and integers these are RFC 8785's bytes: names of ASCII sort the same, and
+        # json escapes the very same characters in the very same way (compared with `rfc8785` in the tests).
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
 COLUMNS: dict[str, str] = {
@@ -156,9 +167,13 @@ def _uuid(value: str | int | None) -> UUID | None:
     return UUID(value) if isinstance(value, str) else None
 
 
+# One JSON text and not an array for each column, which psycopg would write value by value: a batch of the matcher has
+# some four thousand events.
 _APPEND = text(
-    f"INSERT INTO event ({', '.join(COLUMNS)}) SELECT * FROM unnest("  # noqa: S608 (names from the table above)
-    + ", ".join(f"CAST(:{name} AS {kind})" for name, kind in COLUMNS.items())
+    f"INSERT INTO event ({', '.join(COLUMNS)}) SELECT "  # noqa: S608 (names from the table above)
+    + ", ".join(f"decode({name}, 'hex')" if kind == "bytea[]" else name for name, kind in COLUMNS.items())
+    + " FROM json_to_recordset(CAST(:events AS json)) AS event ("
+    + ", ".join(f"{name} {'text' if kind == 'bytea[]' else kind[:-2]}" for name, kind in COLUMNS.items())
     + ")"
 )
 
@@ -166,4 +181,12 @@ _APPEND = text(
 def append(connection: Connection, events: Sequence[Event]) -> None:
     """Write events in the transaction of what they tell (I4)."""
     if events:
-        connection.execute(_APPEND, columns_of(events))
+        columns = columns_of(events)
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        connection.execute(_APPEND, {"events": json.dumps(rows, default=_as_text)})
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -69,30 +69,33 @@ _END_MATCHES = text(
 )
 _OPEN_MATCHES = text(
     f"WITH {_LIVE} INSERT INTO match (id, kind, youngster_id, opened_at, change)"  # noqa: S608
-    " SELECT gen_random_uuid(), 'youngster', youngster_id, :now, 0 FROM matched ORDER BY youngster_id"
+    " SELECT uuidv7(), 'youngster', youngster_id, :now, 0 FROM matched ORDER BY youngster_id"
     " ON CONFLICT (youngster_id) WHERE ended_at IS NULL DO NOTHING RETURNING id"
 )
+# The parties and the supervisions that no live signal supports, found from the youngsters and not from the whole table.
 _LEAVE = text(
-    f"WITH {_LIVE} UPDATE party p SET left_at = :now FROM match m"  # noqa: S608
-    " WHERE m.id = p.match_id AND m.youngster_id = ANY(:youngsters) AND p.left_at IS NULL AND (m.ended_at IS NOT NULL"
-    " OR NOT EXISTS (SELECT FROM live l WHERE l.youngster_id = m.youngster_id AND l.reporter_id = p.reporter_id))"
-    " RETURNING p.match_id, p.reporter_id"
+    f"WITH {_LIVE}, gone AS ("  # noqa: S608
+    " SELECT p.id FROM match m JOIN party p ON p.match_id = m.id AND p.left_at IS NULL"
+    " LEFT JOIN live l ON l.youngster_id = m.youngster_id AND l.reporter_id = p.reporter_id"
+    " WHERE m.youngster_id = ANY(:youngsters) AND (m.ended_at IS NOT NULL OR l.signal_id IS NULL)"
+    ") UPDATE party p SET left_at = :now FROM gone WHERE p.id = gone.id RETURNING p.match_id, p.reporter_id"
 )
 _STOP_SUPERVISING = text(
-    f"WITH {_LIVE} UPDATE supervision v SET left_at = :now FROM match m"  # noqa: S608
-    " WHERE m.id = v.match_id AND m.youngster_id = ANY(:youngsters) AND v.left_at IS NULL AND (m.ended_at IS NOT NULL"
-    " OR NOT EXISTS (SELECT FROM live l WHERE l.youngster_id = m.youngster_id"
-    "                AND l.residence_municipality = v.municipality_code))"
+    f"WITH {_LIVE}, gone AS ("  # noqa: S608
+    " SELECT v.id FROM match m JOIN supervision v ON v.match_id = m.id AND v.left_at IS NULL"
+    " LEFT JOIN live l ON l.youngster_id = m.youngster_id AND l.residence_municipality = v.municipality_code"
+    " WHERE m.youngster_id = ANY(:youngsters) AND (m.ended_at IS NOT NULL OR l.signal_id IS NULL)"
+    ") UPDATE supervision v SET left_at = :now FROM gone WHERE v.id = gone.id"
 )
 _JOIN = text(
     f"WITH {_LIVE} INSERT INTO party (id, match_id, reporter_id, joined_at)"  # noqa: S608
-    " SELECT gen_random_uuid(), m.id, l.reporter_id, :now FROM match m JOIN live l USING (youngster_id)"
+    " SELECT uuidv7(), m.id, l.reporter_id, :now FROM match m JOIN live l USING (youngster_id)"
     " WHERE m.ended_at IS NULL GROUP BY m.id, l.reporter_id ORDER BY m.id, l.reporter_id"
     " ON CONFLICT (match_id, reporter_id) WHERE left_at IS NULL DO NOTHING RETURNING match_id, reporter_id"
 )
 _SUPERVISE = text(
     f"WITH {_LIVE} INSERT INTO supervision (id, match_id, municipality_code, joined_at)"  # noqa: S608
-    " SELECT gen_random_uuid(), m.id, l.residence_municipality, :now FROM match m JOIN live l USING (youngster_id)"
+    " SELECT uuidv7(), m.id, l.residence_municipality, :now FROM match m JOIN live l USING (youngster_id)"
     " WHERE m.ended_at IS NULL GROUP BY m.id, l.residence_municipality ORDER BY m.id, l.residence_municipality"
     " ON CONFLICT (match_id, municipality_code) WHERE left_at IS NULL DO NOTHING RETURNING match_id, municipality_code"
 )

@@ -16,16 +16,23 @@ SUBSCRIPTION_STATES = ("pending", "active", "paused", "failed")
 ATTEMPTED = ("inbox", "challenge")
 
 
+def _of_recipient(column: str, name: str) -> tuple[Index, Index]:
+    """The inbox of one kind of recipient, and that each change is told it once (I3)."""
+    its_own = f"{column} IS NOT NULL"
+    return (
+        Index(f"ix_notice_{name}_inbox", column, "placed_at", "id", postgresql_where=its_own),
+        Index(f"notice_once_to_{name}", "match_id", "change", column, unique=True, postgresql_where=its_own),
+    )
+
+
 class Notice(SQLModel, table=True):
     """One line in the inbox of one recipient: a reporter or a municipality's supervision. Ids only (R12)."""
 
     __table_args__ = (
         one_of("kind", NOTICE_KINDS, "notice_kind"),
         CheckConstraint("(reporter_id IS NULL) <> (municipality_code IS NULL)", name="notice_has_one_recipient"),
-        UniqueConstraint("match_id", "change", "reporter_id", name="notice_once_for_a_reporter"),
-        UniqueConstraint("match_id", "change", "municipality_code", name="notice_once_for_a_supervision"),
-        Index("ix_notice_reporter", "reporter_id", "placed_at", "id"),
-        Index("ix_notice_municipality", "municipality_code", "placed_at", "id"),
+        *_of_recipient("reporter_id", "reporter"),
+        *_of_recipient("municipality_code", "municipality"),
     )
 
     id: UUID = Field(primary_key=True)

@@ -15,7 +15,7 @@ _NEXT_CHANGE = text("UPDATE match SET change = change + 1 WHERE id = ANY(:matche
 _TELL = text(
     """
     INSERT INTO notice (id, kind, match_id, change, reporter_id, municipality_code, placed_at)
-    SELECT gen_random_uuid(), 'match', m.id, m.change, told.reporter_id, told.municipality_code, :now
+    SELECT uuidv7(), 'match', m.id, m.change, told.reporter_id, told.municipality_code, :now
     FROM match m CROSS JOIN LATERAL (
         SELECT p.reporter_id, NULL AS municipality_code FROM party p
         WHERE p.match_id = m.id AND p.left_at IS NULL AND m.id = ANY(:all_told)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""No statement of the matcher reads a whole table: what a signal costs does not grow with the country."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from support import NOW, Database
+
+from bench import national
+from verwijsindex.matching.service import match_waiting
+
+LIVE, ARRIVING = 45_000, 50
+SMALL = {"work", "subscription"}  # the queue, whose whole is the work; and one row for each client's system
+
+
+def test_no_statement_of_the_matcher_reads_a_whole_table(index_database: Database) -> None:
+    """Seen failing as long as who left was sought among all parties (`_LEAVE`)."""
+    national.register(index_database.superuser)
+    national.fill(index_database.superuser, 0, LIVE, NOW)
+    national.arrive(index_database.superuser, 0, ARRIVING, LIVE, NOW)
+    pool = index_database.engine("worker")
+    plans: list[tuple[str, str]] = []
+
+    @sa.event.listens_for(pool, "before_cursor_execute")
+    def explain(_: Any, cursor: Any, statement: str, parameters: Any, __: Any, ___: Any) -> None:
+        if statement.lstrip().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+            [[[found]]] = cursor.fetchall()
+            plans.extend((node["Relation Name"], statement) for node in _nodes(found["Plan"]) if _reads_all(node))
+
+    done = match_waiting(pool, NOW, NOW)
+    sa.event.remove(pool, "before_cursor_execute", explain)
+    assert done.taken == ARRIVING
+    assert [plan for plan in plans if plan[0] not in SMALL] == []
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from _nodes(below)
+
+
+def _reads_all(node: dict[str, Any]) -> bool:
+    whole_index = node["Node Type"] in ("Index Scan", "Index Only Scan") and "Index Cond" not in node
+    return node["Node Type"] == "Seq Scan" or whole_index
