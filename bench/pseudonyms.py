@@ -36,7 +36,7 @@ def measure(console: Console, *, full: bool) -> list[Figure]:
     batches = 400 if full else 60
     settings = {
         "VERWIJSINDEX_WORKERS": "1",
-        **{f"VERWIJSINDEX_PSEUDONYMS_PER_{who}": "100000000" for who in ("REPORTER", "INSTITUTION", "COUNTRY")},
+        **{f"VERWIJSINDEX_ELEMENTS_PER_{who}": "100000000" for who in ("REPORTER", "INSTITUTION", "COUNTRY")},
     }
     with Stack(say=lambda what: console.print(f"starting {what}"), settings=settings) as stack:
         service = psutil.Process(stack.process("pseudonyms").pid)

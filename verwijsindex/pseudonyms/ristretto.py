@@ -19,6 +19,7 @@ if os.name == "posix":
 
 IDENTITY = bytes(32)
 _FIELD = 2**255 - 19
+_NO_POINT = "not 32 bytes that encode an element of ristretto255 other than the identity"
 _BLOCK = 128  # bytes in a block of SHA-512
 
 
@@ -29,13 +30,19 @@ class PointError(ValueError):
 def check_point(data: bytes) -> bytes:
     """The 32 bytes given, when they are the one encoding of an element other than the identity.
 
-    Raises PointError. Looked at here is what libsodium lets pass: the identity (RFC 9497, section 2.1), and a
-    number from 2^255 up (RFC 9496, section 4.3.1), which would be a second encoding of the same element and
-    so a second pseudonym of one youngster.
+    Raises PointError.
     """
-    number = int.from_bytes(data, "little")
-    if len(data) != 32 or not 0 < number < _FIELD or not rbcl.crypto_core_ristretto255_is_valid_point(data):
-        raise PointError("not 32 bytes that encode an element of ristretto255 other than the identity")
+    if not rbcl.crypto_core_ristretto255_is_valid_point(_of_form(data)):
+        raise PointError(_NO_POINT)
+    return data
+
+
+def _of_form(data: bytes) -> bytes:
+    """Refuses what libsodium lets pass: the identity (RFC 9497, section 2.1), and a number from 2^255 up (RFC 9496,
+    section 4.3.1), which would be a second encoding of the same element and so a second pseudonym of one youngster.
+    """
+    if len(data) != 32 or not 0 < int.from_bytes(data, "little") < _FIELD:
+        raise PointError(_NO_POINT)
     return data
 
 
@@ -63,7 +70,10 @@ def random_scalar() -> bytes:
 
 def multiply(scalar: bytes, point: bytes) -> bytes:
     """scalar · point; the identity where the scalar is zero. Raises PointError."""
-    return bytes(rbcl.crypto_scalarmult_ristretto255_allow_scalar_zero(scalar, check_point(point)))
+    product = bytes(rbcl.crypto_scalarmult_ristretto255_allow_scalar_zero(scalar, _of_form(point)))
+    if product == IDENTITY:  # of a scalar that is not zero libsodium gives it only for what is no element
+        check_point(point)
+    return product
 
 
 def multiply_base(scalar: bytes) -> bytes:
