@@ -186,7 +186,7 @@ class Index:
     """
 
     def __init__(self, database: Database, folder: Path, clock: MovableClock) -> None:
-        self.database, self.clock, self.folder = database, clock, folder
+        self.clock, self.folder = clock, folder
         keyfiles.write_secret(folder / "index-1.key", bytes(range(32)))
         signer = OKPKey.generate_key("Ed25519")
         keyfiles.write_public_key(folder / "list-signer.pub.json", signer)
@@ -195,6 +195,15 @@ class Index:
         )
         (folder / "key-list.jws").write_text(sign_key_list([accepted], NOW, signer))
         self.signer = TokenSigner(OKPKey.generate_key("Ed25519"), ISSUER)
+        self.reporters: dict[str, list[UUID]] = {}
+        self.supervisors: dict[str, UUID] = {}
+        self.coordinators: dict[str, UUID] = {}
+        self.open(database)
+        self._fill_register()
+
+    def open(self, database: Database) -> None:
+        """Serve this database from now on, with the same keys and clients."""
+        self.database, folder, clock = database, self.folder, self.clock
         trusted = [TrustedIssuer(issuer=ISSUER, jwks_url=f"{ISSUER}/jwks.json")]
         self.app = create_app(
             IndexSettings(
@@ -213,10 +222,6 @@ class Index:
         verifier = TokenVerifier(trusted, INDEX, clock, fetch=lambda _: keys)
         self.app.extensions |= {"token_verifier": verifier, "match_bell": Silence()}
         self.http = self.app.test_client()
-        self.reporters: dict[str, list[UUID]] = {}
-        self.supervisors: dict[str, UUID] = {}
-        self.coordinators: dict[str, UUID] = {}
-        self._fill_register()
 
     def _fill_register(self) -> None:
         today = NOW.date()

@@ -54,6 +54,9 @@ GIVEN: dict[str, tuple[set[str], str | None]] = {
     ),
     "pseudonyms-upgrade": ({"verwijsindex_pseudonyms_owner_database_url"}, None),
     "pseudonyms": ({"verwijsindex_pseudonyms_database_url"}, "./secrets/pseudonyms/keys"),
+    "index-db": ({"verwijsindex_owner_database_url"}, "./backups/index"),
+    "issuer-db": ({"verwijsindex_issuer_owner_database_url"}, "./backups/issuer"),
+    "pseudonyms-db": ({"verwijsindex_pseudonyms_owner_database_url"}, "./backups/pseudonyms"),
     "pseudonyms-proxy": ({"pseudonyms_tls_certificate", "pseudonyms_tls_key"}, None),
     "issuer-postgres": ({"issuer_postgres_password"}, None),
     "issuer-init": (
@@ -98,9 +101,10 @@ def test_each_process_gets_its_own_secrets_and_no_others() -> None:
     assert given == GIVEN
     for name, one in SERVICES.items():
         files = [*map(COMPOSITION.file_of, one.secrets.values()), *one.bound.values()]
-        assert name == "prepare" or all(file.startswith(f"./secrets/{_operator(name)}/") for file in files), name
+        own = (f"./secrets/{_operator(name)}/", f"./backups/{_operator(name)}")
+        assert name == "prepare" or all(file.startswith(own) for file in files), name
         volumes = [volume for volume in one.raw.get("volumes", ()) if isinstance(volume, dict)]
-        assert name == "prepare" or all(volume["read_only"] for volume in volumes)
+        assert name.endswith(("prepare", "-db")) or all(volume["read_only"] for volume in volumes)
 
 
 def test_no_secret_is_in_the_environment() -> None:
@@ -122,10 +126,11 @@ def test_the_databases_are_reached_by_their_own_operator_alone() -> None:
     """No network leads from the pseudonym service to the index or its database, or to any other database."""
     for name in ("index-postgres", "pseudonyms-postgres", "issuer-postgres", "redis"):
         assert {_operator(other) for other in _reaches(SERVICES[name])} == {_operator(name)}
-    own = {f"pseudonyms-{name}" for name in ("proxy", "postgres", "init", "upgrade")}
+    own = {f"pseudonyms-{name}" for name in ("proxy", "postgres", "init", "upgrade", "db")}
     assert _reaches(SERVICES["pseudonyms"]) == own | {"issuer"}
     assert _reaches(SERVICES["issuer"]) == {"issuer-proxy", "issuer-postgres", "issuer-init", "issuer-upgrade"} | {
         "issuer-admin",
+        "issuer-db",
         "index",
         "pseudonyms",
     }
@@ -157,7 +162,7 @@ def test_each_service_is_hardened(name: str) -> None:
     else:
         assert "cap_add" not in raw
         assert raw["user"] == "10001:10001"
-    once = name.endswith(("-init", "-upgrade", "admin")) or name == "prepare"
+    once = name.endswith(("-init", "-upgrade", "-db", "admin")) or name == "prepare"
     assert raw["restart"] == ("no" if once else "unless-stopped")
     assert once or "healthcheck" in raw or name in {"redis", "deliverer"} or name.endswith("-proxy")
 
@@ -241,4 +246,4 @@ def test_a_missing_address_is_said_before_anything_starts() -> None:
 
 
 def test_git_leaves_the_secrets_alone() -> None:
-    assert "secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+    assert {"secrets/", "backups/"} <= set((ROOT / ".gitignore").read_text().splitlines())

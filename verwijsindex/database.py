@@ -12,6 +12,7 @@ import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from psycopg import sql
 from pydantic import SecretStr
 
@@ -193,12 +194,22 @@ def init_cluster(admin_url: str, passwords: Mapping[str, str]) -> None:
 
 
 def upgrade(url: SecretStr, branch: str, revision: str = "head") -> None:
-    """Bring the database of `branch` (`index`, `pseudonyms`, `issuer`) to `revision`; needs the owner's address."""
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.set_main_option("path_separator", "newline")
-    config.set_main_option("version_locations", str(_MIGRATIONS / branch))
+    """Bring the database of `branch` (one of DATABASES) to `revision`; needs the owner's address."""
+    config = _alembic(branch)
     with engine(url, pool_size=1).connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, f"{branch}@{revision}")
         connection.commit()
+
+
+def revisions(branch: str) -> set[str]:
+    """The revisions of a branch's tables that this version knows."""
+    return {script.revision for script in ScriptDirectory.from_config(_alembic(branch)).walk_revisions()}
+
+
+def _alembic(branch: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(_MIGRATIONS / branch))
+    return config

@@ -19,10 +19,10 @@ from granian.server import Server
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
-from verwijsindex import __version__, database, logs
+from verwijsindex import __version__, backup, database, logs
 from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.pseudonyms.key_list import KeyListError
-from verwijsindex.settings import IndexSettings, IssuerSettings, PseudonymSettings, Settings, settings_faults
+from verwijsindex.settings import IndexSettings, IssuerSettings, PseudonymSettings, Settings, settings_faults, utc_now
 
 db = typer.Typer(no_args_is_help=True, help="Make and upgrade the databases.")
 
@@ -139,23 +139,55 @@ def addresses(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
 
 @db.command("upgrade")
 def upgrade(branch: Annotated[Branch | None, typer.Argument(help="Which; all unless said.")] = None) -> None:
-    """Bring databases to this version's tables.
+    """Bring databases to this version's tables; the version before goes on working on them.
 
     Needs the owners' addresses in VERWIJSINDEX_OWNER_DATABASE_URL, VERWIJSINDEX_PSEUDONYMS_OWNER_DATABASE_URL and
     VERWIJSINDEX_ISSUER_OWNER_DATABASE_URL.
     """
-    settings = OwnerSettings()
-    urls: dict[Branch, SecretStr | None] = {
-        "index": settings.owner_database_url,
-        "pseudonyms": settings.pseudonyms_owner_database_url,
-        "issuer": settings.issuer_owner_database_url,
-    }
-    for one in [branch] if branch else urls:
-        url = urls[one]
-        if url is None:
-            raise typer.BadParameter(f"{ENVIRONMENT[database.OWNERS[one]]} is not set")
-        database.upgrade(url, one)
+    for one in [branch] if branch else database.OWNERS:
+        database.upgrade(_owner_url(one), one)
         typer.echo(f"{one}: up to date")
+
+
+@db.command("backup")
+def back_up(
+    branch: Annotated[Branch, typer.Argument(help="Which database.")],
+    folder: Annotated[Path, typer.Argument(help="Where the backup's own folder is made: on an encrypted disk.")],
+) -> None:
+    """Back up a database while everything goes on. Prints the new folder, which is whole when it has its name.
+
+    It holds contact data and sealed pseudonyms, and no key: keep the keys elsewhere (docs/operations.md).
+    """
+    try:
+        typer.echo(backup.back_up(_owner_url(branch), branch, folder, utc_now()))
+    except backup.BackupError as error:
+        sys.exit(f"no backup was made: {error}")
+
+
+@db.command("restore")
+def restore(folder: Annotated[Path, typer.Argument(help="A folder that `db backup` made.")]) -> None:
+    """Put a backup into the empty database that `db init` made, and compare the two.
+
+    Never over a database with tables in it. Nothing may use the database before this says that it is as it was;
+    then `db upgrade`, and start the processes.
+    """
+    try:
+        branch = backup.Manifest.read(folder).branch
+        manifest = backup.restore(_owner_url(branch), folder)
+    except backup.BackupError as error:
+        sys.exit(f"not restored: {error}")
+    rows = sum(manifest.rows.values())
+    typer.echo(f"{branch}: as it was at {manifest.taken_at}, {rows} rows in {len(manifest.rows)} tables")
+    if manifest.index_keys:
+        typer.echo(f"it is sealed with the index key of version {', '.join(map(str, manifest.index_keys))}")
+
+
+def _owner_url(branch: str) -> SecretStr:
+    variable = ENVIRONMENT[database.OWNERS[branch]]
+    url: SecretStr | None = getattr(OwnerSettings(), variable.removeprefix("VERWIJSINDEX_").lower())
+    if url is None:
+        raise typer.BadParameter(f"{variable} is not set")
+    return url
 
 
 Service = Literal["index", "pseudonyms", "issuer"]

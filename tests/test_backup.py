@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Backup and restore: on a fresh cluster everything is as it was and goes on, and nothing is ever written over."""
+
+import base64
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from matching.test_model import Play
+from pydantic import SecretStr
+from support import CLINIC, DORDRECHT, NOW, PASSWORDS, SCHOOL, WESTERVELD, Database, Index
+from typer.testing import CliRunner
+
+from verwijsindex import backup, database
+from verwijsindex.backup import BackupError, Manifest, back_up, check, restore
+from verwijsindex.cli import command_line
+from verwijsindex.embedded.postgres import EmbeddedPostgres
+from verwijsindex.operating import ENVIRONMENT, addresses
+
+
+@pytest.fixture(scope="module")
+def other_cluster() -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(durable=False) as server:
+        yield server
+
+
+@pytest.fixture
+def fresh(other_cluster: EmbeddedPostgres) -> Iterator[Database]:
+    """The index's database on another cluster, as `db init` makes it: no tables yet."""
+    with sa.create_engine(other_cluster.url(), isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql('DROP DATABASE IF EXISTS "verwijsindex" WITH (FORCE)')
+    database.init_cluster(other_cluster.url().replace("+psycopg", ""), PASSWORDS)
+    by_variable = addresses(other_cluster.url(), PASSWORDS)
+    urls = {role: SecretStr(by_variable[variable]) for role, variable in ENVIRONMENT.items()}
+    made = Database("index", urls, sa.create_engine(other_cluster.url("verwijsindex")))
+    yield made
+    made.close()
+
+
+def _owner(one: Database) -> SecretStr:
+    return one.urls["verwijsindex_owner"]
+
+
+def _content(one: Database) -> dict[str, list[Any]]:
+    tables = one.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+    return {str(t[0]): sorted(map(repr, one.rows(f'SELECT * FROM "{t[0]}"'))) for t in tables}
+
+
+def _played(index: Index) -> Play:
+    """Some matches, one that ended, and signals that no matcher has seen."""
+    play = Play(index)
+    for step in [(0, "school-0", WESTERVELD, None), (0, "clinic", WESTERVELD, 3), (1, "police", DORDRECHT, None)]:
+        play.place(*step)
+    play.run(500)
+    index.clock.move(days=4)
+    for step in [(0, "police", DORDRECHT, None), (1, "clinic", WESTERVELD, 9)]:
+        play.place(*step)
+    play.run(500)
+    play.place(1, "school-1", WESTERVELD, None)
+    return play
+
+
+def test_on_a_fresh_cluster_everything_is_as_it_was_and_goes_on(
+    index: Index, fresh: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the commands, while signals come in; then the plain model of R8 and R9 is compared on the restored system,
+    which goes on with what waited. Seen failing when the dump was not of the counted snapshot."""
+    play = _played(index)
+    before = _content(index.database)
+    run = backup._run
+
+    def run_while_signals_come(program: str, *arguments: Any) -> None:
+        if program == "pg_dump":
+            index.place(7, SCHOOL)
+        run(program, *arguments)
+
+    monkeypatch.setattr(backup, "_run", run_while_signals_come)
+    owner = "VERWIJSINDEX_OWNER_DATABASE_URL"
+    commands, arguments = command_line("db"), ["db", "backup", "index", str(tmp_path / "backups")]
+    done = CliRunner().invoke(commands, arguments, env={owner: _owner(index.database).get_secret_value()})
+    assert done.exit_code == 0, done.output
+    [made] = (tmp_path / "backups").iterdir()
+    assert str(made) in done.output.splitlines()
+    arguments = ["db", "restore", str(made)]
+    done = CliRunner().invoke(commands, arguments, env={owner: _owner(fresh).get_secret_value()})
+    assert done.exit_code == 0, done.output
+    assert "index key of version 1" in done.output
+
+    assert _content(fresh) == before != _content(index.database)
+    for pool in ("intake_pool", "index_pool"):
+        index.app.extensions[pool].dispose()
+    index.open(fresh)
+    play.check()
+    play.place(0, "school-1", DORDRECHT, None)
+    play.place(1, "police", WESTERVELD, None)
+    play.check()
+
+
+@pytest.fixture
+def made(index: Index, tmp_path: Path) -> Path:
+    """A backup of a small index."""
+    index.place(0, SCHOOL)
+    index.place(0, CLINIC)
+    index.match()
+    index.place(1, CLINIC)
+    return back_up(_owner(index.database), "index", tmp_path / "backups", NOW)
+
+
+def test_the_issuer_is_backed_up_alike(issuer_database: Database, tmp_path: Path) -> None:
+    folder = back_up(issuer_database.urls["verwijsindex_issuer_owner"], "issuer", tmp_path, NOW)
+    assert folder == tmp_path / "issuer-20261122T100000Z"
+    manifest = Manifest.read(folder)
+    assert (manifest.branch, manifest.newest_event) == ("issuer", None)
+    check(issuer_database.urls["verwijsindex_issuer_owner"], folder, manifest)
+
+
+def test_nothing_is_written_over(index: Index, fresh: Database, made: Path) -> None:
+    """Neither a full database, nor one of another version, nor by what is not whole."""
+    before = _content(index.database)
+    with pytest.raises(BackupError, match="not empty"):
+        restore(_owner(index.database), made)
+    assert _content(index.database) == before
+    with pytest.raises(BackupError, match="exists already"):
+        back_up(_owner(index.database), "index", made.parent, NOW)
+
+    newer = shutil.copytree(made, made.parent / "newer")
+    said = json.loads((newer / "manifest.json").read_text()) | {"revision": "index_9999", "version": "9.0"}
+    (newer / "manifest.json").write_text(json.dumps(said))
+    with pytest.raises(BackupError, match=r"version 9\.0"):
+        restore(_owner(fresh), newer)
+
+    (cut := shutil.copytree(made, made.parent / "cut") / "database.dump").write_bytes(
+        (made / "database.dump").read_bytes()[:-1]
+    )
+    with pytest.raises(BackupError, match="not what was written"):
+        restore(_owner(fresh), cut.parent)
+    (cut.parent / "manifest.json").unlink()
+    with pytest.raises(BackupError, match="no whole backup"):
+        restore(_owner(fresh), cut.parent)
+    assert _content(fresh) == {}
+
+
+def test_a_backup_that_failed_leaves_nothing_that_looks_like_one(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise BackupError("the disk is full")
+
+    monkeypatch.setattr(backup, "_run", fail)
+    with pytest.raises(BackupError, match="disk"):
+        back_up(_owner(index.database), "index", tmp_path / "backups", NOW)
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+CHANGES = {
+    "row security": ("ALTER TABLE signal DISABLE ROW LEVEL SECURITY", "relation signal"),
+    "grant": ("GRANT SELECT ON signal TO verwijsindex_intake", "grant SELECT on signal to verwijsindex_intake"),
+    "column grant": ("GRANT SELECT (youngster_id) ON signal TO verwijsindex_index", "(youngster_id) on signal"),
+    "policy": ("DROP POLICY auditor ON event", "missing: policy auditor"),
+    "trigger": ("DROP TRIGGER event_is_append_only ON event", "missing: CREATE TRIGGER event_is_append_only"),
+    "trigger off": ("ALTER TABLE event DISABLE TRIGGER event_is_append_only", "enabled D"),
+    "function": ("GRANT EXECUTE ON FUNCTION visible_parties() TO PUBLIC", "on visible_parties() to PUBLIC"),
+    "constraint": ("ALTER TABLE signal DROP CONSTRAINT signal_pseudonym_is_sealed", "signal_pseudonym_is_sealed"),
+    "index": ("DROP INDEX ix_signal_reporter", "ix_signal_reporter"),
+    "row": ("DELETE FROM work", "work: 0 and not 1"),
+    "sequence": ("ALTER SEQUENCE work_id_seq RESTART", "work.id: its next number is in use"),
+    "role": ("ALTER ROLE verwijsindex_intake SUPERUSER", "role verwijsindex_intake superuser t"),
+}
+
+
+def test_what_came_back_otherwise_is_named(fresh: Database, made: Path) -> None:
+    """Each thing that guards the rows: as if the restore had lost it."""
+    manifest = restore(_owner(fresh), made)
+    for change, told in CHANGES.values():
+        with fresh.superuser.connect() as connection:
+            connection.exec_driver_sql(change)
+            differences = _differences(connection, made, manifest)
+            connection.rollback()
+        assert told in differences, (change, differences)
+    check(_owner(fresh), made, manifest)
+
+
+def _differences(connection: sa.Connection, made: Path, manifest: Manifest) -> str:
+    """What `check` says of a database in which a transaction has changed something."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backup, "_owner", lambda _: _Open(connection))
+        with pytest.raises(BackupError, match="let nothing use it") as error:
+            check(SecretStr(""), made, manifest)
+    return str(error.value)
+
+
+class _Open:
+    """A connection that stays open."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    def __enter__(self) -> sa.Connection:
+        return self.connection
+
+    def __exit__(self, *_: object) -> None:
+        """Stays open."""
+
+
+def test_no_key_and_no_password_is_in_a_backup(index: Index, made: Path) -> None:
+    """Who steals a backup has no key with it (docs/trust-model.md). The search finds what is there."""
+    sql = subprocess.run(
+        [backup._program("pg_restore", 18), "--file=-", str(made / "database.dump")], check=True, capture_output=True
+    ).stdout
+    left = sql + b"".join(file.read_bytes() for file in made.iterdir())
+    key = bytes(range(32))
+    assert (index.folder / "index-1.key").read_bytes().strip() == base64.urlsafe_b64encode(key).rstrip(b"=")
+    secrets = [key, *(form(key) for form in (base64.b64encode, base64.urlsafe_b64encode))]
+    for secret in [*(s.rstrip(b"=") for s in secrets), key.hex().encode(), b"only-in-tests", b"SCRAM-SHA-256"]:
+        assert secret not in left
+    assert "Coördinator Het Kompas".encode() in left
+    for file in (made, *made.iterdir()):
+        assert file.stat().st_mode & 0o077 == 0
