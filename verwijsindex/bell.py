@@ -22,7 +22,7 @@ _PAUSE = 0.05  # seconds
 
 
 def celery_app(broker_url: SecretStr) -> Celery:
-    """The Celery of this system: JSON messages, no results, late acknowledgement, fast failure of the broker.
+    """The Celery of this system: JSON messages, no results, early acknowledgement, fast failure of the broker.
 
     A worker takes from both queues unless its command says otherwise (`-Q verwijsindex.deliver`).
     """
@@ -37,7 +37,9 @@ def celery_app(broker_url: SecretStr) -> Celery:
             "visibility_timeout": 300,
         },
         enable_utc=True,
-        task_acks_late=True,
+        # A ring that was heard is gone, whatever becomes of who heard it: the clock rings again. A message that was not
+        # acknowledged yet when Redis went left the worker deaf for good, its process alive (docs/decisions/0016).
+        task_acks_late=False,
         task_default_queue="verwijsindex.match",
         task_queues=[Queue(name, routing_key=name) for name in ("verwijsindex.match", "verwijsindex.deliver")],
         task_routes={DELIVER_TASK: {"queue": "verwijsindex.deliver"}},

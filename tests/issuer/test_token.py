@@ -309,5 +309,6 @@ def test_when_the_database_is_away_the_answer_is_try_later(
     sender.http = away.test_client()
     response = sender.ask()
     assert response.status_code == 503
+    assert response.headers["Retry-After"] == "2"
     assert response.get_json()["type"] == "urn:problem-type:verwijsindex:unavailable"
     assert away.test_client().get("/health/ready").status_code == 503

@@ -54,6 +54,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # with the usual 5 the kernel dropped connections: they came a second late, or too late
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing of a sender that was killed."""
+
 
 class Handler(BaseHTTPRequestHandler):
     """Keeps the request, then behaves."""

@@ -155,13 +155,11 @@ class System:
         token = self.signer.machine_token(f"client-{oin}", oin, terms, datetime.now(UTC))
         return {"Authorization": f"Bearer {token}"}
 
-    def post(
-        self, youngster: int, reporter: Reporter, residence: str = WESTERVELD, *, headers: dict[str, str] | None = None
-    ) -> httpx.Response:
-        """Send one signal, whatever the answer."""
+    def body(self, youngster: int, reporter: Reporter, residence: str = WESTERVELD) -> Json:
+        """A signal that is made now."""
         made_at = datetime.now(UTC).replace(microsecond=0)
         today = amsterdam_date(made_at)
-        body = {
+        return {
             "reporter": str(reporter.id),
             "pseudonym": {"keyVersion": 1, "value": self.pseudonym(youngster).to_text()},
             "residenceMunicipality": residence,
@@ -170,8 +168,13 @@ class System:
             "reasonableSuspicion": True,
             "informing": {"status": "informed", "on": today.isoformat(), "to": "both"},
         }
+
+    def post(
+        self, youngster: int, reporter: Reporter, residence: str = WESTERVELD, *, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """Send one signal, whatever the answer."""
         headers = (headers or self.headers(reporter.oin)) | {"Idempotency-Key": str(uuid4())}
-        return self.http.post("/api/v1/signals", json=body, headers=headers)
+        return self.http.post("/api/v1/signals", json=self.body(youngster, reporter, residence), headers=headers)
 
     def place(
         self, youngster: int, reporter: Reporter, residence: str = WESTERVELD, *, headers: dict[str, str] | None = None
@@ -302,9 +305,9 @@ def model(signals: list[Placed]) -> dict[int, Expected]:
     return {number: match for number, match in by_youngster.items() if len(match.parties) > 1}
 
 
-def until(true: Callable[[], bool], seconds: float) -> None:
-    """Wait until it is true, at most so long."""
+def until(true: Callable[[], bool], seconds: float, *, every: float = 0.05) -> None:
+    """Wait until it is true, at most so long; look again `every` so many seconds."""
     give_up_at = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < give_up_at, f"not true within {seconds:g} seconds"
-        time.sleep(0.05)
+        time.sleep(every)

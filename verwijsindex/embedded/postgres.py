@@ -84,6 +84,11 @@ class EmbeddedPostgres:
         """End it and all its backends at once, as a crash would; `restart` then recovers."""
         self._server.kill()
 
+    @property
+    def pid(self) -> int:
+        """Of the server's first process, for who sends it signals of its own."""
+        return self._server.pid
+
     def _prepare(self) -> None:
         """Binaries where the server's user can reach them, and an empty cluster."""
         programs = programs_folder()

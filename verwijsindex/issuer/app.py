@@ -7,7 +7,7 @@ from threading import Lock
 from flask import Response
 from flask_openapi3.openapi import OpenAPI
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from verwijsindex import database
@@ -17,6 +17,7 @@ from verwijsindex.issuer.assertions import ClientAssertion
 from verwijsindex.issuer.oauth import TokenEndpoint
 from verwijsindex.issuer.signing import TokenSigner
 from verwijsindex.keyfiles import KeyFileError, read_signing_key
+from verwijsindex.logs import DATABASE_AWAY, log
 from verwijsindex.problems import UNAVAILABLE, Problem
 from verwijsindex.settings import Clock, IssuerSettings, utc_now
 from verwijsindex.web import create_api
@@ -54,9 +55,11 @@ def create_app(settings: IssuerSettings | None = None, clock: Clock = utc_now) -
     app.register_api(issuer_routes(endpoint, signer, settings.base_url))  # open to all; see there
 
     @app.errorhandler(OperationalError)
+    @app.errorhandler(InterfaceError)
     @app.errorhandler(PoolTimeoutError)
-    def on_database_away(_: Exception) -> Response:
-        return Problem(UNAVAILABLE).response()
+    def on_database_away(error: Exception) -> Response:
+        log(DATABASE_AWAY, error=error)
+        return Problem(UNAVAILABLE, headers={"Retry-After": "2"}).response()
 
     return app
 

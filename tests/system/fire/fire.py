@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A system of its own under load, with subscribers, and a probe that tells when all of it works again."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import httpx
+from system.fire.judging import Counts, Subscriber, judge
+from system.fire.load import Intent, Load, enlist
+from system.world import INSTITUTIONS, Reporter, System
+
+from verwijsindex.embedded.stack import Stack
+
+BACK_WITHIN = 30  # seconds: what is promised (docs/reliability.md)
+GIVE_UP_AFTER = 150  # seconds
+SETTINGS = {"VERWIJSINDEX_SWEEP_SECONDS": "1", "VERWIJSINDEX_PUSH_TICK_SECONDS": "1"}
+
+
+@dataclass
+class Fire:
+    """What a test of fire works with."""
+
+    system: System
+    load: Load
+    reporters: list[Reporter]
+    subscribers: dict[str, Subscriber]
+    probes: Iterator[tuple[Reporter, Reporter]]
+    spare: list[int]
+
+    def probe(self, since: float) -> float:
+        """Wait until a pair of signals goes all the way: token, evaluation, 201, match, inbox, webhook. Returns how
+        many seconds after the moment `since` (of the monotonic clock) it had."""
+        one, other = next(self.probes)
+        intents = [Intent(-len(self.spare) * 2 - n, self.spare[-1], r, "1701") for n, r in enumerate((one, other))]
+        self.spare.pop()
+        for intent, way in zip(intents, (self.load.by_client, self.load.by_http), strict=True):
+            way([intent])
+        while not self._told(one):
+            assert time.monotonic() - since < GIVE_UP_AFTER, self._what_is_missing(one)
+            time.sleep(0.1)
+        return time.monotonic() - since
+
+    def _what_is_missing(self, reporter: Reporter) -> str:
+        """For who has to find out why nothing works any more."""
+        counts = self.system.rows(
+            "SELECT (SELECT count(*) FROM work) AS work, (SELECT count(*) FROM delivery WHERE delivered_at IS NULL)"
+            " AS undelivered, (SELECT count(*) FROM notice WHERE reporter_id = :id) AS told",
+            id=reporter.id,
+        )
+        own = self.system.rows(
+            "SELECT d.due_at, d.leased_until, d.attempts, d.last_outcome FROM delivery d"
+            " JOIN notice n ON n.id = d.notice_id WHERE n.reporter_id = :id",
+            id=reporter.id,
+        )
+        said = [f"== {log.name}\n{log.read_text()[-1500:]}" for log in self.system.stack.folder.glob("*.log")]
+        return "\n".join([f"nothing works any more: {counts}, webhooks of the probe: {own}", *said])
+
+    def _told(self, reporter: Reporter) -> bool:
+        webhooks = self.subscribers[reporter.oin].bodies.values()
+        if not any(str(reporter.id).encode() in body for body in list(webhooks)):
+            return False
+        try:
+            answer = self.system.get("/notices", reporter)
+        except httpx.TransportError:
+            return False
+        self.load.saw("index", answer)
+        return answer.status_code == 200 and len(answer.json()["items"]) == 1
+
+    def judge(self) -> Counts:
+        """After the load has ended: compare everything with the plain model. No answer was wrong."""
+        assert not self.load.trouble, Counter(self.load.trouble)
+        return judge(self.system, list(self.load.placed.values()), self.reporters, self.subscribers)
+
+
+@contextmanager
+def fire(seed: int, *, youngsters: int, probes: int, settings: Mapping[str, str] | None = None) -> Iterator[Fire]:
+    """A system for one test, with twelve reporters, a subscriber for each institution, and a load that is not begun.
+
+    Args:
+        youngsters: how many the load signals.
+        probes: how often `Fire.probe` can be called.
+    """
+    with ExitStack() as undo:
+        stack = undo.enter_context(Stack(settings={**SETTINGS, **(settings or {})}, durable=False))
+        system = System(stack)
+        undo.callback(system.close)
+        configs = enlist(system)
+        subscribers = {oin: Subscriber() for oin in INSTITUTIONS}
+        for oin, one in subscribers.items():
+            undo.enter_context(one.receiver)
+            one.secret = system.subscribe(oin, one.receiver.address)
+        reporters = system.reporters(12)
+        pairs = system.reporters(2 * probes, INSTITUTIONS[:2])
+        known = system.youngsters(youngsters)
+        load = Load(system, configs, known, reporters, seed=seed)
+        yield Fire(
+            system,
+            load,
+            reporters + pairs,
+            subscribers,
+            iter(zip(pairs[::2], pairs[1::2], strict=True)),
+            system.youngsters(probes),
+        )
