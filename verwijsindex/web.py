@@ -136,6 +136,8 @@ def openapi(app: OpenAPI) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(written)
     document["paths"] = {path.removeprefix(API_PREFIX): item for path, item in sorted(document["paths"].items())}
     schemas = document["components"]["schemas"]
+    if document["components"].get("securitySchemes", ...) is None:  # of the issuer, which has none
+        del document["components"]["securitySchemes"]
     problem = schemas.pop("ProblemModel", None) or ProblemModel.model_json_schema(
         by_alias=True, ref_template="#/components/schemas/{model}"
     )

@@ -73,7 +73,10 @@ def _coordinator(caller: Caller) -> bool:
 
 
 def _signal(index: Index) -> UUID:
-    return UUID(str(index.database.scalar("SELECT id FROM signal WHERE oin = :oin", oin=SCHOOL)))
+    """The first; the matrix places others beside it."""
+    first = "SELECT id FROM signal WHERE oin = :oin AND reporter_id = :reporter ORDER BY received_at, id LIMIT 1"
+    [[found]] = index.database.rows(first, oin=SCHOOL, reporter=index.reporters[SCHOOL][0])
+    return UUID(str(found))
 
 
 def _match(index: Index) -> UUID:
