@@ -7,6 +7,7 @@ import time
 import pytest
 from celery import Celery
 from pydantic import SecretStr
+from support import Logged
 
 from verwijsindex.bell import BROKER_PATIENCE_SECONDS, DELIVER_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
 
@@ -60,7 +61,7 @@ def test_the_last_ring_is_heard_too(ear: Ear) -> None:
     _heard(ear, 2)
 
 
-def test_a_failing_broker_is_no_ringers_concern(ear: Ear, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_broker_is_no_ringers_concern(ear: Ear, logged: Logged) -> None:
     ear.fault = ConnectionRefusedError("redis://:secret@127.0.0.1/0")
     bell = Bell(ear, MATCH_TASK)
     bell.ring()
@@ -68,8 +69,8 @@ def test_a_failing_broker_is_no_ringers_concern(ear: Ear, caplog: pytest.LogCapt
     ear.fault = None
     bell.ring()
     _heard(ear, 2)
-    assert "ConnectionRefusedError" in caplog.text
-    assert "secret" not in caplog.text
+    assert "ConnectionRefusedError" in logged.text
+    assert "secret" not in logged.text
 
 
 def test_nobody_waits_for_a_broker_that_hangs() -> None:
