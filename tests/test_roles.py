@@ -24,6 +24,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "agreement": READ,
         "reporter": {"SELECT": "id oin designated_from designated_until"},
         "idempotency_record": WRITE,
+        "limit_counter": WRITE | {"UPDATE": "taken", "DELETE": "*"},
         "signal": APPEND,
         "work": APPEND,
         "event": APPEND,
@@ -89,6 +90,7 @@ TABLES = (
     "youngster",
     "signal",
     "idempotency_record",
+    "limit_counter",
     "work",
     "match",
     "party",
@@ -102,7 +104,9 @@ TABLES = (
 )
 VIEWS = ("institution_signal",)
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
-NOT_PERSONAL = {"municipality", "contact_point", "category", "idempotency_record", "work", "alembic_version"}
+NOT_PERSONAL = {
+    *("municipality", "contact_point", "category", "idempotency_record", "limit_counter", "work", "alembic_version")
+}
 """Tables without row-level security: public data, and queues that a role can or cannot use as a whole."""
 READ_BY_INDEX = sorted(
     table for table, verbs in MAY["index"].items() if "SELECT" in verbs and table not in NOT_PERSONAL

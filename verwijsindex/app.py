@@ -31,6 +31,7 @@ from verwijsindex.registry.api import api as registry_api
 from verwijsindex.settings import Clock, IndexSettings, utc_now
 from verwijsindex.signals.api import api as signals_api
 from verwijsindex.signals.api import batch_api as signal_batches_api
+from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.web import API_PREFIX, answer, create_api, problem_responses
 
 AUTHENTICATED = (signals_api, signal_batches_api, notices_api, matches_api, subscriptions_api, registry_api)
@@ -103,6 +104,11 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
         "index_pool": engine(settings.index_database_url, pool_size=settings.threads),
         "webhook_secret_overlap": timedelta(seconds=settings.webhook_secret_overlap_seconds),
         "allow_plain_http": settings.allow_plain_http,
+        "signal_limits": SignalLimits(
+            reporter=settings.signals_per_reporter,
+            institution=settings.signals_per_institution,
+            country=settings.signals_per_country,
+        ),
         "match_bell": Bell(celery_app(settings.broker_url), MATCH_TASK),
     }
 

@@ -80,6 +80,9 @@ class IndexSettings(Settings):
     key_list: Path = Field(description="File with the signed list of key versions.")
     key_list_signer: Path = Field(description="Public JWK of who signs the list of key versions.")
     issuers: list[TrustedIssuer] = Field(min_length=1)
+    signals_per_reporter: int = Field(1_000, ge=1, description="In a day (R37).")
+    signals_per_institution: int = Field(12_000, ge=1, description="In a day.")
+    signals_per_country: int = Field(50_000, ge=1, description="In a day.")
     webhook_secret_overlap_seconds: int = Field(
         24 * 3600, ge=0, le=30 * 24 * 3600, description="How long a rotated secret goes on signing."
     )
@@ -110,7 +113,7 @@ class PseudonymSettings(Settings):
     key_list: Path
     key_list_signer: Path
     issuers: list[TrustedIssuer] = Field(min_length=1)
-    elements_per_reporter: int = Field(2_000, ge=1, description="Evaluated in a day (R37).")
+    elements_per_reporter: int = Field(4_000, ge=1, description="Evaluated in a day (R37).")
     elements_per_institution: int = Field(40_000, ge=1, description="Evaluated in a day.")
     elements_per_country: int = Field(200_000, ge=1, description="Evaluated in a day.")
 

@@ -32,6 +32,7 @@ def _kind(name: str, *fields: str) -> EventKind:
 
 SIGNAL_REGISTERED = _kind("signal.registered", "signalId")
 SIGNAL_REFUSED = _kind("signal.refused", "problem")
+LIMIT_REACHED = _kind("limit.reached", "limit", "count")
 SIGNALS_LISTED = _kind("signals.listed", "count")
 SIGNAL_READ = _kind("signal.read", "signalId")
 MATCH_OPENED = _kind("match.opened", "matchId")

@@ -21,8 +21,8 @@ from verwijsindex.paging import Page
 from verwijsindex.parsing import ParseContext, Strict, parsed
 from verwijsindex.problems import INVALID_INPUT, Fault, Problem
 from verwijsindex.signals import reading as own
-from verwijsindex.signals import service
 from verwijsindex.signals.batch import MAX_BATCH_BYTES, BatchIn, BatchOut
+from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.signals.schemas import (
     KeyText,
     RegisteredSignal,
@@ -78,7 +78,7 @@ class SignalPath(Strict):
     summary="Register a signal",
     description="The answer is the same whether or not anything is known about the youngster.",
     security=[{"oauth2": [SIGNALS_WRITE]}],
-    responses={201: RegisteredSignal, **problem_responses(413, 415, 422)},
+    responses={201: RegisteredSignal, **problem_responses(413, 415, 422, 429)},
 )
 @parsed
 def register_signal(header: IdempotencyKey, body: SignalIn, context: ParseContext) -> Response:
@@ -108,8 +108,9 @@ def register_signal_batch(body: BatchIn, context: ParseContext) -> Response:
 def _register(sent: Sequence[Submission], now: datetime) -> list[RegisteredSignal | Problem]:
     submissions = [replace(one, clock_faults=[*one.clock_faults, *_key_faults(one.signal, now)]) for one in sent]
     pool: Engine = current_app.extensions["intake_pool"]
+    limits: SignalLimits = current_app.extensions["signal_limits"]
     with pool.connect() as connection:
-        outcomes = service.register(connection, current_app.extensions["index_keys"], caller(), submissions, now)
+        outcomes = limits.register(connection, current_app.extensions["index_keys"], caller(), submissions, now)
     if any(isinstance(outcome, RegisteredSignal) for outcome in outcomes):
         current_app.extensions["match_bell"].ring()
     return outcomes

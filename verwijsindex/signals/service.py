@@ -193,7 +193,7 @@ def _place(
             waited[i] = submission
         else:
             outcomes[i] = problem
-    outcomes |= _first_answers(connection, keys, caller, waited)
+    outcomes |= first_answers(connection, keys, caller, waited)
     return [outcomes[i] for i in range(len(submissions))]
 
 
@@ -255,10 +255,10 @@ def _fingerprints(client_id: str, submission: Submission, key: IndexKey) -> tupl
     )
 
 
-def _first_answers(
+def first_answers(
     connection: Connection, keys: IndexKeys, caller: Caller, submissions: Mapping[int, Submission]
 ) -> dict[int, RegisteredSignal | Problem]:
-    """Of those that repeat what another transaction or an earlier item placed meanwhile: the first answer, or 422."""
+    """Of those that repeat an accepted request, of another transaction or an earlier item: the first answer, or 422."""
     if not submissions:
         return {}
     asked = {"client_id": caller.client_id, "keys": [s.key for s in submissions.values()]}

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Intake within the limits on signals (R37): what is over them is not placed, and told in the ledger by number.
+
+A signal costs when it is placed, and when it is refused because the caller may not (403). What is wrong in itself (400,
+422) and the repeat of an accepted request cost nothing; a repeat gets its first answer at any time.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from verwijsindex.access.caller import Caller
+from verwijsindex.ledger import events
+from verwijsindex.limits.service import Demand, Limiter, NationalLimits, Reached
+from verwijsindex.limits.tally import Tally
+from verwijsindex.problems import Problem
+from verwijsindex.pseudonyms.sealing import IndexKeys
+from verwijsindex.signals import service
+from verwijsindex.signals.schemas import RegisteredSignal, Submission
+
+# Who names another institution's reporter, or nobody's, makes no counter for it. CASE, since AND promises no order.
+_OWN = """
+CASE WHEN a.name <> 'signals/reporter' THEN true ELSE EXISTS (
+    SELECT FROM reporter r
+    WHERE r.oin = split_part(a.subject, '/', 1) AND r.id = CAST(split_part(a.subject, '/', 2) AS uuid)) END
+"""
+
+
+class SignalLimits:
+    """The limits of one process on signals in a day, for each reporter, each institution and the country."""
+
+    def __init__(self, *, reporter: int, institution: int, country: int) -> None:
+        self._limits = NationalLimits.on("signals", reporter=reporter, institution=institution, country=country)
+        self._limiter = Limiter(only=_OWN)
+        self._tally: Tally[tuple[events.Actor, str]] = Tally()
+
+    def register(
+        self,
+        connection: Connection,
+        keys: IndexKeys,
+        caller: Caller,
+        submissions: Sequence[Submission],
+        now: datetime,
+    ) -> list[RegisteredSignal | Problem]:
+        """As `service.register`, and 429 for each submission that is over a limit. In the order of the submissions as
+        many are within them as there is room for."""
+        bills = [self._demands(caller, submission) for submission in submissions]
+        reached = self._limiter.take(lambda: nullcontext(connection), bills, now)
+        within = [i for i, limit in enumerate(reached) if limit is None]
+        over = {i: submission for i, submission in enumerate(submissions) if reached[i]}
+        outcomes = dict(
+            zip(
+                within,
+                service.register(connection, keys, caller, [submissions[i] for i in within], now),
+                strict=True,
+            )
+        )
+        for i in within:
+            if not _costs(submissions[i], outcomes[i]):
+                self._limiter.give_back(bills[i], now)
+        outcomes |= service.first_answers(connection, keys, caller, over)
+        refused = {i: limit for i, limit in enumerate(reached) if limit and i not in outcomes}
+        self._tell(connection, caller, [(limit, submissions[i]) for i, limit in refused.items()], now)
+        outcomes |= {i: limit.problem() for i, limit in refused.items()}
+        return [outcomes[i] for i in range(len(submissions))]
+
+    def _demands(self, caller: Caller, submission: Submission) -> list[Demand]:
+        if submission.clock_faults:
+            return []
+        return self._limits.demands(caller.oin or "", {submission.signal.reporter: 1})
+
+    def _tell(
+        self, connection: Connection, caller: Caller, refused: Sequence[tuple[Reached, Submission]], now: datetime
+    ) -> None:
+        """Their number, in the ledger (I4): one event a minute of each client and limit, so that an attack does not
+        make the ledger its bottleneck."""
+        counted = Counter((self._actor(caller, limit, one), limit.limit.name) for limit, one in refused)
+        told = self._tally.due(counted, now) if counted else {}
+        events.append(
+            connection,
+            [
+                events.Event(events.LIMIT_REACHED, now, actor, "refused", says={"limit": name, "count": count})
+                for (actor, name), count in told.items()
+            ],
+        )
+
+    def _actor(self, caller: Caller, reached: Reached, submission: Submission) -> events.Actor:
+        of_reporter = reached.limit is self._limits.reporter
+        reporter = submission.signal.reporter if of_reporter else None
+        return events.Actor(role=caller.role, client_id=caller.client_id, oin=caller.oin, on_behalf_of=reporter)
+
+
+def _costs(submission: Submission, outcome: RegisteredSignal | Problem) -> bool:
+    if isinstance(outcome, Problem):
+        return outcome.type.status == 403
+    return outcome.id == submission.signal_id  # else it is an earlier one's: a repeat
