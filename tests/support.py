@@ -215,6 +215,9 @@ class Index:
                 key_list=folder / "key-list.jws",
                 key_list_signer=folder / "list-signer.pub.json",
                 issuers=trusted,
+                signals_per_reporter=100_000,
+                signals_per_institution=100_000,
+                signals_per_country=100_000,
             ),
             clock,
         )

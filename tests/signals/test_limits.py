@@ -3,7 +3,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -47,7 +47,7 @@ def batch(index: Index, *items: tuple[str, object], oin: str = SCHOOL) -> list[A
         content_type="application/json",
     )
     assert answer.status_code == 200
-    return list(answer.json["items"])
+    return list(cast(Answer, answer).json["items"])
 
 
 def test_who_has_a_key_and_fishes_meets_every_limit(index: Index) -> None:

@@ -2,7 +2,8 @@
 """Intake within the limits on signals (R37): what is over them is not placed, and told in the ledger by number.
 
 A signal costs when it is placed, and when it is refused because the caller may not (403). What is wrong in itself (400,
-422) and the repeat of an accepted request cost nothing; a repeat gets its first answer at any time.
+422) and the repeat of an accepted request cost nothing; a repeat gets its first answer at any time. While a request is
+under way it counts, also if it will turn out to be a repeat.
 """
 
 from collections import Counter
