@@ -12,6 +12,7 @@ from pydantic import Field
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from verwijsindex import metrics
 from verwijsindex.access.caller import SCOPES
 from verwijsindex.access.http import authenticated
 from verwijsindex.access.tokens import TokenVerifier
@@ -94,9 +95,11 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
     """
     settings = settings or IndexSettings()
     app = document_app(settings.base_url, settings.issuers[0].issuer, clock)
+    index_keys = IndexKeys.load(settings.keys)
+    metrics.KEY_VERSION.labels("index").set(index_keys.current.version)
     key_list_text = settings.key_list.read_text("ascii").strip()
     app.extensions |= {
-        "index_keys": IndexKeys.load(settings.keys),
+        "index_keys": index_keys,
         "key_list": read_key_list(key_list_text, read_public_key(settings.key_list_signer)),
         "key_list_text": key_list_text,
         "token_verifier": TokenVerifier(settings.issuers, settings.base_url, clock),

@@ -16,6 +16,8 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 from pydantic import SecretStr
 
+from verwijsindex import metrics
+
 OWNERS = {
     "index": "verwijsindex_owner",
     "pseudonyms": "verwijsindex_pseudonyms_owner",
@@ -90,7 +92,7 @@ def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> s
 
     With `autocommit` each statement is its own transaction: one round trip (intake).
     """
-    return sa.create_engine(
+    pool = sa.create_engine(
         url.get_secret_value(),
         hide_parameters=True,
         pool_size=pool_size,
@@ -105,6 +107,10 @@ def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> s
             "options": "-c timezone=UTC -c random_page_cost=1.1",
         },
     )
+    used = metrics.CONNECTIONS.labels((pool.url.username or "none").removeprefix("verwijsindex_"))
+    sa.event.listen(pool, "checkout", lambda *_: used.inc())
+    sa.event.listen(pool, "checkin", lambda *_: used.dec())
+    return pool
 
 
 _SET_SCOPE = sa.text(

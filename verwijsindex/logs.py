@@ -22,6 +22,8 @@ from uuid import UUID
 
 import structlog
 
+from verwijsindex import metrics
+
 Level = Literal["info", "warning", "error"]
 WITHHELD = "withheld"
 _LONGEST = 40  # characters; a pseudonym has 42 or more in every form of text
@@ -162,6 +164,8 @@ def log(event: LogEvent, **fields: object) -> None:
         line[name] = WITHHELD if written is None else written
         if isinstance(value, BaseException):
             line["where"] = places(value)
+    if event.level != "info":
+        metrics.LOG_LINES.labels(event.level, event.name).inc()
     getattr(_lines, event.level)(event.name, **line)
 
 

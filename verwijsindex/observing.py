@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What is told of each request: one line in the log, without path, caller or address (I5, R33).
+"""What is told of each request: one line in the log and a few numbers, without path, caller or address (I5, R33).
 
 Each answer has an id, `Request-Id`, that stands in every line about its request: so an operator finds what a caller
 complains of, and the log need not say who called.
@@ -12,6 +12,7 @@ from uuid import uuid4
 from flask import Response, g, request
 from flask_openapi3.openapi import OpenAPI
 
+from verwijsindex import metrics
 from verwijsindex.logs import REQUEST_ANSWERED, log, request_id
 from verwijsindex.problems import ProblemAnswer
 
@@ -34,13 +35,14 @@ def observe(app: OpenAPI) -> None:
     @app.after_request
     def tell(response: Response) -> Response:
         response.headers[REQUEST_ID] = str(request_id.get())
-        log(
-            REQUEST_ANSWERED,
-            operation=operations().get(request.endpoint or "", NO_OPERATION),
-            status=response.status_code,
-            ms=1000 * (time.perf_counter() - g.began),
-            problem=response.slug if isinstance(response, ProblemAnswer) else None,
-        )
+        operation = operations().get(request.endpoint or "", NO_OPERATION)
+        problem = response.slug if isinstance(response, ProblemAnswer) else None
+        took = time.perf_counter() - g.began
+        metrics.REQUESTS.labels(operation, response.status_code).inc()
+        metrics.REQUEST_SECONDS.labels(operation).observe(took)
+        if problem:
+            metrics.PROBLEMS.labels(problem).inc()
+        log(REQUEST_ANSWERED, operation=operation, status=response.status_code, ms=1000 * took, problem=problem)
         return response
 
     @app.teardown_request

@@ -19,7 +19,7 @@ from granian.server import Server
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
-from verwijsindex import __version__, backup, database, logs
+from verwijsindex import __version__, backup, database, logs, metrics
 from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.pseudonyms.key_list import KeyListError
 from verwijsindex.settings import IndexSettings, IssuerSettings, PseudonymSettings, Settings, settings_faults, utc_now
@@ -228,6 +228,7 @@ def serve(service: Annotated[Service, typer.Argument(help="Which process to run.
         log_level=LogLevels.warning,
         log_dictconfig=logs.GRANIAN,
     )
+    metrics.serve(settings.metrics_address, settings.metrics_port)
     logs.log(logs.PROCESS_STARTED, version=__version__)
     server.serve()
     logs.log(logs.PROCESS_STOPPED)

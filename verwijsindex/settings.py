@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     bind_address: str = Field("127.0.0.1", description="Address to listen on; loopback unless set.")
     workers: int = Field(1, ge=1, description="Processes of this server.")
     threads: int = Field(16, ge=1, description="Requests served at once by each process.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port of the metrics for Prometheus; none unless set.")
+    metrics_address: str = Field("127.0.0.1", description="Address of that port; loopback unless set.")
 
     @classmethod
     def settings_customise_sources(

@@ -14,6 +14,7 @@ from uuid import UUID
 from joserfc import jws
 from joserfc.jws import JWSRegistry
 
+from verwijsindex import metrics
 from verwijsindex.access.caller import Caller
 from verwijsindex.access.key_sets import Fetch, KeySet, PublicKey, fetch_over_http
 from verwijsindex.logs import TOKEN_REFUSED, log
@@ -67,6 +68,7 @@ class TokenVerifier:
         try:
             return self._verify(authorization or "")
         except _Refused as refused:
+            metrics.TOKENS_REFUSED.labels(str(refused)).inc()
             log(TOKEN_REFUSED, reason=str(refused))
             raise Problem(NOT_AUTHENTICATED, headers={"WWW-Authenticate": "Bearer"}) from None
 

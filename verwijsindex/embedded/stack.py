@@ -45,6 +45,7 @@ class Stack:
         self._more = dict(settings or {})
         self._durable = durable
         self.issuer, self.pseudonyms, self.index = (f"http://127.0.0.1:{free_port()}" for _ in range(3))
+        self.metrics = {name: f"http://127.0.0.1:{free_port()}/metrics" for name in (*_SERVICES, *_QUEUES, "clock")}
 
     def __enter__(self) -> "Stack":
         with ExitStack() as undo:
@@ -146,6 +147,12 @@ class Stack:
 
     def _spawn(self, name: str) -> None:
         command, settings, ready = self._service(name) if name in _SERVICES else self._celery(name)
+        counted = self.folder / f"metrics of {name}"  # here, so that it goes with all else
+        counted.mkdir(exist_ok=True)
+        settings |= {
+            "VERWIJSINDEX_METRICS_PORT": self.metrics[name].rpartition(":")[2].removesuffix("/metrics"),
+            "PROMETHEUS_MULTIPROC_DIR": str(counted),
+        }
         self._processes.start(
             command,
             name=name,

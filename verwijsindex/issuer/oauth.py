@@ -19,6 +19,7 @@ from authlib.oauth2.rfc6749.errors import (
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from flask import Request, Response, request
 
+from verwijsindex import metrics
 from verwijsindex.issuer.assertions import METHOD, AuthlibClient, ClientAssertion
 from verwijsindex.issuer.service import Client
 from verwijsindex.issuer.signing import Terms, TokenSigner
@@ -94,6 +95,7 @@ class MachineGrant(ClientCredentialsGrant):  # type: ignore[misc]
             "expires_in": int(self.terms.lifetime.total_seconds()),
             "scope": " ".join(sorted(self.terms.scopes)),
         }
+        metrics.TOKEN_REQUESTS.labels("issued").inc()
         return 200, body, self.TOKEN_RESPONSE_HEADER
 
 
@@ -134,5 +136,6 @@ class TokenEndpoint(AuthorizationServer):  # type: ignore[misc]
         """Constant texts in place of Authlib's, some of which repeat the input or tell which check failed."""
         code = error.error if error.error in ERRORS else InvalidRequestError.error
         status, description = ERRORS[code]
+        metrics.TOKEN_REQUESTS.labels(code).inc()
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
         return answer({"error": code, "error_description": description}, status, headers)

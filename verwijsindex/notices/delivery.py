@@ -20,6 +20,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, Row, text
 from standardwebhooks import Webhook
 
+from verwijsindex import metrics
 from verwijsindex.database import transaction
 from verwijsindex.logs import DELIVERY_NOT_TAKEN, log
 from verwijsindex.notices.posting import Poster
@@ -137,6 +138,7 @@ def _try(poster: Poster, sender: Sender, row: Row[Any], clock: Clock) -> Result:
         outcome = type(error).__name__
     else:
         outcome = poster.post(row.address, body.encode(), headers)
+    metrics.DELIVERIES.labels(metrics.outcome_class(outcome)).inc()
     if outcome != "ok":
         log(DELIVERY_NOT_TAKEN, delivery=row.id, outcome=outcome)
     return Result(row.id, row.attempts, outcome, outcome == "ok")

@@ -10,6 +10,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from sqlalchemy import Engine
 
+from verwijsindex import metrics
 from verwijsindex.access.caller import PSEUDONYMS_EVALUATE
 from verwijsindex.access.http import caller
 from verwijsindex.keyfiles import decode_base64url, encode_base64url
@@ -67,6 +68,7 @@ def evaluation_routes(
         if reached:
             raise reached.problem()
         evaluation = evaluator.evaluate(elements)
+        metrics.ELEMENTS.inc(len(elements))
         return answer(
             EvaluationOut(
                 key_version=body.key_version,

@@ -8,7 +8,7 @@ from flask_openapi3.openapi import OpenAPI
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from verwijsindex import database
+from verwijsindex import database, metrics
 from verwijsindex.access.caller import PSEUDONYMS_EVALUATE
 from verwijsindex.access.http import authenticated
 from verwijsindex.access.tokens import TokenVerifier
@@ -37,6 +37,7 @@ def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now
         _check_keys(settings, evaluators, key_list)
     except (KeyFileError, KeyListError) as error:
         raise SystemExit(f"the pseudonym service does not start: {error}") from None
+    metrics.KEY_VERSION.labels("pseudonym").set(max(evaluators))
     verifier = TokenVerifier(settings.issuers, settings.base_url, clock)
     pool = database.engine(settings.pseudonyms_database_url, pool_size=settings.threads, autocommit=True)
     app = create_api(

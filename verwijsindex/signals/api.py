@@ -13,6 +13,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import Field
 from sqlalchemy import Engine
 
+from verwijsindex import metrics
 from verwijsindex.access.caller import INSTITUTION_READ, SIGNALS_READ, SIGNALS_WRITE, Role
 from verwijsindex.access.http import caller
 from verwijsindex.acting import OnBehalfOf, reading
@@ -111,7 +112,9 @@ def _register(sent: Sequence[Submission], now: datetime) -> list[RegisteredSigna
     limits: SignalLimits = current_app.extensions["signal_limits"]
     with pool.connect() as connection:
         outcomes = limits.register(connection, current_app.extensions["index_keys"], caller(), submissions, now)
-    if any(isinstance(outcome, RegisteredSignal) for outcome in outcomes):
+    accepted = sum(isinstance(outcome, RegisteredSignal) for outcome in outcomes)
+    metrics.SIGNALS.inc(accepted)
+    if accepted:
         current_app.extensions["match_bell"].ring()
     return outcomes
 

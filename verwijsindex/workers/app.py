@@ -12,27 +12,31 @@ from functools import cache
 
 from celery import Task
 from celery.signals import (
+    after_task_publish,
     beat_init,
     celeryd_init,
     setup_logging,
     task_failure,
+    task_success,
     worker_process_init,
+    worker_ready,
     worker_shutdown,
 )
 from pydantic import ValidationError
 from sqlalchemy import Engine
 
-from verwijsindex import __version__, logs
+from verwijsindex import __version__, logs, metrics
 from verwijsindex.bell import DELIVER_TASK, MATCH_TASK, SWEEP_TASK, celery_app
 from verwijsindex.database import engine, transaction
 from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.logs import log
 from verwijsindex.matching.service import match_waiting, unpark
-from verwijsindex.notices.delivery import Sender, deliver_due
+from verwijsindex.notices.delivery import TURN, Sender, deliver_due
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.settings import WorkerSettings, settings_faults, utc_now
 from verwijsindex.signals.service import forget_old_requests
 from verwijsindex.workers import health
+from verwijsindex.workers.measuring import Measuring
 
 try:
     settings = WorkerSettings()
@@ -48,6 +52,7 @@ sender = Sender(
     timeout=settings.webhook_timeout_seconds,
     allow_plain_http=settings.allow_plain_http,
 )
+_DELIVER_SECONDS = max(settings.push_tick_seconds, 1.0)
 app = celery_app(settings.broker_url)
 app.conf.beat_schedule = {
     "sweep": {
@@ -57,8 +62,8 @@ app.conf.beat_schedule = {
     },
     "deliver": {
         "task": DELIVER_TASK,
-        "schedule": max(settings.push_tick_seconds, 1.0),
-        "options": {"expires": max(settings.push_tick_seconds, 1.0)},
+        "schedule": _DELIVER_SECONDS,
+        "options": {"expires": _DELIVER_SECONDS},
     },
 }
 
@@ -76,6 +81,11 @@ def _worker_started(sender: str, **_: object) -> None:
     log(logs.PROCESS_STARTED, version=__version__)
 
 
+@worker_ready.connect
+def _worker_measured(**_: object) -> None:
+    metrics.serve(settings.metrics_address, settings.metrics_port)
+
+
 @worker_shutdown.connect
 def _worker_stopped(**_: object) -> None:
     log(logs.PROCESS_STOPPED)
@@ -83,7 +93,18 @@ def _worker_stopped(**_: object) -> None:
 
 @task_failure.connect
 def _task_failed(sender: "Task[..., object]", exception: Exception, **_: object) -> None:
+    metrics.TASKS.labels(sender.name, "failed").inc()
     log(logs.TASK_FAILED, task=sender.name, error=exception)
+
+
+@task_success.connect
+def _task_succeeded(sender: "Task[..., object]", **_: object) -> None:
+    metrics.TASKS.labels(sender.name, "succeeded").inc()
+
+
+@after_task_publish.connect(sender=SWEEP_TASK)  # by nobody but the clock
+def _sweep_asked_for(**_: object) -> None:
+    health.mark(settings.broker_url, health.CLOCK, 4 * settings.sweep_seconds)
 
 
 @cache
@@ -109,7 +130,11 @@ def match() -> None:
     more = True
     while more:
         now = utc_now()
-        more = match_waiting(pool(), now, next_tick(now)).more
+        with metrics.MATCH_SECONDS.time():
+            done = match_waiting(pool(), now, next_tick(now))
+        metrics.MATCHED.inc(done.taken)
+        metrics.NOTICES.inc(done.notices)
+        more = done.more
 
 
 @app.task(name=DELIVER_TASK)
@@ -117,6 +142,7 @@ def deliver() -> None:
     """Deliver what is due, for a turn; then the other tasks get theirs, and this one comes again."""
     if deliver_due(pool(), sender, utc_now):
         deliver.apply_async(expires=60, retry=False)
+    health.mark(settings.broker_url, health.DELIVERER, 2 * _DELIVER_SECONDS + TURN + settings.webhook_timeout_seconds)
 
 
 @app.task(name=SWEEP_TASK)
@@ -128,20 +154,24 @@ def sweep() -> None:
         parked = unpark(connection, utc_now())
     if parked:
         log(logs.WORK_STILL_PARKED, rows=parked)
-    else:
-        health.swept(settings.broker_url, settings.sweep_seconds)
+    health.mark(settings.broker_url, health.WORKER, 4 * settings.sweep_seconds, parked)
 
 
 @beat_init.connect
 def _stand_in(**_: object) -> None:
     """In the clock: as long as Redis does not answer no worker hears of work, so the clock does it itself."""
+    metrics.serve(settings.metrics_address, settings.metrics_port)
+    metrics.KEY_VERSION.labels("index").set(keys.current.version)
     log(logs.PROCESS_STARTED, version=__version__)
     threading.Thread(target=_work_while_redis_is_away, name="stand-in", daemon=True).start()
 
 
 def _work_while_redis_is_away() -> None:
+    measuring = Measuring()
     while True:
         time.sleep(settings.sweep_seconds)
+        if settings.metrics_port:
+            measuring.look(pool(), settings.broker_url, utc_now())
         if health.redis_answers(settings.broker_url):
             continue
         try:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Health of worker and clock: whether a sweep went all the way, from beat by Redis to a worker and PostgreSQL.
+"""Health of clock, workers and deliverers: who did its work lately leaves a mark in Redis, and the mark fades.
 
-The clock asks for a sweep every few seconds, and the worker that ends one leaves a mark in Redis that fades. Where
-the mark is gone, worker, clock, Redis or PostgreSQL does not do its part.
+The clock asks for a sweep every few seconds and marks that it did. The worker that ends a sweep marks that the way from
+the clock by Redis to a worker and PostgreSQL is whole, with how many rows of work are parked; a deliverer that ends a
+run, likewise. Where a mark is gone, whoever leaves it does not do its part.
 """
 
 import sys
+from contextlib import suppress
 
 import typer
 from pydantic import SecretStr
@@ -14,19 +16,28 @@ from redis import Redis, RedisError
 from verwijsindex.bell import BROKER_PATIENCE_SECONDS
 from verwijsindex.settings import Settings
 
-_MARK = "verwijsindex.swept"
+CLOCK, WORKER, DELIVERER = "clock", "worker", "deliverer"
+_MISSING = {
+    CLOCK: "clock: it asked for no sweep lately; is `celery beat` running?",
+    WORKER: "worker: no sweep went well lately; is one running for the queue verwijsindex.match, and PostgreSQL?",
+    DELIVERER: "deliverer: no run ended lately; is one running for the queue verwijsindex.deliver, and PostgreSQL?",
+}
 
 
 class HealthSettings(Settings):
-    """Where the mark is (VERWIJSINDEX_BROKER_URL)."""
+    """Where the marks are (VERWIJSINDEX_BROKER_URL)."""
 
     broker_url: SecretStr
 
 
-def swept(broker_url: SecretStr, every: float) -> None:
-    """Leave the mark that a sweep went well; it fades after four sweeps (`every`: seconds) and ten seconds more."""
-    with _redis(broker_url) as redis:
-        redis.set(_MARK, "1", ex=int(4 * every + 10))
+def mark(broker_url: SecretStr, part: str, seconds: float, parked: int = 0) -> None:
+    """Leave the mark of one that did its work; it fades after so many seconds and ten more.
+
+    Args:
+        parked: rows of work that are parked, for the worker's mark.
+    """
+    with suppress(RedisError), _redis(broker_url) as redis:  # without Redis nobody is found well
+        redis.set(_key(part), str(parked), ex=int(seconds + 10))
 
 
 def redis_answers(broker_url: SecretStr) -> bool:
@@ -39,15 +50,25 @@ def redis_answers(broker_url: SecretStr) -> bool:
 
 
 def health() -> None:
-    """Say whether worker and clock do their work; exit status 1 when they do not."""
+    """Say whether clock, worker and deliverer do their work, and which does not; exit status 1 when one does not.
+
+    Where the clock does not do its part, nobody asks the others for theirs: look at it first.
+    """
     try:
         with _redis(HealthSettings().broker_url) as redis:
-            well = redis.exists(_MARK)
+            marks = dict(zip(_MISSING, redis.mget([_key(part) for part in _MISSING]), strict=True))
     except RedisError as error:
         sys.exit(f"Redis does not answer ({type(error).__name__})")
-    if not well:
-        sys.exit("no sweep went well lately, or work is parked: see the logs of worker, clock (beat) and PostgreSQL")
-    typer.echo("worker and clock do their work")
+    faults = [says for part, says in _MISSING.items() if marks[part] is None]
+    if int(marks[WORKER] or 0):
+        faults.append(f"{int(marks[WORKER])} rows of work are parked: their signals are not matched (docs/logs.md)")
+    if faults:
+        sys.exit("\n".join(faults))
+    typer.echo("clock, worker and deliverer do their work")
+
+
+def _key(part: str) -> str:
+    return f"verwijsindex.health.{part}"
 
 
 def _redis(broker_url: SecretStr) -> Redis:
