@@ -108,7 +108,7 @@ def test_the_server_makes_its_databases_from_the_wheel(
     addresses = dict(line.split("=", 1) for line in lines)
     for _ in range(2):  # the second time there is nothing to do
         said = _run([command, "db", "upgrade"], tmp_path, settings=addresses).stdout
-        assert said.splitlines() == ["index: up to date", "issuer: up to date"]
+        assert said.splitlines() == [f"{branch}: up to date" for branch in ("index", "pseudonyms", "issuer")]
     owner = addresses["VERWIJSINDEX_OWNER_DATABASE_URL"].replace("+psycopg", "")
     with psycopg.connect(owner) as connection:
         [(count,)] = connection.execute("SELECT count(*) FROM category")
@@ -124,7 +124,7 @@ def test_the_client_stands_alone(wheel: Path, tmp_path: Path) -> None:
     command = bin_ / "verwijsindex"
     absent = "import importlib.util as u; print([n for n in ('flask', 'sqlalchemy', 'celery') if u.find_spec(n)])"
     assert _run([bin_ / "python", "-c", absent], tmp_path).stdout.strip() == "[]"
-    assert "submit" in _run([command, "client", "--help"], tmp_path).stdout
+    assert "send" in _run([command, "client", "--help"], tmp_path).stdout
     assert "sign-list" in _run([command, "keys", "--help"], tmp_path).stdout
     assert "client" in _run([command, "--help"], tmp_path).stdout
     _run([command, "client", "keygen", "own.jwk"], tmp_path)

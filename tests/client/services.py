@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The real issuer, pseudonym service and index behind one transport, for the tests of the client."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from threading import Event, Lock
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -192,11 +194,17 @@ class Services(httpx.BaseTransport):
         with self._lock:
             self.requests.append(request)
         answer = self.intervene(request)
-        if answer is not None:
-            return answer
+        return self.answer(request) if answer is None else answer
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """What the service says."""
         apps = {INDEX: self.index, PSEUDONYMS: self.pseudonyms, ISSUER: self.issuer}
         app = apps[f"https://{request.url.host}"]
         return httpx.WSGITransport(app=app.wsgi_app).handle_request(request)
+
+    def items(self) -> list[dict[str, Any]]:
+        """What was posted to the index, item by item."""
+        return [item for request in self.posted() for item in json.loads(request.content)["signals"]]
 
     def posted(self) -> list[httpx.Request]:
         """What was posted to the index."""
@@ -213,13 +221,13 @@ class Services(httpx.BaseTransport):
             key_list_signer=self.folder / "signer.pub.json",
         )
 
-    def client(self, config: ClientConfig | None = None) -> VerwijsindexClient:
+    def client(self, config: ClientConfig | None = None, **how: Any) -> VerwijsindexClient:
         """A client of these services, which waits for nothing."""
 
         def wait(_: Event, seconds: float) -> None:
             self.waits.append(seconds)
 
-        return VerwijsindexClient(config or self.config(), transport=self, clock=lambda: self.now, wait=wait)
+        return VerwijsindexClient(config or self.config(), transport=self, clock=lambda: self.now, wait=wait, **how)
 
 
 def draft(reporter: UUID, bsn: str = "", **changes: object) -> SignalDraft:

@@ -15,6 +15,7 @@ from client.test_rows import GOOD
 from typer.testing import CliRunner, Result
 
 from verwijsindex.client import VerwijsindexClient, commands
+from verwijsindex.client.posting import PATH
 from verwijsindex.client.rows import COLUMNS
 from verwijsindex.keyfiles import read_public_key, read_signing_key
 from verwijsindex.matching.service import match_waiting
@@ -61,10 +62,10 @@ def rows(reporter: UUID, count: int) -> list[dict[str, str]]:
 def test_an_export_without_faults_is_sent_and_ends_with_0(services: Services, shell: Shell) -> None:
     [reporter] = services.register(["Anna de Vries"])
     shell.export(rows(reporter, 5))
-    result = shell.run("submit", "export.csv")
+    result = shell.run("send", "export.csv")
     assert (result.exit_code, result.stdout) == (0, "accepted 5, refused 0\n")
     assert services.index_database.scalar("SELECT count(*) FROM signal") == 5
-    again = shell.run("submit", "export.csv")
+    again = shell.run("send", "export.csv")
     assert (again.exit_code, services.index_database.scalar("SELECT count(*) FROM signal")) == (0, 5)
 
 
@@ -77,7 +78,7 @@ def test_refused_rows_are_reported_whoever_refused_them_and_it_ends_with_1(servi
     content[4]["case_reference"] = content[4]["bsn"]
     shell.export(content)
     Path("refused.csv").write_text("line,case_reference,column,code,advice\r\n" * 100)  # an older one
-    result = shell.run("submit", "export.csv", "--refused", "refused.csv")
+    result = shell.run("send", "export.csv", "--refused", "refused.csv")
     assert result.exit_code == 1
     assert "accepted 2, refused 4" in result.stdout
     with Path("refused.csv").open(newline="") as file:
@@ -101,7 +102,7 @@ def test_refused_rows_are_reported_whoever_refused_them_and_it_ends_with_1(servi
 def test_of_many_faults_the_screen_has_some_and_the_file_all(services: Services, shell: Shell) -> None:
     [reporter] = services.register(["Anna de Vries"])
     shell.export([{**row, "bsn": "1"} for row in rows(reporter, 50)])
-    result = shell.run("submit", "export.csv", "--refused", "refused.csv")
+    result = shell.run("send", "export.csv", "--refused", "refused.csv")
     assert "and 30 faults more; in all: bsn-form 50" in " ".join(result.stdout.split())
     assert len(Path("refused.csv").read_text().splitlines()) == 51
 
@@ -125,7 +126,7 @@ def test_nothing_that_is_shown_written_or_logged_holds_a_bsn(
     with shell.export(content).open("ab") as file:
         file.write(f'{canaries[0]},"{canaries[1]}\r\n{canaries[2]}\x00,\r\n\xeb{canaries[3]}\r\n'.encode("latin-1"))
     with caplog.at_level(logging.DEBUG):
-        result = shell.run("submit", "export.csv", "--refused", "refused.csv")
+        result = shell.run("send", "export.csv", "--refused", "refused.csv")
     assert result.exit_code == 1
     assert services.posted()
     told = result.output + result.stderr + Path("refused.csv").read_text() + caplog.text
@@ -137,7 +138,7 @@ def test_nothing_that_is_shown_written_or_logged_holds_a_bsn(
 
 def test_a_header_of_values_is_refused_with_2_and_not_repeated(services: Services, shell: Shell) -> None:
     Path("export.csv").write_text(",".join(GOOD.values()))
-    result = shell.run("submit", "export.csv")
+    result = shell.run("send", "export.csv")
     assert (result.exit_code, result.stdout) == (2, "accepted 0, refused 0\n")
     assert result.stderr.count("error: Line 1 must name the columns") == 1
     assert "9999" not in result.output
@@ -160,7 +161,7 @@ def test_what_cannot_be_used_ends_with_2_and_is_named(
 ) -> None:
     shell.export([])
     before = Path("client.toml").read_bytes(), Path("export.csv").read_bytes()
-    result = shell.run("submit", *arguments)
+    result = shell.run("send", *arguments)
     assert result.exit_code == 2
     assert (Path("client.toml").read_bytes(), Path("export.csv").read_bytes()) == before
     assert says in result.stderr
@@ -170,7 +171,7 @@ def test_what_cannot_be_used_ends_with_2_and_is_named(
 
 def test_an_export_of_no_rows_is_no_error(services: Services, shell: Shell) -> None:
     shell.export([])
-    assert shell.run("submit", "export.csv").exit_code == 0
+    assert shell.run("send", "export.csv").exit_code == 0
 
 
 def test_a_service_that_is_away_ends_with_3_and_the_rest_is_sent_the_next_time(
@@ -178,20 +179,12 @@ def test_a_service_that_is_away_ends_with_3_and_the_rest_is_sent_the_next_time(
 ) -> None:
     [reporter] = services.register(["Anna de Vries"])
     shell.export(rows(reporter, 130))
-    posts: list[int] = []
-
-    def away_after_forty(request: httpx.Request) -> httpx.Response | None:
-        if request.method == "POST" and request.url.host == "index.example":
-            posts.append(1)
-            return httpx.Response(503) if len(posts) > 40 else None
-        return None
-
-    services.intervene = away_after_forty
-    result = shell.run("submit", "export.csv")
+    services.intervene = lambda request: httpx.Response(503) if request.url.path == PATH else None
+    result = shell.run("send", "export.csv")
     assert result.exit_code == 3
-    assert "index.example/api/v1/signals answered with HTTP 503; repeat the same later" in result.stderr
+    assert "index.example/api/v1/signal-batches answered with HTTP 503; repeat the same later" in result.stderr
     services.intervene = lambda _: None
-    assert shell.run("submit", "export.csv").stdout == "accepted 130, refused 0\n"
+    assert shell.run("send", "export.csv").stdout == "accepted 130, refused 0\n"
     assert services.index_database.scalar("SELECT count(*) FROM signal") == 130
 
 
@@ -214,7 +207,7 @@ def test_a_reporter_reads_signals_inbox_matches_and_a_match(services: Services, 
     shell.export(
         [{**GOOD, "reporter": str(reporter), "case_reference": f"Z-{n}"} for n, reporter in enumerate((anna, bert))]
     )
-    assert shell.run("submit", "export.csv").exit_code == 0
+    assert shell.run("send", "export.csv").exit_code == 0
     match_waiting(services.index_database.engine("worker"), services.now, services.now)
 
     def read(*arguments: object) -> Result:
@@ -246,7 +239,7 @@ def test_another_ones_match_is_not_found_and_ends_with_3(services: Services, she
     assert "not-found" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["", "keygen", "submit", "signals", "inbox", "matches", "match"])
+@pytest.mark.parametrize("command", ["", "keygen", "send", "signals", "inbox", "matches", "match"])
 def test_help_teaches(command: str) -> None:
     result = CliRunner().invoke(commands.app, [*([command] if command else []), "--help"])
     assert result.exit_code == 0

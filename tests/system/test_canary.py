@@ -121,7 +121,7 @@ def _submit(system: System, reporter: Reporter, youngsters: list[int], folder: P
         for n, youngster in enumerate(youngsters):
             writer.writerow(_row(reporter, bsn(youngster).digits.decode(), n) | _FAULTS[n % len(_FAULTS)](youngster))
     done = subprocess.run(
-        [sys.executable, "-m", "verwijsindex", "client", "submit", export, "--config", config, "--refused", refused],
+        [sys.executable, "-m", "verwijsindex", "client", "send", export, "--config", config, "--refused", refused],
         capture_output=True,
         check=False,
         env=system.stack.environment,

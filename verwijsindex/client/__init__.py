@@ -8,7 +8,7 @@ with VerwijsindexClient(ClientConfig.load(Path("client.toml"))) as client:
         ...
 """
 
-from verwijsindex.client.client import Accepted, Outcome, Refused, VerwijsindexClient
+from verwijsindex.client.client import VerwijsindexClient
 from verwijsindex.client.config import ClientConfig
 from verwijsindex.client.draft import DraftError, Informed, Postponed, SignalDraft
 from verwijsindex.client.errors import (
@@ -21,8 +21,11 @@ from verwijsindex.client.errors import (
     UnreachableError,
 )
 from verwijsindex.client.faults import Fault
+from verwijsindex.client.journal import Journal, JournalError
+from verwijsindex.client.outcome import Accepted, Outcome, Refused
 from verwijsindex.client.report import Report, ReportLine
 from verwijsindex.client.rows import FileRefused, RefusedRow, SignalRow, read_rows
+from verwijsindex.client.sending import submit_rows
 from verwijsindex.client.webhooks import Event, WebhookError
 from verwijsindex.client.webhooks import verify as verify_webhook
 from verwijsindex.pseudonyms.bsn import Bsn, BsnError
@@ -40,6 +43,8 @@ __all__ = [
     "Fault",
     "FileRefused",
     "Informed",
+    "Journal",
+    "JournalError",
     "Outcome",
     "Postponed",
     "ProblemFault",
@@ -55,5 +60,6 @@ __all__ = [
     "VerwijsindexClient",
     "WebhookError",
     "read_rows",
+    "submit_rows",
     "verify_webhook",
 ]

@@ -12,13 +12,17 @@ import httpx
 from verwijsindex import __version__
 from verwijsindex.client.errors import UnreachableError
 
-ATTEMPTS = 6
+PATIENCE = 120.0
+"""Seconds that one request is waited for in all, unless told otherwise: the pauses, without the tries."""
 FIRST_DELAY = 0.5  # seconds; doubled at every further attempt
-LONGEST_DELAY = 60.0  # seconds; who asks for more in Retry-After is not waited for
+LONGEST_DELAY = 30.0  # seconds, unless Retry-After asks for more
+WORTH_TELLING = 2.0  # seconds
 
 Clock = Callable[[], datetime]
 Wait = Callable[[Event, float], object]
 """Waits so many seconds, or until the event is set."""
+Tell = Callable[[str], None]
+"""Says in one line what is waited for; may be called by any thread."""
 
 
 def utc_now() -> datetime:
@@ -34,9 +38,19 @@ class Channel:
         transport: in the place of the network, for tests.
         clock: gives the present moment, in UTC.
         wait: how a thread waits between two attempts.
+        patience: seconds that one request is waited for in all.
+        tell: hears of pauses that somebody may notice.
     """
 
-    def __init__(self, *, transport: httpx.BaseTransport | None, clock: Clock, wait: Wait) -> None:
+    def __init__(
+        self,
+        *,
+        transport: httpx.BaseTransport | None,
+        clock: Clock,
+        wait: Wait,
+        patience: float = PATIENCE,
+        tell: Tell = lambda _: None,
+    ) -> None:
         self.http = httpx.Client(
             transport=transport,
             timeout=httpx.Timeout(30, connect=5),
@@ -47,6 +61,8 @@ class Channel:
         )
         self.clock = clock
         self._wait = wait
+        self._patience = patience
+        self._tell = tell
 
     def send(
         self,
@@ -66,12 +82,10 @@ class Channel:
             stop: ends the patience at once.
 
         Raises:
-            UnreachableError: no such answer after ATTEMPTS attempts.
+            UnreachableError: no such answer in time.
         """
-        stop = stop or Event()
-        trouble = ""
-        for attempt in range(ATTEMPTS):
-            delay = min(LONGEST_DELAY, FIRST_DELAY * 2**attempt) * random.uniform(0.5, 1)  # noqa: S311
+        patience = self.patience(str(httpx.URL(url).copy_with(query=None)), stop)
+        while True:
             try:
                 response = self.http.request(
                     method,
@@ -82,21 +96,15 @@ class Channel:
                     data=form() if form else None,
                 )
             except httpx.RequestError as error:
-                trouble = f"did not answer ({type(error).__name__})"
+                patience.wait(f"did not answer ({type(error).__name__})")
             else:
                 if response.status_code != 429 and response.status_code < 500:
                     return response
-                trouble = f"answered with HTTP {response.status_code}"
-                asked = self._retry_after(response)
-                if asked > LONGEST_DELAY:
-                    trouble += f" and asks to come back after {asked:.0f} seconds"
-                    break
-                delay = max(delay, asked)
-            if stop.is_set():
-                break
-            if attempt < ATTEMPTS - 1:
-                self._wait(stop, delay)
-        raise UnreachableError(f"{httpx.URL(url).copy_with(query=None)} {trouble}; repeat the same later")
+                patience.wait(f"answered with HTTP {response.status_code}", self._retry_after(response))
+
+    def patience(self, whom: str, stop: Event | None) -> "Patience":
+        """Patience for one request to `whom`, fresh."""
+        return Patience(whom, stop or Event(), self._patience, self._wait, self._tell)
 
     def _retry_after(self, response: httpx.Response) -> float:
         """Seconds (RFC 9110, section 10.2.3), 0 where it says none."""
@@ -107,3 +115,39 @@ class Channel:
             return max(0.0, (parsedate_to_datetime(value) - self.clock()).total_seconds())
         except (TypeError, ValueError):
             return 0.0
+
+
+class Patience:
+    """The pauses between the attempts of one request; together never longer than the limit."""
+
+    def __init__(self, whom: str, stop: Event, limit: float, wait: Wait, tell: Tell) -> None:
+        self._whom = whom
+        self._stop = stop
+        self._left = limit
+        self._wait = wait
+        self._tell = tell
+        self._delay = FIRST_DELAY
+
+    def wait(self, trouble: str, asked: float = 0.0) -> None:
+        """Pauses before another attempt.
+
+        Args:
+            trouble: what `whom` did, such as `did not answer`.
+            asked: seconds that `whom` asks for.
+
+        Raises:
+            UnreachableError: no patience is left for that, or it was ended.
+        """
+        delay = max(asked, self._delay * random.uniform(0.5, 1))  # noqa: S311
+        trouble = f"{self._whom} {trouble}"
+        if asked > self._left:
+            trouble += f" and asks to come back after {asked:.0f} seconds"
+        elif delay <= self._left and not self._stop.is_set():
+            if delay >= WORTH_TELLING:
+                self._tell(f"{trouble}: going on in {delay:.0f} s")
+            self._left -= delay
+            self._delay = min(LONGEST_DELAY, self._delay * 2)
+            self._wait(self._stop, delay)
+            if not self._stop.is_set():
+                return
+        raise UnreachableError(f"{trouble}; repeat the same later")

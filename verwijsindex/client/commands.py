@@ -4,6 +4,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,18 +12,25 @@ from uuid import UUID
 import typer
 from joserfc.jwk import OKPKey
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from verwijsindex.client import tables
+from verwijsindex.client.check.commands import app as check
 from verwijsindex.client.client import VerwijsindexClient
 from verwijsindex.client.config import ClientConfig
 from verwijsindex.client.errors import ClientError, ConfigError
+from verwijsindex.client.progress import sending
 from verwijsindex.client.report import Report
 from verwijsindex.client.rows import COLUMNS, FileRefused
-from verwijsindex.client.sending import submit_file
+from verwijsindex.client.sending import journal_of, submit_file
 from verwijsindex.keyfiles import KeyFileError, write_public_key, write_signing_key
 
-UNUSABLE, STOPPED = 2, 3
+UNUSABLE, STOPPED, INTERRUPTED = 2, 3, 130
+REPEATABLE = timedelta(days=7)
+"""How long the index knows an idempotency key."""
+TOO_LATE = (
+    "The run before this one ended more than seven days ago. A row that it sent without hearing the answer is now"
+    " refused as too old, though the index may hold it: look there with `verwijsindex client signals`."
+)
 
 app = typer.Typer(
     name="client",
@@ -36,6 +44,7 @@ Config = Annotated[Path, typer.Option(help="The client's configuration (TOML).",
 Reporter = Annotated[UUID, typer.Option(help="The reporter for whom this is read; it stands in the ledger.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's own JSON, for a script.")]
 DEFAULT_CONFIG = Path("client.toml")
+app.add_typer(check)
 
 
 @app.command()
@@ -62,30 +71,59 @@ def keygen(
 
 
 @app.command(epilog=f"Columns: {', '.join(COLUMNS)}.")
-def submit(
+def send(
     file: Annotated[Path, typer.Argument(help="A case system's export: CSV in UTF-8, comma or semicolon.")],
     config: Config = DEFAULT_CONFIG,
     refused: Annotated[Path | None, typer.Option(help="Write the refused rows here (CSV, no BSN).")] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Where to keep the journal.", show_default="FILE.journal")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Send every row, whatever the journal knows.")] = False,
+    patience: Annotated[int, typer.Option(help="Minutes to wait for a service that is away or limits us.", min=0)] = 15,
 ) -> None:
     """Send the signals in an export, a row each.
 
-    Each BSN is checked (11-test) and blinded here. The same file may be sent again, whole or in part: a row
-    that was accepted in the last seven days is not a second signal.
+    Each BSN is checked (11-test) and blinded here. What became of each row is kept in FILE.journal, without a
+    BSN: after a cut connection, a crash or Ctrl-C the same command goes on where it was, and tells the same at
+    the end. When all rows were sent it only tells, until you say --again: then refused rows get another chance,
+    and a row that was accepted in the last seven days is still no second signal. After seven days an old file
+    is refused row by row, since a signal is sent at most seven days after it was made.
 
-    Exit status: 0 all rows were accepted; 1 some were refused; 2 file or configuration cannot be used; 3 a
-    service gave no answer, or one that stands in the way of every row: send the same file again later.
+    Exit status: 0 all rows were accepted; 1 some were refused; 2 file, journal or configuration cannot be used;
+    3 a service gave no answer, or one that stands in the way of every row: give the same command again later;
+    130 stopped by Ctrl-C, likewise.
 
-    Example: verwijsindex client submit export.csv --refused refused.csv
+    Example: verwijsindex client send export.csv --refused refused.csv
     """
-    with _told(), VerwijsindexClient(ClientConfig.load(config)) as client:
+    console = Console(stderr=True)
+
+    def tell(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    with _told(), VerwijsindexClient(ClientConfig.load(config), patience=patience * 60, tell=tell) as client:
         if not file.is_file():
             raise ConfigError(f"{file} is not a file")
-        with file.open("rb") as rows, Report(refused) as report:
+        # The lock and the journal are the file's, by whatever name it was given.
+        place = journal or Path(f"{file.resolve()}.journal")
+        with (
+            file.open("rb") as rows,
+            journal_of(client, rows, place, again=again) as kept,
+            Report(refused) as report,
+        ):
+            if kept.resumes:
+                tell(f"going on with {place}")
             try:
-                with _progress(file.stat().st_size, rows.tell, report) as progress:
-                    submit_file(client, rows, report, progress)
+                with sending(file.stat().st_size, rows.tell, report, console) as progress:
+                    submit_file(client, rows, report, kept, progress.step)
+            except KeyboardInterrupt:
+                tell("stopped; give the same command again to go on")
+                raise typer.Exit(INTERRUPTED) from None
             finally:
                 _conclude(report, refused)
+            if kept.finished_at:
+                tell(f"all rows were sent on {tables.in_amsterdam(kept.finished_at)}; nothing was sent now")
+            elif kept.resumes and client.clock() - kept.last_written > REPEATABLE:
+                tell(TOO_LATE)
     raise typer.Exit(1 if report.refused else 0)
 
 
@@ -137,23 +175,6 @@ def _print(content: object, as_json: bool, view: RenderableType) -> None:
         typer.echo(json.dumps(content, indent=2))
     else:
         Console().print(view)
-
-
-@contextmanager
-def _progress(size: int, position: Callable[[], int], report: Report) -> Iterator[Callable[[], None]]:
-    """A bar on standard error of how much of the file is read, with what became of its rows."""
-    columns = (
-        TextColumn("accepted {task.fields[accepted]}, refused {task.fields[refused]}"),
-        BarColumn(),
-        TaskProgressColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=size, accepted=0, refused=0)
-
-        def progress() -> None:
-            bar.update(task, completed=position(), accepted=report.accepted, refused=report.refused)
-
-        yield progress
 
 
 def _conclude(report: Report, path: Path | None) -> None:

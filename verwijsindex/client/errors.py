@@ -71,12 +71,17 @@ class ClientProblem(ClientError):  # noqa: N818 (RFC 9457's word)
             body: Any = response.json()
         except ValueError:
             body = None
+        return cls.of_body(response.status_code, body)
+
+    @classmethod
+    def of_body(cls, status: int, body: Any) -> "ClientProblem":
+        """The problem in a body that was read as JSON, such as an item of a batch."""
         if not isinstance(body, dict) or not isinstance(body.get("type"), str):
             detail = "The answer is not this API's: check the address, or what stands in between."
-            return cls(response.status_code, "about:blank", detail)
+            return cls(status, "about:blank", detail)
         errors = body.get("errors")
         faults = [_fault(item) for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
-        return cls(response.status_code, _words(body["type"]), _words(body.get("detail", "")), tuple(faults))
+        return cls(status, _words(body["type"]), _words(body.get("detail", "")), tuple(faults))
 
 
 def _fault(item: dict[str, Any]) -> ProblemFault:

@@ -8,6 +8,7 @@ repeat is a second signal of its reporter, which makes no second match and no se
 """
 
 import hmac
+from typing import BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -18,6 +19,8 @@ from verwijsindex.client.draft import SignalDraft
 from verwijsindex.keyfiles import encode_base64url
 
 _INFO = b"verwijsindex/1/client/idempotency-key"
+_FILE_INFO = b"verwijsindex/1/client/file-fingerprint"
+_CHUNK = 1 << 16  # bytes
 
 
 class IdempotencyKeys:
@@ -29,9 +32,21 @@ class IdempotencyKeys:
         private = own_key.private_key
         if not isinstance(private, Ed25519PrivateKey):
             raise TypeError("not a private Ed25519 key")
-        hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=_INFO)
-        self._secret = hkdf.derive(private.private_bytes_raw())
+        self._secret, self._file_secret = (
+            HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(private.private_bytes_raw())
+            for info in (_INFO, _FILE_INFO)
+        )
 
     def of(self, draft: SignalDraft) -> str:
         """HMAC-SHA-256 over the draft's canonical bytes, 43 characters of unpadded base64url."""
         return encode_base64url(hmac.digest(self._secret, draft.canonical(), "sha256"))
+
+    def of_file(self, file: BinaryIO) -> str:
+        """HMAC-SHA-256 over all bytes from where the file stands to its end, 43 characters of unpadded base64url.
+
+        Without the secret a digest of a short file would let its BSNs be tried out.
+        """
+        made = hmac.new(self._file_secret, digestmod="sha256")
+        while chunk := file.read(_CHUNK):
+            made.update(chunk)
+        return encode_base64url(made.digest())

@@ -4,21 +4,18 @@
 import csv
 import errno
 import os
-from bisect import insort
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
-from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
 
 from rich.table import Table
 from rich.text import Text
 
-from verwijsindex.client.client import Refused
 from verwijsindex.client.draft import showable
 from verwijsindex.client.faults import WHOLE_ROW
+from verwijsindex.client.outcome import Refused
 from verwijsindex.client.rows import RefusedRow
 
 SHOWN = 20
@@ -44,7 +41,7 @@ class Report:
     """Counts what became of a file's rows, and writes down the refused ones as they come.
 
     Use it as a context manager. With a path it writes a CSV file of mode 0600, in the place of an older report and
-    of nothing else; at its end it sorts that by line, since the index's refusals come after the client's own.
+    of nothing else.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -73,8 +70,7 @@ class Report:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file:
-            with self._file:
-                self._sort(self._file)
+            self._file.close()
 
     def refuse_row(self, row: RefusedRow) -> None:
         """A row that was not sent."""
@@ -95,18 +91,10 @@ class Report:
         self.refused += 1
         for line in lines:
             self._codes[line.code] += 1
-            insort(self._first, line, key=attrgetter("line"))
-            del self._first[SHOWN:]
+            if len(self._first) < SHOWN:
+                self._first.append(line)
             if self._file:
                 self._writer.writerow(astuple(line))
-
-    def _sort(self, file: TextIO) -> None:
-        """What is written again is as long as what was there."""
-        file.seek(0)
-        _, *lines = csv.reader(file)
-        lines.sort(key=lambda line: int(line[0]))
-        file.seek(0)
-        self._writer.writerows([HEADER.split(","), *lines])
 
     def table(self) -> Table:
         """The first SHOWN faults, and how many there are of each code."""

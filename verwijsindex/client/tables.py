@@ -69,12 +69,17 @@ def match_view(match: Json) -> RenderableType:
     )
 
 
+def in_amsterdam(moment: datetime) -> str:
+    """A moment as Amsterdam's clock shows it."""
+    return moment.astimezone(AMSTERDAM).strftime("%Y-%m-%d %H:%M")
+
+
 def _shown(name: str, value: object) -> str:
     if value is None:
         return ""
     if name.endswith("At"):
         try:
-            return datetime.fromisoformat(str(value)).astimezone(AMSTERDAM).strftime("%Y-%m-%d %H:%M")
+            return in_amsterdam(datetime.fromisoformat(str(value)))
         except ValueError:
             pass
     return str(value)

@@ -69,7 +69,7 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, now: datetime) 
     if abs(now.timestamp() - int(timestamp)) > TOLERANCE.total_seconds():
         raise WebhookError("the webhook is too old, or this machine's clock is not right")
     content = f"{message_id}.{timestamp}.".encode() + body
-    expected = base64.b64encode(hmac.digest(_key(secret), content, "sha256"))
+    expected = base64.b64encode(hmac.digest(secret_key(secret), content, "sha256"))
     given = [part.removeprefix("v1,") for part in signatures.split(" ") if part.startswith("v1,")]
     if not any(hmac.compare_digest(expected, text.encode("utf-8", "replace")) for text in given):
         raise WebhookError("the signature is not made with this secret")
@@ -79,7 +79,8 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, now: datetime) 
         raise WebhookError("the content is no event of this index") from None
 
 
-def _key(secret: str) -> bytes:
+def secret_key(secret: str) -> bytes:
+    """The bytes in a secret, `whsec_` and base64. Raises ValueError."""
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except (binascii.Error, ValueError):

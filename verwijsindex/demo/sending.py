@@ -67,13 +67,13 @@ def send_all(
 
 
 def _send(one: Institution, export: Path, progress: Callable[[], None]) -> Outcome:
-    """The same as `verwijsindex client submit EXPORT --refused REPORT`."""
+    """The same as `verwijsindex client send EXPORT --refused REPORT`."""
     path = one.config.parent / "refused.csv"
     with (
         VerwijsindexClient(ClientConfig.load(one.config)) as client,
         export.open("rb") as rows,
         Report(path) as report,
     ):
-        submit_file(client, rows, report, progress)
+        submit_file(client, rows, report, progress=progress)
     with path.open(encoding="utf-8", newline="") as file:
         return Outcome(report.accepted, report.refused, list(csv.DictReader(file)))

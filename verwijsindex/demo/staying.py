@@ -40,7 +40,7 @@ def commands(stack: Stack, played: Played) -> list[tuple[str, str]]:
         ("a match: whom to call", f"verwijsindex client match {match_id} --reporter {reporter} {config}"),
         (
             "an export, sent again: nothing comes twice",
-            f'verwijsindex client submit "$DEMO/exports/{told.role.client_id}.csv" {config}',
+            f'verwijsindex client send "$DEMO/exports/{told.role.client_id}.csv" {config}',
         ),
         (
             f"the inbox of the case supervisor of {place.name}",

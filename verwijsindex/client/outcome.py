@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What became of a signal that was sent."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from verwijsindex.client.draft import SignalDraft
+from verwijsindex.client.errors import ClientProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A signal that the index holds from now on (I1)."""
+
+    draft: SignalDraft
+    id: UUID
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A signal that the index does not take, and why; nothing of it is stored."""
+
+    draft: SignalDraft
+    problem: ClientProblem
+
+
+Outcome = Accepted | Refused

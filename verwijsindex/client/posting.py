@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Sending signals in batches: pseudonyms by the hundred, posts by the five hundred, several batches at a time.
+
+Each signal is accepted or refused by itself, under its own idempotency key (R9). What passes is waited for: an
+item over a limit (R37) is posted again, and no other with it.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import Any
+from uuid import UUID
+
+import httpx
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from verwijsindex.client.authorized import Authorized
+from verwijsindex.client.draft import SignalDraft
+from verwijsindex.client.errors import ClientError, ClientProblem
+from verwijsindex.client.idempotency import IdempotencyKeys
+from verwijsindex.client.outcome import Accepted, Outcome, Refused
+from verwijsindex.client.pseudonymise import Pseudonymiser, concerns_key_version
+from verwijsindex.pseudonyms.voprf import MAX_BATCH
+
+BATCH = 500
+"""Signals in one post; the index takes at most 1000."""
+AT_ONCE = 4
+"""Batches under way: one is posted while others get their pseudonyms."""
+PATH = "/api/v1/signal-batches"
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class _Registered(_Answer):
+    id: UUID
+    received_at: AwareDatetime = Field(alias="receivedAt")
+
+
+class _Item(_Answer):
+    status: int
+    signal: _Registered | None = None
+    problem: dict[str, Any] | None = None
+
+
+class _Items(_Answer):
+    items: list[_Item]
+
+
+class Poster:
+    """Sends batches of signals. May be used by many threads."""
+
+    def __init__(self, index: str, authorized: Authorized, pseudonymiser: Pseudonymiser, keys: IdempotencyKeys) -> None:
+        self._index = index
+        self._authorized = authorized
+        self._pseudonymiser = pseudonymiser
+        self._keys = keys
+
+    def send(self, batches: Iterable[Sequence[SignalDraft]]) -> Iterator[list[Outcome]]:
+        """The outcomes of each batch, in order; reads AT_ONCE batches ahead.
+
+        Raises:
+            ClientError: what stands in the way of all signals. The outcomes up to the first one that is not
+                known are told before, so that the last list may be shorter than its batch.
+        """
+        stop = Event()
+        threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="verwijsindex-send")
+        sent: deque[Future[_Batch]] = deque()
+        try:
+            for drafts in batches:
+                sent.append(threads.submit(self._send, drafts, stop))
+                if len(sent) > AT_ONCE:
+                    yield from sent.popleft().result().told()
+            while sent:
+                yield from sent.popleft().result().told()
+        finally:
+            stop.set()
+            threads.shutdown(cancel_futures=True)
+
+    def _send(self, drafts: Sequence[SignalDraft], stop: Event) -> "_Batch":
+        batch = _Batch(drafts)
+        try:
+            self._pseudonymise(batch, batch.waiting(), stop)
+        except ClientError as error:
+            batch.trouble = error
+        try:
+            self._post(batch, stop)
+        except ClientError as error:
+            batch.trouble = error
+        return batch
+
+    def _pseudonymise(self, batch: "_Batch", places: Sequence[int], stop: Event) -> None:
+        for start in range(0, len(places), MAX_BATCH):
+            some = places[start : start + MAX_BATCH]
+            made = self._pseudonymiser.of_youngsters([batch.drafts[place] for place in some], stop)
+            for place, pseudonym in zip(some, made.values, strict=True):
+                batch.bodies[place] = batch.drafts[place].body(made.key_version, pseudonym)
+
+    def _post(self, batch: "_Batch", stop: Event) -> None:
+        """Posts what has a pseudonym until all of that is answered. A pseudonym that became old on its way is made
+        anew, once."""
+        patience = self._authorized.channel.patience(self._index + PATH, stop)
+        renewed = False
+        while places := [place for place in batch.waiting() if place in batch.bodies]:
+            old, asked, trouble = [], 0.0, ""
+            for place, item in zip(places, self._items(batch, places, stop), strict=True):
+                draft = batch.drafts[place]
+                if item.status == 201 and item.signal:
+                    batch.outcomes[place] = Accepted(draft, item.signal.id, item.signal.received_at)
+                    continue
+                problem = ClientProblem.of_body(item.status, item.problem)
+                if concerns_key_version(problem) and not renewed:
+                    self._pseudonymiser.forget_version(int(batch.bodies[place]["pseudonym"]["keyVersion"]))
+                    old.append(place)
+                elif item.status == 429 or item.status >= 500:
+                    asked = max(asked, _retry_after(item.problem or {}))
+                    trouble = f"takes some signals later only ({problem.slug}, HTTP {item.status})"
+                # Of one signal are faults in it and who may not send it; all else is in the way of every signal.
+                elif item.status in {400, 403, 413, 422} and problem.is_ours and problem.slug != "not-allowed":
+                    batch.outcomes[place] = Refused(draft, problem)
+                else:
+                    raise problem
+            if old:
+                renewed = True
+                self._pseudonymise(batch, old, stop)
+            if trouble:
+                patience.wait(trouble, asked)
+
+    def _items(self, batch: "_Batch", places: Sequence[int], stop: Event) -> list[_Item]:
+        signals = [{"idempotencyKey": self._keys.of(batch.drafts[p]), "signal": batch.bodies[p]} for p in places]
+        response: httpx.Response = self._authorized.send(
+            self._index, "POST", PATH, json={"signals": signals}, stop=stop
+        )
+        try:
+            items = _Items.model_validate_json(response.content).items if response.status_code == 200 else []
+        except ValidationError:
+            items = []
+        if len(items) != len(places):
+            raise ClientProblem.of(response)
+        return items
+
+
+class _Batch:
+    """Signals that are sent together, and what is known of each by now."""
+
+    def __init__(self, drafts: Sequence[SignalDraft]) -> None:
+        self.drafts = drafts
+        self.bodies: dict[int, Mapping[str, Any]] = {}
+        self.outcomes: dict[int, Outcome] = {}
+        self.trouble: ClientError | None = None
+
+    def waiting(self) -> list[int]:
+        """The places of those without an outcome."""
+        return [place for place in range(len(self.drafts)) if place not in self.outcomes]
+
+    def told(self) -> Iterator[list[Outcome]]:
+        """The outcomes up to the first that is not known; then the trouble, if any, is raised."""
+        waiting = self.waiting()
+        yield [self.outcomes[place] for place in range(waiting[0] if waiting else len(self.drafts))]
+        if self.trouble:
+            raise self.trouble
+
+
+def _retry_after(problem: Mapping[str, Any]) -> float:
+    asked = problem.get("retryAfter")
+    return float(asked) if isinstance(asked, int) and asked > 0 else 0.0
