@@ -56,7 +56,7 @@ def test_delivering_comes_again_after_its_turn(workers: ModuleType, monkeypatch:
 
 def test_the_clock_knows_both_rounds(workers: ModuleType) -> None:
     schedule = workers.app.conf.beat_schedule
-    assert {name: entry["schedule"] for name, entry in schedule.items()} == {"sweep": 5, "deliver": 60}
+    assert {name: entry["schedule"] for name, entry in schedule.items()} == {"sweep": 5, "deliver": 1}
     assert all(entry["options"]["expires"] == entry["schedule"] for entry in schedule.values())
     assert {entry["task"] for entry in schedule.values()} <= set(workers.app.tasks)
 

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from verwijsindex import __version__, logs, metrics
-from verwijsindex.bell import DELIVER_TASK, MATCH_TASK, SWEEP_TASK, celery_app
+from verwijsindex.bell import DELIVER_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
 from verwijsindex.database import engine, transaction
 from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.logs import log
@@ -52,8 +52,9 @@ sender = Sender(
     timeout=settings.webhook_timeout_seconds,
     allow_plain_http=settings.allow_plain_http,
 )
-_DELIVER_SECONDS = max(settings.push_tick_seconds, 1.0)
+_DELIVER_SECONDS = 1.0  # what is told keeps its own tick (`next_tick`); this is how often what is due is looked for
 app = celery_app(settings.broker_url)
+deliver_bell = Bell(app, DELIVER_TASK)
 app.conf.beat_schedule = {
     "sweep": {
         "task": SWEEP_TASK,
@@ -135,6 +136,8 @@ def match() -> None:
         metrics.MATCHED.inc(done.taken)
         metrics.NOTICES.inc(done.notices)
         more = done.more
+        if done.notices and not settings.push_tick_seconds:
+            deliver_bell.ring()
 
 
 @app.task(name=DELIVER_TASK)
