@@ -112,10 +112,10 @@ KEYS = ["a", "b", "c", "a", "b", "a b", "", "999900006", None]
 def _alone(index: Index, item: Item) -> Item:
     """What `POST /signals` answers to an item, in the form of a batch's."""
     key = item["idempotencyKey"]
-    headers = {} if key is None else {"Idempotency-Key": str(key)}
+    with_key = {} if key is None else {"Idempotency-Key": str(key)}
     body = json.dumps(item["signal"])
     answer = index.http.post(
-        "/api/v1/signals", data=body, content_type="application/json", headers=index.machine() | headers
+        "/api/v1/signals", data=body, content_type="application/json", headers=index.machine() | with_key
     )
     what = "signal" if answer.status_code == 201 else "problem"
     return {"status": answer.status_code, what: answer.json}

@@ -15,6 +15,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from verwijsindex.database import as_json
+
 Outcome = Literal["success", "refused"]
 
 
@@ -131,63 +133,47 @@ class Event:
 
 
 COLUMNS: dict[str, str] = {
-    "id": "uuid[]",
-    "at": "timestamptz[]",
-    "kind": "text[]",
-    "outcome": "text[]",
-    "signal_id": "uuid[]",
-    "match_id": "uuid[]",
-    "reporter_id": "uuid[]",
-    "oin": "text[]",
-    "municipality_code": "text[]",
-    "client_id": "text[]",
-    "body": "bytea[]",
-    "nonce": "bytea[]",
+    "id": "uuid",
+    "at": "timestamptz",
+    "kind": "text",
+    "outcome": "text",
+    "signal_id": "uuid",
+    "match_id": "uuid",
+    "reporter_id": "uuid",
+    "oin": "text",
+    "municipality_code": "text",
+    "client_id": "text",
+    "body": "bytea",
+    "nonce": "bytea",
 }
 
 
-def columns_of(events: Sequence[Event]) -> dict[str, list[Any]]:
-    """The events as columns of the table `event`, for `unnest`: name of the column to its values, in order."""
+def row_of(event: Event) -> dict[str, Any]:
+    """The event as a row of the table `event`: name of the column to its value."""
     return {
-        "id": [e.id for e in events],
-        "at": [e.at for e in events],
-        "kind": [e.kind.name for e in events],
-        "outcome": [e.outcome for e in events],
-        "signal_id": [_uuid(e.says.get("signalId")) for e in events],
-        "match_id": [_uuid(e.says.get("matchId")) for e in events],
-        "reporter_id": [e.recipient_reporter or e.actor.on_behalf_of for e in events],
-        "oin": [e.actor.oin for e in events],
-        "municipality_code": [e.recipient_municipality or e.actor.municipality for e in events],
-        "client_id": [e.actor.client_id for e in events],
-        "body": [e.canonical_bytes() for e in events],
-        "nonce": [secrets.token_bytes(16) for e in events],
+        "id": event.id,
+        "at": event.at,
+        "kind": event.kind.name,
+        "outcome": event.outcome,
+        "signal_id": event.says.get("signalId"),
+        "match_id": event.says.get("matchId"),
+        "reporter_id": event.recipient_reporter or event.actor.on_behalf_of,
+        "oin": event.actor.oin,
+        "municipality_code": event.recipient_municipality or event.actor.municipality,
+        "client_id": event.actor.client_id,
+        "body": event.canonical_bytes(),
+        "nonce": secrets.token_bytes(16),
     }
 
 
-def _uuid(value: str | int | None) -> UUID | None:
-    return UUID(value) if isinstance(value, str) else None
-
-
-# One JSON text and not an array for each column, which psycopg would write value by value: a batch of the matcher has
-# some four thousand events.
+# One JSON text and not an array for each column: a batch of the matcher has some four thousand events.
 _APPEND = text(
-    f"INSERT INTO event ({', '.join(COLUMNS)}) SELECT "  # noqa: S608 (names from the table above)
-    + ", ".join(f"decode({name}, 'hex')" if kind == "bytea[]" else name for name, kind in COLUMNS.items())
-    + " FROM json_to_recordset(CAST(:events AS json)) AS event ("
-    + ", ".join(f"{name} {'text' if kind == 'bytea[]' else kind[:-2]}" for name, kind in COLUMNS.items())
-    + ")"
+    f"INSERT INTO event ({', '.join(COLUMNS)}) SELECT {', '.join(COLUMNS)}"  # noqa: S608 (names from the table above)
+    f" FROM json_to_recordset(CAST(:events AS json)) AS e ({', '.join(map(' '.join, COLUMNS.items()))})"
 )
 
 
 def append(connection: Connection, events: Sequence[Event]) -> None:
     """Write events in the transaction of what they tell (I4)."""
     if events:
-        columns = columns_of(events)
-        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        connection.execute(_APPEND, {"events": json.dumps(rows, default=_as_text)})
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.hex()
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+        connection.execute(_APPEND, {"events": as_json([row_of(event) for event in events])})

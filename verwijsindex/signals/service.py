@@ -10,17 +10,9 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from verwijsindex.access.caller import Caller
+from verwijsindex.database import as_json
 from verwijsindex.ledger import events
-from verwijsindex.problems import (
-    CATEGORY_NOT_DESIGNATED,
-    IDEMPOTENCY_KEY_REUSED,
-    INVALID_INPUT,
-    LEGAL_GROUND_OFF,
-    NO_VALID_AGREEMENT,
-    REPORTER_NOT_DESIGNATED,
-    Fault,
-    Problem,
-)
+from verwijsindex.problems import CATALOGUE, IDEMPOTENCY_KEY_REUSED, INVALID_INPUT, Fault, Problem
 from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeys
 from verwijsindex.signals.dates import amsterdam_date
 from verwijsindex.signals.schemas import (
@@ -33,24 +25,24 @@ from verwijsindex.signals.schemas import (
 )
 
 _COLUMNS: dict[str, str] = {
-    "signal_id": "uuid[]",
-    "idempotency_key": "text[]",
-    "in_time": "boolean[]",
-    "body_fingerprint": "bytea[]",
-    "pseudonym_fingerprint": "bytea[]",
-    "pseudonym_version": "int[]",
-    "reporter_id": "uuid[]",
-    "made_at": "timestamptz[]",
-    "removal_date": "date[]",
-    "sealed_pseudonym": "bytea[]",
-    "residence": "text[]",
-    "informing_status": "text[]",
-    "informed_on": "date[]",
-    "informed_to": "text[]",
-    "postponed_ground": "text[]",
-    "review_date": "date[]",
-    "turns23_on_sealed": "bytea[]",
-    "case_reference_sealed": "bytea[]",
+    "signal_id": "uuid",
+    "idempotency_key": "text",
+    "in_time": "boolean",
+    "body_fingerprint": "bytea",
+    "pseudonym_fingerprint": "bytea",
+    "pseudonym_version": "int",
+    "reporter_id": "uuid",
+    "made_at": "timestamptz",
+    "removal_date": "date",
+    "sealed_pseudonym": "bytea",
+    "residence": "char(4)",
+    "informing_status": "text",
+    "informed_on": "date",
+    "informed_to": "text",
+    "postponed_ground": "text",
+    "review_date": "date",
+    "turns23_on_sealed": "bytea",
+    "case_reference_sealed": "bytea",
     **{f"event_{name}": kind for name, kind in events.COLUMNS.items()},
 }
 
@@ -58,26 +50,31 @@ _COLUMNS: dict[str, str] = {
 # its event. Why it is right when two run at once: the insert of the idempotency record waits for another
 # transaction that holds the same key, and then does nothing; everything after it hangs on the records it returned.
 # Records are inserted in the order of their keys, so that two batches cannot deadlock; of one key the first is taken.
-# What another transaction committed while this one waited is not in this snapshot: `_FIRST_ANSWERS` reads it later.
-_REGISTER = text(
-    f"""
+# What another transaction committed while this one waited is not in this snapshot: `_FIRST_ANSWERS` reads it later,
+# and only for what was not placed, so that a signal costs one round trip and nothing is looked up in a large table.
+# PostgreSQL does not know how many rows come in, and keeps the plan it once made: LATERAL with LIMIT 1 looks each up by
+# its key whatever it guesses, where a plain join read all of a table that had been small when the plan was made.
+# On one line it is short enough for psycopg to remember how it is sent (4,096 characters).
+_STATEMENT = f"""
 WITH input AS (
-    SELECT * FROM unnest({", ".join(f"CAST(:{name} AS {kind})" for name, kind in _COLUMNS.items())})
-        WITH ORDINALITY AS i ({", ".join(_COLUMNS)}, ordinal)
+    SELECT * FROM json_to_recordset(CAST(:submissions AS json))
+        AS i (ordinal int, {", ".join(map(" ".join, _COLUMNS.items()))})
 ), judged AS (
-    SELECT input.*, r.id IS NOT NULL AS reporter_designated, coalesce(c.designated, false) AS category_designated,
-           a.id AS agreement_id, a.legal_ground, EXISTS (SELECT FROM municipality m WHERE m.code = input.residence)
-           AS residence_known
+    SELECT input.*, r.oin IS NOT NULL AS reporter_designated, coalesce(r.category_designated, false)
+           AS category_designated, a.id AS agreement_id, a.legal_ground, m.code IS NOT NULL AS residence_known
     FROM input
-    LEFT JOIN reporter r ON r.id = input.reporter_id AND r.oin = :oin AND r.designated_from <= :today
-        AND (r.designated_until IS NULL OR r.designated_until >= :today)
-    LEFT JOIN institution o ON o.oin = r.oin
-    LEFT JOIN category c ON c.code = o.category_code
+    LEFT JOIN LATERAL (
+        SELECT r.oin, c.designated AS category_designated
+        FROM reporter r JOIN institution o ON o.oin = r.oin JOIN category c ON c.code = o.category_code
+        WHERE r.id = input.reporter_id AND r.oin = :oin AND r.designated_from <= :today
+          AND (r.designated_until IS NULL OR r.designated_until >= :today) LIMIT 1
+    ) r ON true
     LEFT JOIN LATERAL (
         SELECT a.id, m.legal_ground FROM agreement a JOIN municipality m ON m.code = a.municipality_code
         WHERE a.oin = r.oin AND :today BETWEEN a.valid_from AND a.valid_until
         ORDER BY a.municipality_code = input.residence DESC, a.valid_from, a.id LIMIT 1
     ) a ON true
+    LEFT JOIN LATERAL (SELECT m.code FROM municipality m WHERE m.code = input.residence LIMIT 1) m ON true
 ), claimed AS (
     INSERT INTO idempotency_record
         (client_id, key, key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version, signal_id,
@@ -107,17 +104,16 @@ WITH input AS (
     INSERT INTO event ({", ".join(events.COLUMNS)})
     SELECT {", ".join(f"event_{name}" for name in events.COLUMNS)} FROM placed
 )
-SELECT judged.reporter_designated, judged.category_designated, judged.agreement_id IS NOT NULL AS has_agreement,
-       judged.legal_ground = 'off' AS ground_off, judged.residence_known, claimed.signal_id IS NOT NULL AS placed,
-       before.signal_id AS first_signal_id, before.received_at AS first_received_at,
-       before.key_version AS first_key_version, before.body_fingerprint, before.pseudonym_fingerprint,
-       before.pseudonym_version
-FROM judged
-LEFT JOIN claimed USING (signal_id)
-LEFT JOIN idempotency_record before ON before.client_id = :client_id AND before.key = judged.idempotency_key
+SELECT claimed.signal_id IS NOT NULL AS placed, CASE
+    WHEN NOT reporter_designated THEN 'reporter-not-designated'
+    WHEN NOT category_designated THEN 'category-not-designated'
+    WHEN agreement_id IS NULL THEN 'no-valid-agreement'
+    WHEN legal_ground = 'off' THEN 'legal-ground-off'
+    WHEN NOT residence_known THEN 'invalid-input' ELSE 'unavailable' END AS refused
+FROM judged LEFT JOIN claimed USING (signal_id)
 ORDER BY judged.ordinal
 """  # noqa: S608 (names of columns from the tables above)
-)
+_REGISTER = text(" ".join(_STATEMENT.split()))
 
 _FIRST_ANSWERS = text(
     "SELECT key, signal_id AS first_signal_id, received_at AS first_received_at,"
@@ -159,19 +155,9 @@ def _place(
     submissions: Sequence[Submission],
     now: datetime,
 ) -> list[RegisteredSignal | Problem]:
-    told = [
-        events.Event(
-            kind=events.SIGNAL_REGISTERED,
-            at=now,
-            actor=_actor(caller, s.signal.reporter),
-            says={"signalId": str(s.signal_id)},
-        )
-        for s in submissions
-    ]
-    rows = [_row(caller.client_id, submission, keys.current) for submission in submissions]
-    values: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
-    values |= {f"event_{name}": column for name, column in events.columns_of(told).items()}
-    values |= {
+    rows = [{"ordinal": n} | _row(caller, submission, keys.current, now) for n, submission in enumerate(submissions)]
+    values = {
+        "submissions": as_json(rows),
         "oin": caller.oin,
         "client_id": caller.client_id,
         "now": now,
@@ -179,41 +165,38 @@ def _place(
         "key_version": keys.current.version,
     }
     outcomes: dict[int, RegisteredSignal | Problem] = {}
-    waited: dict[int, Submission] = {}
-    placed: set[str] = set()
+    placed: dict[str, int] = {}
     for i, (submission, row) in enumerate(zip(submissions, connection.execute(_REGISTER, values), strict=True)):
-        late = Problem(INVALID_INPUT, errors=submission.clock_faults) if submission.clock_faults else None
-        problem = late or _judge(row)
         if row.placed:
             outcomes[i] = RegisteredSignal(id=submission.signal_id, received_at=now)
-            placed.add(submission.key)
-        elif row.first_signal_id is not None:  # also of who has become too late, or may no more
-            outcomes[i] = _first_answer(keys, caller.client_id, row, submission)
-        elif problem is None or submission.key in placed:
-            waited[i] = submission
+            placed[submission.key] = i
         else:
-            outcomes[i] = problem
-    outcomes |= first_answers(connection, keys, caller, waited)
+            outcomes[i] = _problem(submission, row.refused)
+    # A repeat gets its first answer, also when it is too late by now or may no more; but what a later item of this
+    # very batch placed is no first answer.
+    refused = [i for i, outcome in outcomes.items() if isinstance(outcome, Problem)]
+    repeats = {i: submissions[i] for i in refused if placed.get(submissions[i].key, -1) < i}
+    outcomes |= first_answers(connection, keys, caller, repeats)
     return [outcomes[i] for i in range(len(submissions))]
 
 
-def _judge(row: Row[Any]) -> Problem | None:
-    if not row.reporter_designated:
-        return Problem(REPORTER_NOT_DESIGNATED)
-    if not row.category_designated:
-        return Problem(CATEGORY_NOT_DESIGNATED)
-    if not row.has_agreement:
-        return Problem(NO_VALID_AGREEMENT)
-    if row.ground_off:
-        return Problem(LEGAL_GROUND_OFF)
-    if not row.residence_known:
+def _problem(submission: Submission, slug: str) -> Problem:
+    if submission.clock_faults:
+        return Problem(INVALID_INPUT, errors=submission.clock_faults)
+    if slug == INVALID_INPUT.slug:
         detail = "This municipality does not take part; check the CBS code."
         return Problem(INVALID_INPUT, errors=[Fault("body", "#/residenceMunicipality", "unknown", detail)])
-    return None
+    return Problem(CATALOGUE[slug])
 
 
-def _row(client_id: str, submission: Submission, key: IndexKey) -> dict[str, Any]:
-    prints = _fingerprints(client_id, submission, key)
+def _row(caller: Caller, submission: Submission, key: IndexKey, now: datetime) -> dict[str, Any]:
+    prints = _fingerprints(caller.client_id, submission, key)
+    event = events.Event(
+        kind=events.SIGNAL_REGISTERED,
+        at=now,
+        actor=_actor(caller, submission.signal.reporter),
+        says={"signalId": str(submission.signal_id)},
+    )
     signal, context = submission.signal, submission.signal_id.bytes
     informing = signal.informing
     informed = informing if isinstance(informing, Informed) else None
@@ -241,6 +224,7 @@ def _row(client_id: str, submission: Submission, key: IndexKey) -> dict[str, Any
         "case_reference_sealed": key.seal("case-reference", context, signal.case_reference.encode())
         if signal.case_reference
         else None,
+        **{f"event_{name}": value for name, value in events.row_of(event).items()},
     }
 
 
@@ -258,7 +242,7 @@ def _fingerprints(client_id: str, submission: Submission, key: IndexKey) -> tupl
 def first_answers(
     connection: Connection, keys: IndexKeys, caller: Caller, submissions: Mapping[int, Submission]
 ) -> dict[int, RegisteredSignal | Problem]:
-    """Of those that repeat an accepted request, of another transaction or an earlier item: the first answer, or 422."""
+    """Of those whose key was used before: the first answer, or 422 for other content."""
     if not submissions:
         return {}
     asked = {"client_id": caller.client_id, "keys": [s.key for s in submissions.values()]}
