@@ -20,6 +20,7 @@ from verwijsindex.embedded.stack import Stack
 from verwijsindex.issuer.signing import Terms, TokenSigner
 from verwijsindex.keyfiles import read_signing_key
 from verwijsindex.pseudonyms.pseudonym import Pseudonym
+from verwijsindex.pseudonyms.ristretto import multiply_base, random_scalar
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.pseudonyms.voprf import blind, load_evaluators, unblind, voprf_input
 from verwijsindex.registry import service as registry
@@ -63,6 +64,7 @@ class System:
 
     stack: Stack
     _youngsters: int = 0
+    _strangers: int = 1_000_000
     _pseudonyms: dict[int, Pseudonym] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -107,6 +109,13 @@ class System:
             blinded = blind([voprf_input("youngster", bsn(number)) for number in numbers])
             unblinded = unblind(self._evaluator.evaluate(blinded.elements).elements, blinded.blinds)
             self._pseudonyms.update(zip(numbers, map(Pseudonym, unblinded), strict=True))
+        return fresh
+
+    def strangers(self, count: int) -> list[int]:
+        """Numbers of youngsters with pseudonyms out of the air, for who needs more than there are test BSNs."""
+        fresh = list(range(self._strangers, self._strangers + count))
+        self._strangers += count
+        self._pseudonyms.update((number, Pseudonym(multiply_base(random_scalar()))) for number in fresh)
         return fresh
 
     def remember(self, youngsters: list[int]) -> None:
