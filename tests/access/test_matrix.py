@@ -202,6 +202,7 @@ def test_every_caller_gets_the_answer_that_the_document_says(
 
 def test_what_declares_no_security_is_open_on_purpose_or_fails() -> None:
     """Deny by default: a new operation says what it needs, or stands on the short list."""
+    assert sum(map(len, SCOPES.values())) == len(set().union(*SCOPES.values())), "a scope that two roles can hold"
     for operation in OPERATIONS:
         is_open = not operation.scopes
         assert is_open == (operation.id in OPEN), f"{operation.id} declares no security; open ones stand in OPEN"
