@@ -44,7 +44,8 @@ def receiver(
     Works against any address, also one of your acceptance environment; give it a secret of its own there. Each
     event names a reporter and an inbox that do not exist, so your receiver may find nothing when it reads on.
 
-    Exit status: 0 every rule that was seen holds; 1 one does not; 2 the secret or the address cannot be used.
+    Exit status: 0 every rule that was seen holds; 1 one does not, or none was seen; 2 the secret or
+    the address cannot be used.
 
     Example: WEBHOOK_SECRET=whsec_... verwijsindex client check receiver http://127.0.0.1:8200/
     """
@@ -76,7 +77,8 @@ def sender(
 
     What a real installation refuses it tells itself: against one, simply send, and read the problems.
 
-    Exit status: 0 every rule that was seen holds; 1 one does not; 2 something given cannot be used.
+    Exit status: 0 every rule that was seen holds; 1 one does not, or none was seen; 2 something given
+    cannot be used.
 
     Example: verwijsindex client check sender check --public-key own.key.json.pub.json --run "./send.sh {file}"
     """
@@ -119,7 +121,7 @@ def _by_command(command: str) -> Callable[[Round, Path], None]:
         arguments = [path if part == "{file}" else part.replace("{file}", str(path)) for part in shlex.split(command)]
         environment = os.environ | {"VERWIJSINDEX_CHECK_ROUND": str(one.number)}
         try:
-            subprocess.run(arguments, env=environment, check=False, stdout=sys.stderr)  # noqa: S603 (the tester's own)
+            subprocess.run(arguments, env=environment, check=False)  # noqa: S603 (the tester's own)
         except OSError as error:
             raise _unusable(f"{arguments[0]}: {error.strerror}") from None
 
@@ -141,7 +143,7 @@ def _conclude(verdicts: Verdicts, title: str) -> None:
     Console().print(verdicts.table(title))
     count = list(verdicts.states().values()).count
     typer.echo(f"ok {count('ok')}, failed {count('failed')}, not seen {count('not seen')}")
-    raise typer.Exit(1 if verdicts.failed else 0)
+    raise typer.Exit(0 if verdicts.passed else 1)
 
 
 def _unusable(text: str) -> typer.Exit:

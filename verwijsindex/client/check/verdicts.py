@@ -54,9 +54,10 @@ class Verdicts:
         return {name: verdict.state for name, verdict in self.by_id.items()}
 
     @property
-    def failed(self) -> bool:
-        """Whether any rule does not hold."""
-        return "failed" in self.states().values()
+    def passed(self) -> bool:
+        """Whether every rule that was seen holds, and one was seen."""
+        states = self.states().values()
+        return "failed" not in states and "ok" in states
 
     def table(self, title: str) -> Table:
         """A row for each rule: what was tried, what came of it, what to do."""
