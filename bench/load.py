@@ -35,29 +35,45 @@ def request(url: str, headers: dict[str, str], body: bytes) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def run(url: str, requests: Sequence[bytes], *, connections: int, expect: bytes = b"HTTP/1.1 201") -> Load:
+def run(
+    url: str,
+    requests: Sequence[bytes],
+    *,
+    connections: int,
+    expect: bytes = b"HTTP/1.1 201",
+    per_second: float | None = None,
+) -> Load:
     """Send all requests, spread over so many connections, each waiting for its answer.
+
+    Args:
+        per_second: evenly spread at this rate; the time of each counts from when it was due, so that a pause of the
+            server tells in all that should have been sent meanwhile. As fast as answers come unless given.
 
     Raises:
         RuntimeError: an answer that does not begin as expected.
     """
     address = (str(urlsplit(url).hostname), int(urlsplit(url).port or 80))
     shares = [requests[n::connections] for n in range(connections)]
+    pause = connections / per_second if per_second else 0.0
     began = time.perf_counter()
     with ThreadPoolExecutor(connections) as threads:
-        taken = list(threads.map(lambda share: _send(address, share, expect), shares))
+        begins = [began + n * pause / connections for n in range(connections)]
+        taken = list(threads.map(lambda begin, share: _send(address, share, expect, begin, pause), begins, shares))
     return Load(time.perf_counter() - began, sorted(latency for share in taken for latency in share))
 
 
-def _send(address: tuple[str, int], requests: Sequence[bytes], expect: bytes) -> list[float]:
+def _send(
+    address: tuple[str, int], requests: Sequence[bytes], expect: bytes, begin: float, pause: float
+) -> list[float]:
     latencies = []
     with socket.create_connection(address) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for one in requests:
-            began = time.perf_counter()
+        for n, one in enumerate(requests):
+            due = begin + n * pause if pause else time.perf_counter()
+            time.sleep(max(0.0, due - time.perf_counter()))
             connection.sendall(one)
             answer = _answer(connection)
-            latencies.append(time.perf_counter() - began)
+            latencies.append(time.perf_counter() - due)
             if not answer.startswith(expect):
                 raise RuntimeError(answer.decode(errors="replace"))
     return latencies
