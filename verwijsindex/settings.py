@@ -36,10 +36,12 @@ def settings_faults(error: ValidationError | SettingsError) -> str:
 
 
 class TrustedIssuer(BaseModel):
-    """An OAuth 2.0 issuer whose access tokens are believed, and where its public keys are."""
+    """An OAuth 2.0 issuer whose access tokens are believed, where its public keys are, and where its list of revoked
+    clients. Without a list a revoked client's token works until it expires."""
 
     issuer: str
     jwks_url: str
+    revocations_url: str | None = None
 
 
 class Settings(BaseSettings):
@@ -128,4 +130,8 @@ class IssuerSettings(Settings):
     issuer_database_url: SecretStr
     signing_key: Path = Field(description="Private JWK (Ed25519) that signs tokens.")
     resources: list[str] = Field(min_length=1, description="Addresses of the services that tokens may be asked for.")
+    tokens_per_client: int = Field(600, ge=1, description="In an hour (R37).")
+    tokens_per_institution: int = Field(2_000, ge=1, description="In an hour.")
+    tokens_per_issuer: int = Field(500_000, ge=1, description="In an hour.")
+    failed_tries_per_second: int = Field(200, ge=1, description="Assertions that do not verify, in each process.")
     token_seconds: int = Field(600, ge=60, le=3600)

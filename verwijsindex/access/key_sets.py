@@ -20,7 +20,7 @@ Fetch = Callable[[str], bytes]
 _FRESH_SECONDS = 300
 _RETRY_SECONDS = 10
 _PATIENCE_SECONDS = 3
-_LARGEST = 64 * 1024  # bytes
+_LARGEST = 256 * 1024  # bytes; a list of as many revoked clients as there are institutions
 _MOST_KEYS = 16
 
 
@@ -37,7 +37,7 @@ class FetchError(Exception):
 
 
 def fetch_over_http(url: str) -> bytes:
-    """The body at `url`: at most 64 KiB, within three seconds, from that address only. Raises FetchError."""
+    """The body at `url`: at most 256 KiB, within three seconds, from that address only. Raises FetchError."""
     ends = time.monotonic() + _PATIENCE_SECONDS
     body = bytearray()
     try:

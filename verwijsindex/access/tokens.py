@@ -17,6 +17,7 @@ from joserfc.jws import JWSRegistry
 from verwijsindex import metrics
 from verwijsindex.access.caller import Caller
 from verwijsindex.access.key_sets import Fetch, KeySet, PublicKey, fetch_over_http
+from verwijsindex.access.revocations import Revocations
 from verwijsindex.logs import TOKEN_REFUSED, log
 from verwijsindex.problems import NOT_AUTHENTICATED, Problem
 from verwijsindex.settings import Clock, TrustedIssuer
@@ -46,13 +47,21 @@ class TokenVerifier:
         issuers: whose tokens are believed.
         audience: the service's own address: the one `aud` of its tokens.
         clock: gives the present moment.
-        fetch: gets the body of an issuer's key set by its address, or raises `key_sets.FetchError`.
+        fetch: gets the body of an issuer's key set, or of its list of revoked clients, by its address, or raises
+            `key_sets.FetchError`.
     """
 
     def __init__(
         self, issuers: Sequence[TrustedIssuer], audience: str, clock: Clock, fetch: Fetch = fetch_over_http
     ) -> None:
         self._key_sets = {trusted.issuer: KeySet(trusted, clock, fetch) for trusted in issuers}
+        self._revocations = {
+            trusted.issuer: Revocations(
+                trusted.issuer, trusted.revocations_url, self._key_sets[trusted.issuer], clock, fetch
+            )
+            for trusted in issuers
+            if trusted.revocations_url
+        }
         self._audience = audience
         self._clock = clock
         # An Ed25519 check takes longer than all the rest, and a client sends its token many times. What is
@@ -63,7 +72,8 @@ class TokenVerifier:
         """The caller whom the request's Authorization header names.
 
         Raises:
-            Problem: 401 for anything but a valid token; 503 while no key of its issuer was ever had.
+            Problem: 401 for anything but a valid token; 503 while no key of its issuer was ever had, or its list of
+                revoked clients is too old.
         """
         try:
             return self._verify(authorization or "")
@@ -73,8 +83,9 @@ class TokenVerifier:
             raise Problem(NOT_AUTHENTICATED, headers={"WWW-Authenticate": "Bearer"}) from None
 
     def ready(self) -> bool:
-        """Whether the keys of every trusted issuer are there."""
-        return all(keys.ready() for keys in self._key_sets.values())
+        """Whether the keys of every trusted issuer are there, and the lists of revoked clients."""
+        keys, lists = self._key_sets.values(), self._revocations.values()
+        return all(one.ready() for one in keys) and all(one.ready() for one in lists)
 
     def _verify(self, authorization: str) -> Caller:
         if not authorization:
@@ -96,7 +107,11 @@ class TokenVerifier:
         if claims.get("aud") != self._audience:
             raise _Refused("audience")
         _check_times(claims, self._clock().timestamp())
-        return _caller(claims)
+        caller = _caller(claims)
+        revocations = self._revocations.get(caller.issuer)
+        if revocations and revocations.holds(caller.client_id):
+            raise _Refused("revoked")
+        return caller
 
 
 def _read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:

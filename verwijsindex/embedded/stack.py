@@ -111,7 +111,8 @@ class Stack:
         self.keys.mkdir()
         passwords = {role: secrets.token_urlsafe(24) for role in database.ROLES}
         database.init_cluster(self.postgres.url().replace("+psycopg", ""), passwords)
-        issuers = [{"issuer": self.issuer, "jwks_url": f"{self.issuer}/jwks.json"}]
+        at = self.issuer
+        issuers = [{"issuer": at, "jwks_url": f"{at}/jwks.json", "revocations_url": f"{at}/revocations.json"}]
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("VERWIJSINDEX_")},
             **addresses(self.postgres.url(), passwords),

@@ -16,6 +16,7 @@ from verwijsindex.access.caller import SCOPES
 from verwijsindex.access.tokens import ALGORITHM
 from verwijsindex.issuer.assertions import GRANT, METHOD
 from verwijsindex.issuer.oauth import FORM, TokenEndpoint
+from verwijsindex.issuer.revoking import RevocationList
 from verwijsindex.issuer.signing import TokenSigner
 from verwijsindex.web import answer
 
@@ -55,6 +56,12 @@ class PublishedKeys(BaseModel):
     keys: list[dict[str, str]]
 
 
+class RevokedClients(BaseModel):
+    """The clients that were revoked while tokens of theirs may live on."""
+
+    revocations: str = Field(description="A compact JWS (RFC 7515); docs/protocol.md says what is in it.")
+
+
 class Metadata(BaseModel):
     """What an OAuth client can find out by itself (RFC 8414)."""
 
@@ -70,7 +77,9 @@ class Metadata(BaseModel):
     scopes_supported: list[str]
 
 
-def issuer_routes(endpoint: TokenEndpoint, signer: TokenSigner, base_url: str) -> APIBlueprint:
+def issuer_routes(
+    endpoint: TokenEndpoint, signer: TokenSigner, revocations: RevocationList, base_url: str
+) -> APIBlueprint:
     """The routes, which OAuth puts beside `/api/v1` and not below it."""
     routes = APIBlueprint("issuer", __name__, abp_tags=[_TAG])
     at = base_url.rstrip("/")
@@ -91,7 +100,7 @@ def issuer_routes(endpoint: TokenEndpoint, signer: TokenSigner, base_url: str) -
         "/token",
         operation_id="createToken",
         summary="Get an access token",
-        responses={200: TokenAnswer, 400: OAuthError, 401: OAuthError},
+        responses={200: TokenAnswer, 400: OAuthError, 401: OAuthError, 429: OAuthError},
         **beside,
     )
     def create_token() -> Response:
@@ -106,6 +115,17 @@ def issuer_routes(endpoint: TokenEndpoint, signer: TokenSigner, base_url: str) -
     )
     def get_keys() -> Response:
         return answer(key_set, headers=_PUBLIC)
+
+    @routes.get(
+        "/revocations.json",
+        operation_id="getRevocations",
+        summary="Get the signed list of revoked clients",
+        description="For the services that believe this issuer's tokens.",
+        responses={200: RevokedClients},
+        **beside,
+    )
+    def get_revocations() -> Response:
+        return answer(RevokedClients(revocations=revocations.signed()))
 
     @routes.get(
         "/.well-known/oauth-authorization-server",

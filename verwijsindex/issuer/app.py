@@ -14,7 +14,9 @@ from verwijsindex import database
 from verwijsindex.issuer import service
 from verwijsindex.issuer.api import issuer_routes
 from verwijsindex.issuer.assertions import ClientAssertion
+from verwijsindex.issuer.limiting import FailedTries, TokenLimits
 from verwijsindex.issuer.oauth import TokenEndpoint
+from verwijsindex.issuer.revoking import RevocationList
 from verwijsindex.issuer.signing import TokenSigner
 from verwijsindex.keyfiles import KeyFileError, read_signing_key
 from verwijsindex.logs import DATABASE_AWAY, log
@@ -34,11 +36,20 @@ def create_app(settings: IssuerSettings | None = None, clock: Clock = utc_now) -
     except KeyFileError as error:
         raise SystemExit(f"the issuer does not start: {error}") from None
     pool = database.engine(settings.issuer_database_url, autocommit=True)
-    store = _Store(pool, clock)
+    limits = TokenLimits(
+        pool,
+        clock,
+        client=settings.tokens_per_client,
+        institution=settings.tokens_per_institution,
+        issuer=settings.tokens_per_issuer,
+    )
+    failed = FailedTries(settings.failed_tries_per_second, clock)
+    store = _Store(pool, clock, limits, failed)
     token_url = settings.base_url.rstrip("/") + "/token"
     endpoint = TokenEndpoint(
         find=store.find,
-        assertion=ClientAssertion(frozenset({settings.base_url, token_url}), clock, store.use),
+        assertion=ClientAssertion(frozenset({settings.base_url, token_url}), clock, store.use, failed.add),
+        take=limits.take,
         signer=signer,
         resources=frozenset(settings.resources),
         lifetime=timedelta(seconds=settings.token_seconds),
@@ -52,7 +63,8 @@ def create_app(settings: IssuerSettings | None = None, clock: Clock = utc_now) -
         clock=clock,
         ready=lambda: {"database": database.answers(pool)},
     )
-    app.register_api(issuer_routes(endpoint, signer, settings.base_url))  # open to all; see there
+    routes = issuer_routes(endpoint, signer, RevocationList(pool, signer, clock), settings.base_url)
+    app.register_api(routes)  # open to all; see there
 
     @app.errorhandler(OperationalError)
     @app.errorhandler(InterfaceError)
@@ -67,19 +79,26 @@ def create_app(settings: IssuerSettings | None = None, clock: Clock = utc_now) -
 class _Store:
     """The issuer's database as the token endpoint uses it; each statement is a transaction of its own."""
 
-    def __init__(self, pool: Engine, clock: Clock) -> None:
+    def __init__(self, pool: Engine, clock: Clock, limits: TokenLimits, failed: FailedTries) -> None:
         self._pool = pool
+        self._limits = limits
+        self._failed = failed
         self._clock = clock
         self._lock = Lock()
         self._tidy_at = clock()
 
     def find(self, client_id: str) -> service.Client | None:
-        """A client that is neither unknown nor revoked."""
+        """A client that is neither unknown nor revoked. Raises LimitReachedError while too many fail to prove who
+        they are."""
+        self._failed.check()
         with self._pool.connect() as connection:
             return service.find_client(connection, client_id)
 
     def use(self, client_id: str, jti: str, expires_at: datetime) -> bool:
-        """Whether this is the first use of an assertion. Once a minute it deletes the old ones."""
+        """Whether this is the first use of an assertion, which has verified. Once a minute it deletes the old ones.
+
+        Raises LimitReachedError for a client that is over its limit."""
+        self._limits.check(client_id)
         with self._pool.connect() as connection:
             first = service.use_assertion(connection, client_id, jti, expires_at)
             if self._is_tidying_due():

@@ -55,15 +55,23 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]
     Args:
         audiences: what `aud` may be: the issuer, or its token endpoint.
         use: (client id, jti, when it expires) to whether this is its first use.
+        failed: is called for each assertion that was checked and did not verify.
     """
 
     CLIENT_AUTH_METHOD = METHOD
 
-    def __init__(self, audiences: frozenset[str], clock: Clock, use: Callable[[str, str, datetime], bool]) -> None:
+    def __init__(
+        self,
+        audiences: frozenset[str],
+        clock: Clock,
+        use: Callable[[str, str, datetime], bool],
+        failed: Callable[[], None],
+    ) -> None:
         super().__init__()
         self._audiences = audiences
         self._clock = clock
         self._use = use
+        self._failed = failed
 
     def extract_assertion(self, assertion: str) -> Any:
         """Header and claims, not believed yet. Raises InvalidClientError."""
@@ -83,6 +91,7 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]
         try:
             claims = jwt.decode(assertion, resolve_key, registry=_REGISTRY).claims
         except Exception:  # likewise: what cannot be verified is not verified
+            self._failed()
             raise InvalidClientError from None
         self.verify_claims(claims)
         return claims

@@ -118,7 +118,11 @@ def list_() -> None:
 
 @client.command("revoke")
 def revoke(client_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """Give a machine no more tokens. One it has already works until it expires, an hour at most."""
+    """Give a machine no more tokens.
+
+    One that it has is refused within a minute by services that fetch the list of revoked clients (`revocations_url` of
+    their VERWIJSINDEX_ISSUERS); elsewhere it works until it expires, an hour at most.
+    """
     with _owner() as connection:
         done = service.revoke_client(connection, client_id, utc_now())
     if not done:

@@ -21,6 +21,7 @@ from flask import Request, Response, request
 
 from verwijsindex import metrics
 from verwijsindex.issuer.assertions import METHOD, AuthlibClient, ClientAssertion
+from verwijsindex.issuer.limiting import LimitReachedError
 from verwijsindex.issuer.service import Client
 from verwijsindex.issuer.signing import Terms, TokenSigner
 from verwijsindex.settings import Clock
@@ -40,6 +41,7 @@ ERRORS: Mapping[str, tuple[int, str]] = {
     "unsupported_grant_type": (400, "The one grant type is client_credentials."),
     "invalid_target": (400, "Name one service that tokens are issued for in resource."),
     "invalid_client": (401, "The client assertion is not accepted."),
+    "limit_reached": (429, "A limit was reached; try again after the seconds in Retry-After."),
     "invalid_scope": (400, "Ask only for scopes that the client is registered with."),
 }
 
@@ -82,6 +84,7 @@ class MachineGrant(ClientCredentialsGrant):  # type: ignore[misc]
         asked = frozenset(parameters.get("scope", "").split())
         if not asked <= client.scopes:
             raise InvalidScopeError
+        self.server.take(client)
         self.terms = Terms(parameters["resource"], asked or client.scopes, self.server.lifetime)
         self.request.client = found
 
@@ -107,12 +110,14 @@ class TokenEndpoint(AuthorizationServer):  # type: ignore[misc]
         *,
         find: Callable[[str], Client | None],
         assertion: ClientAssertion,
+        take: Callable[[Client], None],
         signer: TokenSigner,
         resources: frozenset[str],
         lifetime: timedelta,
         clock: Clock,
     ) -> None:
         super().__init__(query_client=lambda client_id: AuthlibClient(find(client_id)))
+        self.take = take
         self.signer = signer
         self.resources = resources
         self.lifetime = lifetime
@@ -138,4 +143,6 @@ class TokenEndpoint(AuthorizationServer):  # type: ignore[misc]
         status, description = ERRORS[code]
         metrics.TOKEN_REQUESTS.labels(code).inc()
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+        if isinstance(error, LimitReachedError):
+            headers["Retry-After"] = str(error.retry_after)
         return answer({"error": code, "error_description": description}, status, headers)

@@ -88,13 +88,19 @@ def list_clients(
 
 
 def revoke_client(connection: Connection, client_id: str, now: datetime) -> bool:
-    """From `now` on the client gets no token; one that it has runs on. False: no such client."""
+    """From `now` on the client gets no token, and is on the list of revoked clients. False: no such client."""
     done = connection.execute(
         update(OAuthClient)
         .where(col(OAuthClient.client_id) == client_id, col(OAuthClient.revoked_at).is_(None))
         .values(revoked_at=now)
     )
     return done.rowcount == 1
+
+
+def revoked_since(connection: Connection, since: datetime) -> list[str]:
+    """The ids of the clients that were revoked after `since`."""
+    table = OAuthClient
+    return list(connection.scalars(select(col(table.client_id)).where(col(table.revoked_at) > since)))
 
 
 def find_client(connection: Connection, client_id: str) -> Client | None:

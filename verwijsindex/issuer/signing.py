@@ -2,6 +2,7 @@
 """Signing access tokens (RFC 9068) with the issuer's key, and the public key that others verify them with."""
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 
 from verwijsindex.access.caller import Role
+from verwijsindex.access.revocations import LIST_TYPE, digest_of
 from verwijsindex.access.tokens import ALGORITHM, TOKEN_TYPE
 
 _REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
@@ -57,6 +59,16 @@ class TokenSigner:
     def coordinator_token(self, person: UUID, oin: str, client_id: str, terms: Terms, now: datetime) -> str:
         """A token of a coordinator of the institution `oin`; `client_id` as above."""
         return self._sign("coordinator", {"sub": str(person), "client_id": client_id, "oin": oin}, terms, now)
+
+    def revocations(self, client_ids: Iterable[str], now: datetime) -> str:
+        """The list of revoked clients (`access.revocations`)."""
+        revoked = sorted(digest_of(self._issuer, client_id) for client_id in client_ids)
+        return jwt.encode(
+            {"alg": ALGORITHM, "typ": LIST_TYPE, "kid": self._kid},
+            {"iss": self._issuer, "iat": int(now.timestamp()), "revoked": revoked},
+            self._key,
+            registry=_REGISTRY,
+        )
 
     def _sign(self, role: Role, claims: dict[str, str], terms: Terms, now: datetime) -> str:
         issued_at = int(now.timestamp())
