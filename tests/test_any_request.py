@@ -9,6 +9,7 @@ thousand for each operation with TEST_LONG=1; the short run repeats the same few
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import schemathesis
@@ -19,12 +20,16 @@ from access.test_matrix import OPERATIONS, credentials
 from flask_openapi3.openapi import OpenAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from joserfc import jwt
+from joserfc.jwk import OKPKey
 from schemathesis import Case, CheckContext, GenerationMode, Response
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi import checks
-from support import SCHOOL, Database, Index, MovableClock, bsn
+from support import INDEX, ISSUER, SCHOOL, Database, Index, MovableClock, bsn
 
+from verwijsindex.access.caller import SCOPES
+from verwijsindex.issuer.service import register_client
 from verwijsindex.keyfiles import encode_base64url
 from verwijsindex.pseudonyms.voprf import blind, voprf_input
 from verwijsindex.web import openapi
@@ -150,6 +155,23 @@ def test_the_pseudonym_service_answers_any_request_as_its_document_says(
 
 
 def test_the_issuer_answers_any_request_as_its_document_says(index: Index, issuer_database: Database) -> None:
+    """Among them token requests that are right, of a registered machine."""
     app = issuer(index, issuer_database.urls["verwijsindex_issuer"])
+    key, machine = OKPKey.generate_key("Ed25519"), CALLERS["nobody"][0]
+    with issuer_database.engine("issuer_owner").begin() as connection:
+        scopes = SCOPES["machine"]
+        register_client(
+            connection, client_id="school", name="-", oin=SCHOOL, public_key=key, scopes=scopes, now=index.clock()
+        )
+
+    def ask(_: Caller) -> Asked:
+        now = int(index.clock().timestamp())
+        claims = {"iss": "school", "sub": "school", "aud": ISSUER, "jti": str(uuid4()), "iat": now, "exp": now + 60}
+        assertion = jwt.encode({"alg": "Ed25519"}, claims, key, algorithms=["Ed25519"])
+        assertion_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        form = {"grant_type": "client_credentials", "client_assertion_type": assertion_type, "resource": INDEX}
+        return Asked(body=form | {"client_assertion": assertion})
+
     for operation in operations(openapi(app)):
-        send_anything(app, operation, CALLERS["nobody"][:1], lambda _: {}, lambda _: Asked())
+        real = ask if operation.id == "createToken" else lambda _: Asked()
+        send_anything(app, operation, [machine], lambda _: {}, real)

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from verwijsindex.access.caller import SCOPES, Role
 
 Json = dict[str, Any]
-OPEN = {"getKeyVersions", "listKeyVersions", "createToken", "getKeys", "getMetadata"}
-"""Operations for all, on purpose: how to get a token, and the keys that one checks with."""
+OPEN = {"getKeyVersions", "listKeyVersions", "createToken", "getKeys", "getMetadata", "getRevocations"}
+"""Operations for all, on purpose: how to get a token, and what one checks keys and tokens with."""
 
 
 @dataclass(frozen=True)
