@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Receives webhooks on this machine: `WEBHOOK_SECRET=whsec_... python examples/webhook_receiver.py 8200`.
 
+The secret is what `verwijsindex client subscription create` printed; while it is rotated, both, with a space between.
+
 A receiver in earnest stands behind TLS and keeps the ids it has seen where they outlive the process.
 """
 
@@ -10,25 +12,33 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from verwijsindex.client import WebhookError, verify_webhook
+from verwijsindex.client import WebhookError, challenge_answer, verify_webhook
 
-SECRET = os.environ["WEBHOOK_SECRET"]  # as `admin subscription set` printed it, once
+SECRETS = os.environ["WEBHOOK_SECRET"].split()
 LARGEST = 16 * 1024  # bytes
 seen: set[str] = set()
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Answers 204 for a webhook of the index, 400 for anything else."""
+    """Answers 204 for a webhook of the index, its challenge with the same, and 400 for anything else."""
 
     def do_POST(self) -> None:
         """Verifies first; then drops what it has seen, since each webhook comes at least once."""
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(min(length, LARGEST))
         try:
-            event = verify_webhook(dict(self.headers), body, SECRET, datetime.now(UTC))
+            event = verify_webhook(dict(self.headers), body, SECRETS, datetime.now(UTC))
         except WebhookError as error:
             print(f"not believed: {error}", flush=True)
             self.send_error(400)
+            return
+        answer = challenge_answer(event)
+        if answer:
+            print("this receiver is confirmed", flush=True)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
             return
         if event.id not in seen:
             seen.add(event.id)

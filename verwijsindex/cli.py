@@ -11,7 +11,7 @@ from verwijsindex import __version__
 from verwijsindex.keyfiles import KeyFileError
 
 GROUPS = {
-    "client": "verwijsindex.client.commands:app",
+    "client": "verwijsindex.client.cli:app",
     "keys": "verwijsindex.pseudonyms.commands:app",
     "admin": "verwijsindex.registry.commands:app",
     "issuer": "verwijsindex.issuer.commands:app",

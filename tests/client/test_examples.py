@@ -20,6 +20,7 @@ from standardwebhooks import Webhook
 import verwijsindex.client
 from verwijsindex.client import ClientConfig, RefusedRow, SignalRow, read_rows
 from verwijsindex.client.rows import COLUMNS
+from verwijsindex.client.webhooks import CHALLENGE_TYPE
 from verwijsindex.keyfiles import write_public_key, write_signing_key
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -105,10 +106,15 @@ def test_the_receiver_believes_only_what_is_signed() -> None:
         assert httpx.post(address, content=body, headers=headers).status_code == 204
         assert httpx.post(address, content=body, headers=headers).status_code == 204
         assert httpx.post(address, content=body + " ", headers=headers).status_code == 400
+        challenge = json.dumps(json.loads(body) | {"type": CHALLENGE_TYPE, "data": {"challenge": "abc"}})
+        signature = {"webhook-signature": Webhook(key).sign("7", now, challenge)}
+        answer = httpx.post(address, content=challenge, headers=headers | signature)
+        assert (answer.status_code, answer.json()) == (200, {"challenge": "abc"})
     finally:
         receiver.terminate()
         told, _ = receiver.communicate(timeout=10)
     assert told.splitlines() == [
         f"something new for reporter {UUID(int=8)}: read https://index.example/api/v1/notices",
         "not believed: the signature is not made with this secret",
+        "this receiver is confirmed",
     ]

@@ -2,6 +2,7 @@
 """Believing a webhook: only one that the index signed, just now (Standard Webhooks, R12)."""
 
 import base64
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -9,8 +10,8 @@ from uuid import UUID
 import pytest
 from standardwebhooks import Webhook
 
-from verwijsindex.client import WebhookError, verify_webhook
-from verwijsindex.notices.delivery import EVENT_TYPE, Sender, event_body
+from verwijsindex.client import WebhookError, challenge_answer, verify_webhook
+from verwijsindex.notices.signing import CHALLENGE_TYPE, EVENT_TYPE, Sender, challenge_body, event_body
 from verwijsindex.pseudonyms.sealing import IndexKeys
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -45,6 +46,27 @@ def test_one_good_signature_among_several_is_enough() -> None:
     headers = signed(BODY)
     headers["Webhook-Signature"] = f"v1a,xyz v1,AAAA {headers['Webhook-Signature']}"
     assert verify_webhook(headers, BODY.encode(), SECRET, NOW).id == str(ID)
+
+
+def test_while_a_secret_is_rotated_either_of_two_is_enough() -> None:
+    """At the index, which signs with both, and at the receiver, which knows both."""
+    old, new = KEY, bytes(32)
+    other = "whsec_" + base64.b64encode(new).decode()
+    both = signed(BODY, key=old)
+    both["Webhook-Signature"] += " " + signed(BODY, key=new)["Webhook-Signature"]
+    for known in (SECRET, other, [SECRET], [other, SECRET]):
+        assert verify_webhook(both, BODY.encode(), known, NOW).id == str(ID)
+    assert verify_webhook(signed(BODY), BODY.encode(), [other, SECRET], NOW).id == str(ID)
+    for known in (other, [other], []):
+        with pytest.raises(WebhookError, match="signature"):
+            verify_webhook(signed(BODY), BODY.encode(), known, NOW)
+
+
+def test_a_challenge_is_answered_with_what_it_says() -> None:
+    body = challenge_body(SENDER, ID, REPORTER, NOW, "what it says")
+    event = verify_webhook(signed(body), body.encode(), SECRET, NOW)
+    assert (event.type, event.subject) == (CHALLENGE_TYPE, REPORTER)
+    assert json.loads(challenge_answer(event) or b"") == {"challenge": "what it says"}
 
 
 def without(name: str) -> Mapping[str, str]:

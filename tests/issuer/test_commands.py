@@ -57,6 +57,17 @@ def test_a_client_is_added_listed_and_revoked(run: Run, tmp_path: Path) -> None:
     assert "signals:write" not in second
 
 
+def test_a_client_of_before_is_given_a_new_scope(run: Run, tmp_path: Path) -> None:
+    write_public_key(tmp_path / "school.json", OKPKey.generate_key("Ed25519"))
+    run(*add(tmp_path / "school.json"), "--scope", "signals:read")
+    done = run("client", "scopes", "school-17", "--scope", "signals:read", "--scope", "subscriptions:manage")
+    assert (done.exit_code, done.stdout) == (0, "school-17 may signals:read subscriptions:manage\n")
+    assert "signals:read subscriptions:manage" in run("client", "list").stdout
+    assert run("client", "scopes", "school-17").stdout.count(":") == 4
+    assert run("client", "scopes", "school-17", "--scope", "supervision:read").exit_code == 1
+    assert run("client", "scopes", "school-18").stderr == "error: no client with this id\n"
+
+
 def test_what_goes_wrong_is_said_in_one_line(run: Run, tmp_path: Path) -> None:
     write_public_key(tmp_path / "school.json", OKPKey.generate_key("Ed25519"))
     write_signing_key(tmp_path / "private.jwk", OKPKey.generate_key("Ed25519"))

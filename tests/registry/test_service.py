@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from support import ADMINISTRATOR, NOW, SCHOOL, WESTERVELD, Index
 
-from verwijsindex.pseudonyms.sealing import IndexKey
 from verwijsindex.registry import schemas, service
 from verwijsindex.registry.models import Agreement, Municipality
 
@@ -79,22 +78,6 @@ def test_an_event_holds_no_contact_data(index: Index) -> None:
     assert not [row for row in rows if "example.org" in str(row[0]) or "Het Kompas" in str(row[0])]
 
 
-def test_a_subscription_tells_its_secret_once_and_the_ledger_whose_it_is(index: Index) -> None:
-    key = IndexKey(1, bytes(32))
-    entry = schemas.SubscriptionEntry(client_id="client-x", oin=SCHOOL, address="https://receiver.example/x")
-    secrets = []
-    for _ in range(2):
-        index.clock.move(seconds=1)
-        with _connection(index) as connection, connection.begin():
-            secrets.append(service.subscribe(connection, ADMINISTRATOR, index.clock(), entry, key))
-        event = _last_event(index)
-        assert (event["kind"], event["subscriber"]) == ("subscription.changed", "client-x")
-        assert event["subscribingInstitution"] == SCHOOL
-        assert "receiver" not in json.dumps(event)
-    assert secrets[0] != secrets[1]
-    assert index.database.scalar("SELECT count(*) FROM subscription") == 1
-
-
 def test_what_does_not_fit_the_register_is_refused_and_says_why(index: Index) -> None:
     today = NOW.date()
     twice = schemas.MunicipalityEntry(code=WESTERVELD, name="Nog eens")
@@ -141,8 +124,6 @@ def test_what_does_not_fit_the_register_is_refused_and_says_why(index: Index) ->
             schemas.AgreementEntry,
             {"oin": SCHOOL, "municipality_code": "1701", "valid_from": "2026-02-01", "valid_until": "2026-01-31"},
         ),
-        (schemas.SubscriptionEntry, {"client_id": "x y", "oin": SCHOOL, "address": "https://a.example"}),
-        (schemas.SubscriptionEntry, {"client_id": "x", "oin": SCHOOL, "address": "file:///etc/passwd"}),
     ],
 )
 def test_an_entry_of_another_form_is_refused(kind: type[schemas.Entry], values: dict[str, str]) -> None:

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A receiver of webhooks on loopback that does as it is told, and keeps what it got."""
+"""A receiver of webhooks on loopback that answers its challenge, does as it is told, and keeps what it got."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+
+from verwijsindex.notices.signing import CHALLENGE_TYPE
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Receiver:
 
     def __init__(self, behaviour: Behaviour | None = None) -> None:
         self.received: list[Received] = []
+        self.challenges: list[Received] = []
+        self.confirms = True
         self.over = threading.Event()
         self.behaviour = behaviour or answering(204)
         self.lock = threading.Lock()
@@ -65,8 +70,12 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
+        body = self.rfile.read(int(self.headers["content-length"] or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
+        if self.receiver.confirms and json.loads(body or b"{}").get("type") == CHALLENGE_TYPE:
+            self.receiver.challenges.append(Received(headers, body, time.monotonic()))
+            confirming(self, json.dumps({"challenge": json.loads(body)["data"]["challenge"]}).encode())
+            return
         with self.receiver.lock:
             number = len(self.receiver.received)
             self.receiver.received.append(Received(headers, body, time.monotonic()))
@@ -89,6 +98,14 @@ def answering(*statuses: int, **headers: str) -> Behaviour:
         handler.end_headers()
 
     return behave
+
+
+def confirming(handler: Handler, answer: bytes) -> None:
+    """200 with this body."""
+    handler.send_response(200)
+    handler.send_header("content-length", str(len(answer)))
+    handler.end_headers()
+    handler.wfile.write(answer)
 
 
 def hanging(handler: Handler, _: int) -> None:

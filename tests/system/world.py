@@ -29,7 +29,6 @@ from verwijsindex.registry.schemas import (
     InstitutionEntry,
     MunicipalityEntry,
     ReporterEntry,
-    SubscriptionEntry,
 )
 from verwijsindex.signals.dates import amsterdam_date, two_years_after
 
@@ -152,11 +151,17 @@ class System:
         return made
 
     def subscribe(self, oin: str, address: str) -> str:
-        """Where an institution's machine gets its webhooks; their secret."""
-        entry = SubscriptionEntry(client_id=f"client-{oin}", oin=oin, address=address)
-        key = IndexKeys.load(self.stack.keys).current
-        with self._registrar.begin() as connection:
-            return registry.subscribe(connection, ADMINISTRATOR, datetime.now(UTC), entry, key)
+        """Where an institution's machine gets its webhooks, its receiver confirmed; their secret."""
+        path, headers = "/api/v1/webhook-subscriptions", self.headers(oin)
+        made = self.http.post(path, json={"address": address}, headers=headers | {"Idempotency-Key": str(uuid4())})
+        assert made.status_code == 201, made.text
+
+        def active() -> bool:
+            found = self.http.get(f"{path}/{made.json()['id']}", headers=headers)
+            return bool(found.json()["state"] == "active")
+
+        until(active, 15)
+        return str(made.json()["secret"])
 
     def headers(self, oin: str) -> dict[str, str]:
         """The token of an institution's machine, good for an hour."""

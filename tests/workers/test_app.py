@@ -4,7 +4,7 @@
 import importlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from celery import Task
@@ -46,8 +46,8 @@ def test_matching_goes_on_while_there_is_more(workers: ModuleType, monkeypatch: 
 
 
 def test_delivering_comes_again_after_its_turn(workers: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    tries, again = [8, 3, 0], []
-    monkeypatch.setattr(workers, "deliver_due", lambda *_: tries.pop(0))
+    more, again = [True, True, False], []
+    monkeypatch.setattr(workers, "deliverer", lambda: SimpleNamespace(turn=lambda: more.pop(0)))
     monkeypatch.setattr(Task, "apply_async", lambda self, **_: again.append(self.name))
     for _ in range(3):
         workers.deliver()

@@ -26,7 +26,8 @@ from verwijsindex.client.outcome import Accepted, Outcome, Refused
 from verwijsindex.client.report import Report, ReportLine
 from verwijsindex.client.rows import FileRefused, RefusedRow, SignalRow, read_rows
 from verwijsindex.client.sending import submit_rows
-from verwijsindex.client.webhooks import Event, WebhookError
+from verwijsindex.client.subscriptions import Subscriptions
+from verwijsindex.client.webhooks import Event, WebhookError, challenge_answer
 from verwijsindex.client.webhooks import verify as verify_webhook
 from verwijsindex.pseudonyms.bsn import Bsn, BsnError
 
@@ -55,10 +56,12 @@ __all__ = [
     "ReportLine",
     "SignalDraft",
     "SignalRow",
+    "Subscriptions",
     "TokenError",
     "UnreachableError",
     "VerwijsindexClient",
     "WebhookError",
+    "challenge_answer",
     "read_rows",
     "submit_rows",
     "verify_webhook",

@@ -21,6 +21,7 @@ from verwijsindex.client.idempotency import IdempotencyKeys
 from verwijsindex.client.outcome import Outcome
 from verwijsindex.client.posting import BATCH, Poster
 from verwijsindex.client.pseudonymise import Pseudonymiser
+from verwijsindex.client.subscriptions import Subscriptions
 from verwijsindex.client.tokens import AccessTokens
 
 PAGE = 100
@@ -70,6 +71,8 @@ class VerwijsindexClient:
         self.index, self.client_id, self.clock = config.index, config.client_id, clock
         self._channel = Channel(transport=transport, clock=clock, wait=wait, patience=patience, tell=tell)
         self._authorized = Authorized(self._channel, AccessTokens(config, own_key, self._channel))
+        self.subscriptions = Subscriptions(self._authorized, config.index)
+        """The client's own webhook subscription."""
         self._keys = IdempotencyKeys(own_key)
         pseudonymiser = Pseudonymiser(config, signer, self._authorized)
         self._poster = Poster(config.index, self._authorized, pseudonymiser, self._keys)

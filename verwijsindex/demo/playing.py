@@ -76,7 +76,7 @@ def play(console: Console, stack: Stack, receiver: Receiver, rows: int) -> Playe
     register = fill_register(stack, now)
     register_clients(stack, register, now, lambda text: console.print(text, markup=False))
     subscriber, other, *_ = register.institutions
-    receiver.secret = subscribe(stack, subscriber, receiver.address, now)
+    subscribe(subscriber, receiver)
     plans = [
         ExportPlan(one.role.client_id, tuple(one.reporters), one.role.municipalities) for one in register.institutions
     ]

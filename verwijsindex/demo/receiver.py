@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A webhook receiver as an institution would run one: it believes nothing that is not signed, and drops repeats."""
+"""A webhook receiver as an institution would run one: it believes nothing unsigned, and answers its challenge."""
 
 import threading
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
-from verwijsindex.client import Event, WebhookError, verify_webhook
+from verwijsindex.client import Event, WebhookError, challenge_answer, verify_webhook
 from verwijsindex.settings import Clock
 
 LARGEST = 10_000  # bytes; an event has some 400
@@ -25,7 +25,7 @@ class Received:
 
 
 class Receiver:
-    """Listens on loopback during its `with` block and keeps what it gets.
+    """Listens on loopback during its `with` block, and keeps what it gets but for the challenge.
 
     Set `secret` before the first webhook comes: it is told only when the subscription is made.
     """
@@ -45,10 +45,11 @@ class Receiver:
                 if not (length.isascii() and length.isdigit() and int(length) <= LARGEST):
                     self.send_error(413)
                     return
-                believed = outer._take(dict(self.headers.items()), self.rfile.read(int(length)))
-                self.send_response(204 if believed else 400)
-                self.send_header("Content-Length", "0")
+                status, answer = outer._take(dict(self.headers.items()), self.rfile.read(int(length)))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, *_: object) -> None:
                 """Nothing: the demo tells what came."""
@@ -75,12 +76,15 @@ class Receiver:
         with self._lock:
             return list(self._received)
 
-    def _take(self, headers: Mapping[str, str], body: bytes) -> bool:
+    def _take(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         now = self._clock()
         try:
             event = verify_webhook(headers, body, self.secret, now)
         except WebhookError:
             event = None
+        challenge = challenge_answer(event) if event else None
+        if challenge is not None:
+            return 200, challenge
         with self._lock:
             self._received.append(Received(headers, body, now, event))
-        return event is not None
+        return (204 if event else 400), b""

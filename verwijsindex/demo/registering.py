@@ -3,6 +3,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -15,12 +16,13 @@ from sqlalchemy import Connection
 
 from verwijsindex import database
 from verwijsindex.access.caller import SCOPES
+from verwijsindex.client import ClientConfig, VerwijsindexClient
 from verwijsindex.demo.cast import PLACES, ROLES, Person, Place, Role, persons
+from verwijsindex.demo.receiver import Receiver
 from verwijsindex.embedded.stack import Stack
 from verwijsindex.issuer.service import register_client
 from verwijsindex.keyfiles import write_public_key, write_signing_key
 from verwijsindex.ledger.events import Actor
-from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.registry import service
 from verwijsindex.registry.schemas import (
     AgreementEntry,
@@ -32,10 +34,10 @@ from verwijsindex.registry.schemas import (
     InstitutionEntry,
     MunicipalityEntry,
     ReporterEntry,
-    SubscriptionEntry,
 )
 
 Say = Callable[[str], None]
+PATIENCE = 20.0  # seconds, for the challenge of a subscription
 
 ADMINISTRATOR = Actor(role="administrator", person="demo")
 CONTACT_POINTS: dict[ContactPointKind, tuple[str, str, str]] = {
@@ -202,15 +204,12 @@ def _client_toml(stack: Stack, client_id: str) -> str:
     return "".join(f'{name} = "{value}"\n' for name, value in settings.items())
 
 
-def subscribe(stack: Stack, one: Institution, address: str, now: datetime) -> str:
-    """A webhook subscription of the institution's client, as `verwijsindex admin subscription set` makes it.
-
-    Returns:
-        The secret that its webhooks will be signed with (`whsec_...`).
-    """
-    pool = database.engine(SecretStr(stack.environment["VERWIJSINDEX_REGISTRAR_DATABASE_URL"]), pool_size=1)
-    with database.transaction(pool) as connection:
-        entry = SubscriptionEntry(client_id=one.role.client_id, oin=one.role.oin, address=address)
-        secret = service.subscribe(connection, ADMINISTRATOR, now, entry, IndexKeys.load(stack.keys).current)
-    pool.dispose()
-    return secret
+def subscribe(one: Institution, receiver: Receiver) -> None:
+    """A webhook subscription of the institution's client, by the client, confirmed by its receiver."""
+    with VerwijsindexClient(ClientConfig.load(one.config)) as client:
+        made = client.subscriptions.create(receiver.address)
+        receiver.secret = made["secret"]
+        give_up_at = time.monotonic() + PATIENCE
+        while made["state"] != "active" and time.monotonic() < give_up_at:
+            time.sleep(0.1)
+            made = client.subscriptions.read(UUID(made["id"]))

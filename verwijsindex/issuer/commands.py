@@ -104,6 +104,28 @@ def add(
     typer.echo(f"registered {client_id}, key {key.thumbprint()}")
 
 
+@client.command("scopes")
+def scopes(
+    client_id: Annotated[str, typer.Argument(metavar="ID")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Of {', '.join(sorted(SCOPES['machine']))}. Repeat it; all when left out."),
+    ] = None,
+) -> None:
+    """Set what a machine may do, in the place of what it might: for one that was registered before there was a scope.
+
+    A token that it has keeps its scopes until it expires, an hour at most.
+    """
+    try:
+        with _owner() as connection:
+            done = service.set_scopes(connection, client_id, scope or SCOPES["machine"])
+    except service.RegistrationError as error:
+        raise _stop(error) from None
+    if not done:
+        raise _stop("no client with this id")
+    typer.echo(f"{client_id} may {' '.join(sorted(scope or SCOPES['machine']))}")
+
+
 @client.command("list")
 def list_() -> None:
     """List all machines, with those that were revoked."""

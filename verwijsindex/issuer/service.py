@@ -52,8 +52,7 @@ def register_client(
         raise RegistrationError("a client's id has 1 to 64 letters, digits, dots, dashes and underscores")
     if not _OIN.fullmatch(oin):
         raise RegistrationError("an OIN has twenty digits")
-    if not scopes or not SCOPES["machine"].issuperset(scopes):
-        raise RegistrationError(f"the scopes of a machine are {', '.join(sorted(SCOPES['machine']))}")
+    _check_scopes(scopes)
     if connection.scalar(select(col(OAuthClient.client_id)).where(col(OAuthClient.client_id) == client_id)):
         raise RegistrationError("this id belongs to a client already, or did; choose another")
     connection.execute(
@@ -66,6 +65,23 @@ def register_client(
             created_at=now,
         )
     )
+
+
+def set_scopes(connection: Connection, client_id: str, scopes: Collection[str]) -> bool:
+    """From now on the client's tokens have these scopes at most; those that it has run on. False: no such client.
+
+    Raises RegistrationError for a scope that machines cannot have.
+    """
+    _check_scopes(scopes)
+    done = connection.execute(
+        update(OAuthClient).where(col(OAuthClient.client_id) == client_id).values(scopes=sorted(set(scopes)))
+    )
+    return done.rowcount == 1
+
+
+def _check_scopes(scopes: Collection[str]) -> None:
+    if not scopes or not SCOPES["machine"].issuperset(scopes):
+        raise RegistrationError(f"the scopes of a machine are {', '.join(sorted(SCOPES['machine']))}")
 
 
 def list_clients(

@@ -5,7 +5,6 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,8 +17,6 @@ from sqlmodel import SQLModel
 
 from verwijsindex import database
 from verwijsindex.ledger.events import Actor
-from verwijsindex.notices.models import Subscription
-from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.registry import models, schemas, service
 from verwijsindex.settings import Settings, utc_now
 
@@ -39,12 +36,6 @@ class RegistrarSettings(Settings):
     """Where the commands find the database (VERWIJSINDEX_REGISTRAR_DATABASE_URL)."""
 
     registrar_database_url: SecretStr
-
-
-class SealingSettings(Settings):
-    """Where `subscription set` finds the index key (VERWIJSINDEX_KEYS), with which it seals the secret."""
-
-    keys: Path
 
 
 @contextmanager
@@ -73,10 +64,10 @@ def _add(entry: type[schemas.Entry], **values: Any) -> None:
     typer.echo(getattr(row, "id", None) or getattr(row, "oin", None) or row.code)
 
 
-def _list(table: type[SQLModel], *, hidden: tuple[str, ...] = (), **equal: str | None) -> None:
+def _list(table: type[SQLModel], **equal: str | None) -> None:
     with _registrar() as connection:
         rows = service.entries(connection, table, **equal)
-    names = [name for name in table.model_fields if name not in hidden]
+    names = list(table.model_fields)
     shown = Table()
     for name in names:
         shown.add_column(name, no_wrap=name in {"id", "code", "oin"}, overflow="fold")
@@ -99,7 +90,6 @@ agreement = _group("agreement", "Agreements of institutions with municipalities 
 reporter = _group("reporter", "Persons whom an institution has designated to signal.")
 coordinator = _group("coordinator", "Who manages an institution's contact data and signals.")
 supervisor = _group("supervisor", "Case supervisors of a municipality (R19).")
-subscription = _group("subscription", "Where a client gets its webhooks.")
 
 
 @municipality.command("add")
@@ -264,22 +254,3 @@ def end_supervisor(supervisor_id: UUID, last_day: Day) -> None:
 def list_supervisors(code: Annotated[str | None, typer.Argument()] = None) -> None:
     """Show the case supervisors of one municipality or of all."""
     _list(models.CaseSupervisor, municipality_code=code)
-
-
-@subscription.command("set")
-def set_subscription(client_id: str, oin: Oin, address: str) -> None:
-    """Set where a client gets its webhooks, in the place of what was set before. Needs VERWIJSINDEX_KEYS.
-
-    Prints the secret, this one time: hand it to the client safely. The client id is the one that the issuer knows
-    (`verwijsindex issuer client list`); it is not looked up here.
-    """
-    key = IndexKeys.load(SealingSettings().keys).current
-    with _registrar() as connection:
-        entry = schemas.SubscriptionEntry(client_id=client_id, oin=oin, address=address)
-        typer.echo(service.subscribe(connection, _actor(), utc_now(), entry, key))
-
-
-@subscription.command("list")
-def list_subscriptions() -> None:
-    """Show all subscriptions, without their secrets."""
-    _list(Subscription, hidden=("secret_sealed", "key_version"))

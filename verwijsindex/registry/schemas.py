@@ -93,14 +93,6 @@ class CaseSupervisorEntry(PersonEntry):
     municipality_code: MunicipalityCode
 
 
-class SubscriptionEntry(Entry):
-    """Where a client wants its webhooks."""
-
-    client_id: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
-    oin: Oin
-    address: Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:\[\]-]{1,255}(/[!-\"$-~]{0,400})?$")]
-
-
 class ReporterOut(Outgoing):
     """A reporter as the own institution's coordinator sees it (R20)."""
 

@@ -1,19 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Keeping the register: each change with its event in one transaction (R25)."""
 
-import base64
-import secrets
 from datetime import date, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, SQLModel, col, select
 
 from verwijsindex.ledger import events
-from verwijsindex.notices.models import Subscription
-from verwijsindex.pseudonyms.sealing import IndexKey
 from verwijsindex.registry.models import (
     Agreement,
     CaseSupervisor,
@@ -33,7 +29,6 @@ from verwijsindex.registry.schemas import (
     InstitutionEntry,
     MunicipalityEntry,
     ReporterEntry,
-    SubscriptionEntry,
 )
 
 _TABLES: dict[type[Entry], type[SQLModel]] = {
@@ -124,38 +119,6 @@ def end_service(
         row.last_day = last
         _flush(session)
     _tell(connection, actor, now, str(table.__tablename__), str(person), "ended")
-
-
-def subscribe(
-    connection: Connection, actor: events.Actor, now: datetime, entry: SubscriptionEntry, key: IndexKey
-) -> str:
-    """Set where a client gets its webhooks, with a new secret; the one time that the secret is told.
-
-    Returns:
-        The secret in the form of Standard Webhooks: `whsec_` and 32 bytes in base64.
-    """
-    secret = secrets.token_bytes(32)
-    with Session(connection) as session:
-        session.merge(
-            Subscription(
-                client_id=entry.client_id,
-                oin=entry.oin,
-                id=uuid4(),
-                state="active",
-                address=entry.address,
-                key_version=key.version,
-                secret_sealed=key.seal("webhook-secret", entry.client_id.encode(), secret),
-                created_at=now,
-            )
-        )
-        _flush(session)
-    says: dict[str, str | int] = {
-        "change": "set",
-        "subscriber": entry.client_id,
-        "subscribingInstitution": entry.oin,
-    }
-    events.append(connection, [events.Event(events.SUBSCRIPTION_CHANGED, now, actor, says=says)])
-    return "whsec_" + base64.b64encode(secret).decode()
 
 
 def entries(connection: Connection, table: type[SQLModel], **equal: str | None) -> list[Any]:

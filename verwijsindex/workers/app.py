@@ -19,6 +19,7 @@ from celery.signals import (
     task_failure,
     task_success,
     worker_process_init,
+    worker_process_shutdown,
     worker_ready,
     worker_shutdown,
 )
@@ -31,7 +32,9 @@ from verwijsindex.database import engine, transaction
 from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.logs import log
 from verwijsindex.matching.service import match_waiting, unpark
-from verwijsindex.notices.delivery import TURN, Sender, deliver_due
+from verwijsindex.notices.delivery import TURN, Deliverer
+from verwijsindex.notices.signing import Sender
+from verwijsindex.notices.upkeep import tidy
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.settings import WorkerSettings, settings_faults, utc_now
 from verwijsindex.signals.service import forget_old_requests
@@ -114,9 +117,21 @@ def pool() -> Engine:
     return engine(settings.worker_database_url, pool_size=2)
 
 
+@cache
+def deliverer() -> Deliverer:
+    """What this process has on the way to receivers."""
+    return Deliverer(pool(), sender, utc_now)
+
+
 @worker_process_init.connect
 def _forget_the_parents_pool(**_: object) -> None:
     pool.cache_clear()
+
+
+@worker_process_shutdown.connect
+def _finish_what_is_on_the_way(**_: object) -> None:
+    if deliverer.cache_info().currsize:
+        deliverer().finish()
 
 
 def next_tick(now: datetime) -> datetime:
@@ -143,7 +158,7 @@ def match() -> None:
 @app.task(name=DELIVER_TASK)
 def deliver() -> None:
     """Deliver what is due, for a turn; then the other tasks get theirs, and this one comes again."""
-    if deliver_due(pool(), sender, utc_now):
+    if deliverer().turn():
         deliver.apply_async(expires=60, retry=False)
     health.mark(settings.broker_url, health.DELIVERER, 2 * _DELIVER_SECONDS + TURN + settings.webhook_timeout_seconds)
 
@@ -154,6 +169,7 @@ def sweep() -> None:
     match()
     with transaction(pool()) as connection:
         forget_old_requests(connection, utc_now())
+        tidy(connection, utc_now())
         parked = unpark(connection, utc_now())
     if parked:
         log(logs.WORK_STILL_PARKED, rows=parked)
@@ -179,6 +195,6 @@ def _work_while_redis_is_away() -> None:
             continue
         try:
             match()
-            deliver_due(pool(), sender, utc_now)
+            deliverer().turn()
         except Exception as error:  # PostgreSQL may be away too; it is tried again
             log(logs.STAND_IN_FAILED, error=error)

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`verwijsindex client ...`, all of it."""
+
+from verwijsindex.client import subscription_commands
+from verwijsindex.client.commands import app
+
+app.add_typer(subscription_commands.app, name="subscription")
+
+__all__ = ["app"]

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What subscriptions leave behind and nobody needs any more: old secrets, old attempts, old answers."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from verwijsindex.ledger import events
+
+ATTEMPTS_KEPT = timedelta(days=30)
+"""P; what a client can ask of `attempts`."""
+REQUESTS_KEPT = timedelta(days=7)
+"""As idempotency records of signals."""
+
+_DESTROY = text(
+    "UPDATE subscription SET previous_key_version = NULL, previous_secret_sealed = NULL, previous_until = NULL"
+    " WHERE previous_until <= :now RETURNING id, client_id, oin"
+)
+_FORGET_ATTEMPTS = text(
+    "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE at < :before ORDER BY at LIMIT 5000)"
+)
+_FORGET_REQUESTS = text(
+    "DELETE FROM subscription_request WHERE (client_id, key) IN (SELECT client_id, key FROM subscription_request"
+    " WHERE received_at < :before ORDER BY received_at, client_id, key LIMIT 5000)"
+)
+
+
+def tidy(connection: Connection, now: datetime) -> None:
+    """All of it, a bounded number of rows at a time; right when two run at once, and when it runs late."""
+    destroy_old_secrets(connection, now)
+    forget_old_attempts(connection, now)
+    forget_old_requests(connection, now)
+
+
+def destroy_old_secrets(connection: Connection, now: datetime) -> None:
+    """Those that were rotated and whose time is over; signing has stopped by itself (`signing.signed`)."""
+    gone = [
+        events.Event(
+            events.SUBSCRIPTION_CHANGED,
+            now,
+            events.DELIVERER,
+            says={
+                "change": "old secret destroyed",
+                "subscriptionId": str(row.id),
+                "subscriber": row.client_id,
+                "subscribingInstitution": row.oin,
+            },
+        )
+        for row in connection.execute(_DESTROY, {"now": now})
+    ]
+    events.append(connection, gone)
+
+
+def forget_old_attempts(connection: Connection, now: datetime) -> int:
+    """Attempts older than ATTEMPTS_KEPT, at most 5000 at a time; how many."""
+    return connection.execute(_FORGET_ATTEMPTS, {"before": now - ATTEMPTS_KEPT}).rowcount
+
+
+def forget_old_requests(connection: Connection, now: datetime) -> int:
+    """Answers older than REQUESTS_KEPT, at most 5000 at a time; how many."""
+    return connection.execute(_FORGET_REQUESTS, {"before": now - REQUESTS_KEPT}).rowcount
