@@ -145,6 +145,7 @@ NOBODY = [
     for name in (
         *("no token", "what is no token", "a forged token", "a token for another service"),
         *("a token of another issuer", "an expired token", "a token not valid yet", "a token with another role"),
+        "a token of a revoked client",
     )
 ]
 CALLERS: dict[str, list[Caller]] = {

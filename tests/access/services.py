@@ -19,6 +19,20 @@ MANY = 1_000_000_000
 """A limit that no test reaches."""
 
 
+REVOKED = "revoked-client"
+"""A client that the issuer's list of revoked ones names."""
+
+
+def verifier(index: Index, audience: str) -> TokenVerifier:
+    """Believes the tests' issuer for one service, and its list of revoked clients."""
+    published = {
+        "keys": json.dumps(index.signer.key_set()),
+        "revoked": json.dumps({"revocations": index.signer.revocations([REVOKED], index.clock())}),
+    }
+    trusted = TrustedIssuer(issuer=ISSUER, jwks_url="keys", revocations_url="revoked")
+    return TokenVerifier([trusted], audience, index.clock, fetch=lambda url: published[url].encode())
+
+
 def pseudonyms(index: Index, database_url: SecretStr) -> OpenAPI:
     """The pseudonym service, which believes the same issuer as the index."""
     keys = index.folder / "pseudonym-keys"
@@ -37,8 +51,7 @@ def pseudonyms(index: Index, database_url: SecretStr) -> OpenAPI:
         elements_per_country=MANY,
     )
     app = pseudonyms_app(settings, index.clock)
-    key_set = json.dumps(index.signer.key_set()).encode()
-    app.extensions["token_verifier"] = TokenVerifier(trusted, PSEUDONYMS, index.clock, fetch=lambda _: key_set)
+    app.extensions["token_verifier"] = verifier(index, PSEUDONYMS)
     return app
 
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import pytest
 from access.examples import EXAMPLES, LEFT, Asked, Example, fill
 from access.matrix import CALLERS, OPEN, SERVED, Caller, Operation, expected, operations, scopes_of, table
-from access.services import PSEUDONYMS, issuer, pseudonyms
+from access.services import PSEUDONYMS, REVOKED, issuer, pseudonyms, verifier
 from flask.testing import FlaskClient
 from joserfc.jwk import OKPKey
 from signals.evidence import slug
@@ -69,6 +69,7 @@ def world(index_database: Database, tmp_path: Path) -> Iterator[Callable[[], Ind
         folder = tmp_path / str(next(numbers))
         folder.mkdir()
         made.append(Index(index_database, folder, MovableClock()))
+        made[-1].app.extensions["token_verifier"] = verifier(made[-1], INDEX)
         fill(made[-1])
         return made[-1]
 
@@ -124,7 +125,8 @@ def _not_believed(index: Index, what: str, terms: Terms) -> str:
         now += timedelta(hours=1)
     elif what == "a token with another role":
         return signer._sign("privacy_officer", {"sub": "x", "client_id": "x", "oin": SCHOOL}, terms, now)  # type: ignore[arg-type]
-    token = signer.machine_token(f"client-{SCHOOL}", SCHOOL, terms, now)
+    client = REVOKED if what == "a token of a revoked client" else f"client-{SCHOOL}"
+    token = signer.machine_token(client, SCHOOL, terms, now)
     return {"no token": "", "what is no token": "letters"}.get(what, token)
 
 
