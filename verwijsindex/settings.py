@@ -103,6 +103,7 @@ class WorkerSettings(Settings):
     operator_oin: str = Field("00000000000000000000", description="OIN in the source of events.", pattern=r"^\d{20}$")
     push_tick_seconds: float = Field(60, ge=0, description="Pushes leave at whole multiples of this.")
     sweep_seconds: float = Field(5, gt=0, description="How often work is looked for that no bell announced.")
+    contact_data_days: int = Field(90, ge=0, description="How long contact data of who left is kept.")
     webhook_timeout_seconds: float = Field(15, gt=0, le=60)
     allow_plain_http: bool = Field(False, description="Deliver to http addresses as well: for the demo only.")
 

@@ -95,6 +95,7 @@ class Delivery(SQLModel, table=True):
         Index("ix_delivery_due", "due_at", postgresql_where="delivered_at IS NULL"),
         Index("ix_delivery_waiting", "client_id", "due_at", postgresql_where="delivered_at IS NULL"),
         Index("ix_delivery_delivered", "client_id", "delivered_at"),
+        Index("ix_delivery_taken", "delivered_at"),
     )
 
     id: UUID = Field(primary_key=True)

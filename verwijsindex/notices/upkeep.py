@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What subscriptions leave behind and nobody needs any more: old secrets, old attempts, old answers."""
+"""What telling leaves behind and nobody needs any more: old secrets, attempts, taken deliveries, answers.
+
+docs/retention.md lists what is kept for how long.
+"""
 
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
 from verwijsindex.ledger import events
+from verwijsindex.notices.subscriptions import REPLAY_REACHES
 
 ATTEMPTS_KEPT = timedelta(days=30)
 """P; what a client can ask of `attempts`."""
+DELIVERIES_KEPT = REPLAY_REACHES + timedelta(days=1)
+"""From when they were taken; a replay at its edge finds its rows. One that is not taken yet is kept."""
 REQUESTS_KEPT = timedelta(days=7)
 """As idempotency records of signals."""
 
@@ -18,6 +24,11 @@ _DESTROY = text(
 )
 _FORGET_ATTEMPTS = text(
     "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE at < :before ORDER BY at LIMIT 5000)"
+)
+# By ctid: a delivery that is sent again between the look and the delete has another, and so is left.
+_FORGET_DELIVERIES = text(
+    "DELETE FROM delivery WHERE ctid = ANY(ARRAY("
+    "SELECT ctid FROM delivery WHERE delivered_at < :before ORDER BY delivered_at LIMIT 5000))"
 )
 _FORGET_REQUESTS = text(
     "DELETE FROM subscription_request WHERE (client_id, key) IN (SELECT client_id, key FROM subscription_request"
@@ -29,6 +40,7 @@ def tidy(connection: Connection, now: datetime) -> None:
     """All of it, a bounded number of rows at a time; right when two run at once, and when it runs late."""
     destroy_old_secrets(connection, now)
     forget_old_attempts(connection, now)
+    forget_old_deliveries(connection, now)
     forget_old_requests(connection, now)
 
 
@@ -54,6 +66,11 @@ def destroy_old_secrets(connection: Connection, now: datetime) -> None:
 def forget_old_attempts(connection: Connection, now: datetime) -> int:
     """Attempts older than ATTEMPTS_KEPT, at most 5000 at a time; how many."""
     return connection.execute(_FORGET_ATTEMPTS, {"before": now - ATTEMPTS_KEPT}).rowcount
+
+
+def forget_old_deliveries(connection: Connection, now: datetime) -> int:
+    """Deliveries that were taken longer ago than DELIVERIES_KEPT, at most 5000 at a time; how many."""
+    return connection.execute(_FORGET_DELIVERIES, {"before": now - DELIVERIES_KEPT}).rowcount
 
 
 def forget_old_requests(connection: Connection, now: datetime) -> int:

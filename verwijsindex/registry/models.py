@@ -4,7 +4,7 @@
 from datetime import date
 from uuid import UUID, uuid4
 
-from sqlalchemy import CHAR, CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy import CHAR, CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 DOMAINS = (
@@ -18,6 +18,12 @@ DOMAINS = (
 )
 LEGAL_GROUNDS = ("duty", "agreement", "consent", "off")
 CONTACT_POINT_KINDS = ("access_team", "crisis_line", "veilig_thuis")
+
+
+def _contact_data(table: str, last_day: str) -> CheckConstraint:
+    """Contact data is there, or destroyed after the last day (docs/retention.md)."""
+    gone = f"name = '' AND telephone = '' AND email = '' AND coalesce({last_day} < contact_removed_on, false)"
+    return CheckConstraint(f"contact_removed_on IS NULL OR ({gone})", name=f"{table}_contact_data_is_there_or_gone")
 
 
 def one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
@@ -91,7 +97,11 @@ class Agreement(SQLModel, table=True):
 class Reporter(SQLModel, table=True):
     """A person whom an institution has designated to signal, with the contact data a match shows (R12)."""
 
-    __table_args__ = (UniqueConstraint("id", "oin", name="reporter_of_an_institution"),)
+    __table_args__ = (
+        UniqueConstraint("id", "oin", name="reporter_of_an_institution"),
+        _contact_data("reporter", "designated_until"),
+        Index("ix_reporter_left", "designated_until", postgresql_where="contact_removed_on IS NULL"),
+    )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)
@@ -101,6 +111,7 @@ class Reporter(SQLModel, table=True):
     email: str
     designated_from: date
     designated_until: date | None = None
+    contact_removed_on: date | None = None
 
 
 class Coordinator(SQLModel, table=True):
@@ -109,18 +120,22 @@ class Coordinator(SQLModel, table=True):
     After the last day a match shows this one no more, and a token of theirs opens nothing (R20).
     """
 
+    __table_args__ = (_contact_data("coordinator", "last_day"),)
+
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)
     name: str
     telephone: str
     email: str
     last_day: date | None = None
+    contact_removed_on: date | None = None
 
 
 class CaseSupervisor(SQLModel, table=True):
     """The municipal person who checks that matched parties contacted each other (R19), up to and with the last day."""
 
     __tablename__ = "case_supervisor"
+    __table_args__ = (_contact_data("case_supervisor", "last_day"),)
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")], index=True)
@@ -128,3 +143,4 @@ class CaseSupervisor(SQLModel, table=True):
     telephone: str
     email: str
     last_day: date | None = None
+    contact_removed_on: date | None = None

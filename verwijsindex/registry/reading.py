@@ -9,8 +9,9 @@ from verwijsindex.paging import PageById
 from verwijsindex.problems import NOT_FOUND, Problem
 from verwijsindex.registry.schemas import CoordinatorOut, CoordinatorsOut, ReporterOut, ReportersOut
 
-# Row-level security leaves the institution of the scope; said again here, so that its index is used.
-_OWN = "oin = (SELECT scope_oin())"
+# Row-level security leaves the institution of the scope; said again here, so that its index is used. Of whose contact
+# data is gone there is nothing to manage.
+_OWN = "oin = (SELECT scope_oin()) AND contact_removed_on IS NULL"
 _PAGE = f"{_OWN} AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid)) ORDER BY id LIMIT :limit"
 _REPORTER = "SELECT id, name, position, telephone, email, designated_from, designated_until FROM reporter"
 _REPORTERS = text(f"{_REPORTER} WHERE {_PAGE}")

@@ -150,6 +150,7 @@ def _flush(session: Session) -> None:
 
 _WHY = {
     "pkey": "it is there already",
+    "gone": "the contact data of this person was destroyed after the last day: add the person anew",
     "fkey": "the municipality, institution or category that it names is not there; `list` shows which are",
 }
 

@@ -40,6 +40,7 @@ from verwijsindex.settings import WorkerSettings, settings_faults, utc_now
 from verwijsindex.signals.service import forget_old_requests
 from verwijsindex.workers import health
 from verwijsindex.workers.measuring import Measuring
+from verwijsindex.workers.upkeep import Upkeep
 
 try:
     settings = WorkerSettings()
@@ -56,6 +57,7 @@ sender = Sender(
     allow_plain_http=settings.allow_plain_http,
 )
 _DELIVER_SECONDS = 1.0  # what is told keeps its own tick (`next_tick`); this is how often what is due is looked for
+upkeep = Upkeep(settings.contact_data_days)
 app = celery_app(settings.broker_url)
 deliver_bell = Bell(app, DELIVER_TASK)
 app.conf.beat_schedule = {
@@ -165,12 +167,13 @@ def deliver() -> None:
 
 @app.task(name=SWEEP_TASK)
 def sweep() -> None:
-    """Find the work that no bell announced, forget idempotency records that are too old, and say that all is well."""
+    """Find the work that no bell announced, destroy what is past its time, and say that all is well."""
     match()
     with transaction(pool()) as connection:
         forget_old_requests(connection, utc_now())
         tidy(connection, utc_now())
         parked = unpark(connection, utc_now())
+    upkeep.run(pool(), utc_now())
     if parked:
         log(logs.WORK_STILL_PARKED, rows=parked)
     health.mark(settings.broker_url, health.WORKER, 4 * settings.sweep_seconds, parked)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Contact data of who left, destroyed beside the work that matters (docs/retention.md)."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+
+from verwijsindex.database import transaction
+from verwijsindex.registry.upkeep import remove_contact_data
+from verwijsindex.signals.dates import amsterdam_date
+
+EVERY = timedelta(minutes=10)
+PERSONS = 1000
+
+
+class Upkeep:
+    """One process's upkeep. Safe to run twice, at once and late: it looks at the clock, and not at what it did before.
+
+    `contact_data_days`: how long after their last day the contact data of who left is kept.
+    """
+
+    def __init__(self, contact_data_days: int) -> None:
+        self._contact_data_days = contact_data_days
+        self._due_at: datetime | None = None
+
+    def run(self, pool: Engine, now: datetime) -> None:
+        """At most every ten minutes; when there is more than fits in one run, again at the next call."""
+        if self._due_at and now < self._due_at:
+            return
+        with transaction(pool) as connection:
+            removed = remove_contact_data(connection, now, amsterdam_date(now), self._contact_data_days, PERSONS)
+        self._due_at = now if removed >= PERSONS else now + EVERY
