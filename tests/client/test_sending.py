@@ -189,7 +189,7 @@ def test_who_is_limited_for_longer_than_the_patience_goes_on_another_time(servic
     posts(services, lambda _: httpx.Response(429, headers={"Retry-After": "40000"}))
     result = shell.run("send", "export.csv")
     assert result.exit_code == 3
-    assert "asks to come back after 40000 seconds; repeat the same later" in result.stderr
+    assert "asks to come back after 40000 seconds (11.1 hours); repeat the same later" in result.stderr
     services.intervene = lambda _: None
     assert shell.run("send", "export.csv").exit_code == 0
 
