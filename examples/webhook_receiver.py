@@ -22,6 +22,9 @@ seen: set[str] = set()
 class Receiver(BaseHTTPRequestHandler):
     """Answers 204 for a webhook of the index, its challenge with the same, and 400 for anything else."""
 
+    protocol_version = "HTTP/1.1"  # the connection is kept for the next one
+    timeout = 30
+
     def do_POST(self) -> None:
         """Verifies first; then drops what it has seen, since each webhook comes at least once."""
         length = int(self.headers.get("Content-Length") or 0)

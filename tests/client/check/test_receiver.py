@@ -4,17 +4,22 @@
 import base64
 import hmac
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
-from verwijsindex.client import WebhookError, verify_webhook
-from verwijsindex.client.check.receiver import CHALLENGE, ReceiverCheck
+from verwijsindex.client import WebhookError, commands, verify_webhook
+from verwijsindex.client.check.receiver import ReceiverCheck
 from verwijsindex.client.check.rules import RECEIVER, SENDER
+from verwijsindex.client.webhooks import CHALLENGE_TYPE
 
 KEY = bytes(range(32))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
@@ -31,7 +36,7 @@ def good(request: httpx.Request) -> httpx.Response:
     except WebhookError:
         return httpx.Response(400)
     event = json.loads(request.content)
-    if event["type"] == CHALLENGE:
+    if event["type"] == CHALLENGE_TYPE:
         return httpx.Response(200, json={"challenge": event["data"]["challenge"]})
     return httpx.Response(204)
 
@@ -122,7 +127,7 @@ def silent_on_challenges(request: httpx.Request) -> httpx.Response:
 
 
 def echoes_anybodys(request: httpx.Request) -> httpx.Response:
-    if CHALLENGE.encode() in request.content:
+    if CHALLENGE_TYPE.encode() in request.content:
         return httpx.Response(200, json={"challenge": json.loads(request.content)["data"]["challenge"]})
     return good(request)
 
@@ -194,6 +199,37 @@ def test_one_that_is_not_there_fails_and_the_rest_is_not_seen() -> None:
     states = judged(refuse)
     assert states.pop("V1") == "failed"
     assert set(states.values()) == {"not seen"}
+
+
+def test_our_example_passes_by_the_command_that_a_tester_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {**os.environ, "WEBHOOK_SECRET": SECRET, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "examples" / "webhook_receiver.py"), "0"]
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert running.stdout
+        address = running.stdout.readline().split()[-1]
+        monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
+        monkeypatch.setenv("COLUMNS", "200")
+        result = CliRunner().invoke(commands.app, ["check", "receiver", address])
+    finally:
+        running.terminate()
+        running.communicate(timeout=10)
+    assert result.exit_code == 0, result.output
+    assert f"ok {len(RECEIVER)}, failed 0, not seen 0" in result.stdout
+    assert SECRET not in result.output
+
+
+@pytest.mark.parametrize(
+    ("address", "secret", "status"),
+    [("http://127.0.0.1:1/", SECRET, 1), ("ftp://a", SECRET, 2), ("nonsense", SECRET, 2), ("https://a", "b", 2)],
+)
+def test_what_cannot_be_used_or_reached_is_said(
+    monkeypatch: pytest.MonkeyPatch, address: str, secret: str, status: int
+) -> None:
+    monkeypatch.setenv("WEBHOOK_SECRET", secret)
+    result = CliRunner().invoke(commands.app, ["check", "receiver", address])
+    assert result.exit_code == status
+    assert "Traceback" not in result.output
 
 
 def test_the_protocol_names_each_rule_once_in_the_same_words() -> None:

@@ -20,13 +20,12 @@ import httpx
 from verwijsindex import __version__
 from verwijsindex.client.check.rules import RECEIVER
 from verwijsindex.client.check.verdicts import Verdicts
-from verwijsindex.client.webhooks import secret_key
+from verwijsindex.client.webhooks import CHALLENGE_TYPE, secret_key
 
 IN_TIME = 15.0  # seconds
 LARGEST_EVENT = 16 * 1024  # bytes
 FLOOD = 4 * 1024 * 1024  # bytes
 INBOX_CHANGED = "nl.verwijsindex.inbox-changed"
-CHALLENGE = "nl.verwijsindex.subscription-challenge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class ReceiverCheck:
                     self.verdicts.unseen(rule.id, "the receiver does not answer")
                 return self.verdicts
             self._forged()
-            self._rotation_and_repeats(first)
+            self._rotation_and_repeats()
             self._unknown_and_large()
             self._challenge()
         return self.verdicts
@@ -104,7 +103,7 @@ class ReceiverCheck:
         for other in (f"v2,{signature}", f"v1a,{signature}", signature, ""):
             self._must_refuse("V6", "signatures of other versions only", body, good | {"webhook-signature": other})
 
-    def _rotation_and_repeats(self, first: _Answer) -> None:
+    def _rotation_and_repeats(self) -> None:
         for tried in ("another secret's first", "another secret's last", "one of an unknown version first"):
             event = _event()
             body = json.dumps(event).encode()
@@ -116,10 +115,12 @@ class ReceiverCheck:
                 parts[0] = "v1a" + parts[0].removeprefix("v1")
             answer = self._post(body, headers | {"webhook-signature": " ".join(parts)})
             self.verdicts.judge("V7", f"two signatures, {tried}", "" if answer.taken else f"{tried}: {answer}")
-        answer = self._post(body, self._headers(event, body))
-        self.verdicts.judge("V8", "the same event again", "" if answer.taken else f"a repeat: {answer}")
-        if first.connection is None or answer.connection != first.connection:
-            self.verdicts.unseen("V14", "each answer closed its connection: " + self.verdicts.by_id["V14"].rule.advice)
+        again = self._post(body, self._headers(event, body))
+        self.verdicts.judge("V8", "the same event again", "" if again.taken else f"a repeat: {again}")
+        if answer.connection is None or again.connection != answer.connection:
+            self.verdicts.unseen(
+                "V14", f"the connection is closed after an answer. {self.verdicts.by_id['V14'].rule.advice}"
+            )
         else:
             self.verdicts.judge("V14", "several events over one connection")
 
@@ -141,14 +142,14 @@ class ReceiverCheck:
         self.verdicts.judge("V11", "4 MiB without a signature, then an event", wrong)
 
     def _challenge(self) -> None:
-        event = _event(type=CHALLENGE, data={"challenge": secrets.token_urlsafe(24)})
+        event = _event(type=CHALLENGE_TYPE, data={"challenge": secrets.token_urlsafe(24)})
         body = json.dumps(event).encode()
         answer = self._post(body, self._headers(event, body))
         echoed = answer.taken and _echoed(answer.body) == event["data"]["challenge"]
         self.verdicts.judge(
             "V12", "a challenge", "" if echoed else f"a challenge: {answer}, and it is not in the answer"
         )
-        event = _event(type=CHALLENGE, data={"challenge": secrets.token_urlsafe(24)})
+        event = _event(type=CHALLENGE_TYPE, data={"challenge": secrets.token_urlsafe(24)})
         body = json.dumps(event).encode()
         answer = self._post(body, self._headers(event, body, key=b"x" * 32))
         forged = answer.taken or event["data"]["challenge"].encode() in answer.body
@@ -179,8 +180,7 @@ class ReceiverCheck:
         seconds = time.monotonic() - began
         late = f"an answer after {seconds:.0f} seconds" if seconds > IN_TIME else ""
         self.verdicts.judge("V13", "every event", late)
-        stream = response.extensions.get("network_stream")
-        return _Answer(response.status_code, response.content, stream and stream.get_extra_info("client_addr"))
+        return _Answer(response.status_code, response.content, _connection(response))
 
     def _headers(
         self, event: Mapping[str, Any], body: bytes, *, key: bytes | None = None, at: int | None = None
@@ -207,6 +207,15 @@ def _event(**changes: Any) -> dict[str, Any]:
         "data": {"inbox": "https://index.invalid/api/v1/notices"},
         **changes,
     }
+
+
+def _connection(response: httpx.Response) -> object:
+    """Our end of the connection; None where it is closed already, or there is none."""
+    stream = response.extensions.get("network_stream")
+    try:
+        return stream and stream.get_extra_info("client_addr")
+    except OSError:
+        return None
 
 
 def _echoed(body: bytes) -> object:
