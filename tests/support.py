@@ -96,7 +96,7 @@ class Database:
 
 PASSWORDS = dict.fromkeys(database.ROLES, "only-in-tests")
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-ISSUER, INDEX = "http://issuer.test", "http://index.test"
+ISSUER, INDEX = "https://issuer.test", "https://index.test"
 WESTERVELD, DORDRECHT, STEIN = "1701", "0505", "0971"
 SCHOOL, CLINIC, POLICE = "00000001111111111000", "00000002222222222000", "00000003333333333000"
 PSEUDONYM_SECRET = (7).to_bytes(32, "little")

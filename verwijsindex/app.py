@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 
 from flask import Response, current_app
 from flask_openapi3.blueprint import APIBlueprint
@@ -15,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from verwijsindex import metrics
 from verwijsindex.access.caller import SCOPES
 from verwijsindex.access.http import authenticated
+from verwijsindex.access.key_sets import fetch_over_http
 from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.acting import log_refusals
 from verwijsindex.bell import MATCH_TASK, Bell, celery_app
@@ -33,6 +35,7 @@ from verwijsindex.settings import Clock, IndexSettings, utc_now
 from verwijsindex.signals.api import api as signals_api
 from verwijsindex.signals.api import batch_api as signal_batches_api
 from verwijsindex.signals.limiting import SignalLimits
+from verwijsindex.tls import trust
 from verwijsindex.web import API_PREFIX, answer, create_api, problem_responses
 
 AUTHENTICATED = (signals_api, signal_batches_api, notices_api, matches_api, subscriptions_api, registry_api)
@@ -102,7 +105,9 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
         "index_keys": index_keys,
         "key_list": read_key_list(key_list_text, read_public_key(settings.key_list_signer)),
         "key_list_text": key_list_text,
-        "token_verifier": TokenVerifier(settings.issuers, settings.base_url, clock),
+        "token_verifier": TokenVerifier(
+            settings.issuers, settings.base_url, clock, partial(fetch_over_http, trust=trust(settings.ca_file))
+        ),
         "intake_pool": engine(settings.intake_database_url, pool_size=settings.threads, autocommit=True),
         "index_pool": engine(settings.index_database_url, pool_size=settings.threads),
         "webhook_secret_overlap": timedelta(seconds=settings.webhook_secret_overlap_seconds),

@@ -5,6 +5,7 @@ Rung after the commit. One thread of each process rings, at most once per 50 ms,
 Redis: publishing costs more than the insert that it announces.
 """
 
+import ssl
 import threading
 import time
 
@@ -26,7 +27,10 @@ def celery_app(broker_url: SecretStr) -> Celery:
 
     A worker takes from both queues unless its command says otherwise (`-Q verwijsindex.deliver`).
     """
-    app = Celery("verwijsindex", broker=broker_url.get_secret_value(), set_as_current=False)
+    address = broker_url.get_secret_value()
+    app = Celery("verwijsindex", broker=address, set_as_current=False)
+    if address.startswith("rediss:"):  # or kombu would verify nobody
+        app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
     app.conf.update(
         accept_content=["json"],
         broker_connection_max_retries=None,  # Redis may be away for as long as it likes

@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
 import typer
-from granian.constants import Interfaces
+from granian.constants import Interfaces, SSLProtocols
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 from pydantic import SecretStr, ValidationError
@@ -225,6 +226,12 @@ def serve(service: Annotated[Service, typer.Argument(help="Which process to run.
         blocking_threads=settings.threads,
         respawn_failed_workers=True,
         log_access=False,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=64 * 1024),
+        ssl_cert=settings.tls_certificate,
+        ssl_key=settings.tls_key,
+        ssl_protocol_min=SSLProtocols.tls12 if settings.tls_minimum == "1.2" else SSLProtocols.tls13,
+        ssl_ca=settings.tls_client_ca,
+        ssl_client_verify=settings.tls_client_ca is not None,
         log_level=LogLevels.warning,
         log_dictconfig=logs.GRANIAN,
     )

@@ -9,8 +9,9 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,6 +19,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     SettingsError,
 )
+
+from verwijsindex import tls
 
 Clock = Callable[[], datetime]
 
@@ -31,7 +34,10 @@ def settings_faults(error: ValidationError | SettingsError) -> str:
     """What is wrong with which variable, without any value (I5)."""
     if isinstance(error, SettingsError):
         return f"settings are missing or wrong:\n  {error}: write it as JSON"
-    lines = [f"  VERWIJSINDEX_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
+    lines = [
+        f"  VERWIJSINDEX_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
+        for e in error.errors(include_input=False)
+    ]
     return "settings are missing or wrong:\n" + "\n".join(lines)
 
 
@@ -51,11 +57,59 @@ class Settings(BaseSettings):
         env_prefix="VERWIJSINDEX_", frozen=True, extra="ignore", hide_input_in_errors=True
     )
 
+    plain_network: bool = Field(
+        False, description="Connections inside may go without TLS: only the operator's own machines are on the network."
+    )
+    tls_key: Path | None = Field(None, description="PEM file with the private key of the certificate.")
+    tls_certificate: Path | None = Field(None, description="PEM file with the certificate to serve https with.")
+    tls_minimum: Literal["1.2", "1.3"] = Field("1.3", description="Oldest version of TLS that is served.")
+    tls_client_ca: Path | None = Field(None, description="Serve only who has a certificate of these CAs (PEM).")
+    ca_file: Path | None = Field(
+        None, description="CA certificates (PEM) in place of the public ones, for connections to issuers or receivers."
+    )
     bind_address: str = Field("127.0.0.1", description="Address to listen on; loopback unless set.")
     workers: int = Field(1, ge=1, description="Processes of this server.")
     threads: int = Field(16, ge=1, description="Requests served at once by each process.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of the metrics for Prometheus; none unless set.")
     metrics_address: str = Field("127.0.0.1", description="Address of that port; loopback unless set.")
+
+    @field_validator("tls_certificate", "tls_client_ca", "ca_file")
+    @classmethod
+    def _can_be_used(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file and info.field_name == "tls_certificate":
+            key = info.data.get("tls_key")
+            if key is None:
+                raise ValueError("needs its key, VERWIJSINDEX_TLS_KEY")
+            tls.check_own_certificate(file, key)
+        elif file:
+            tls.trust(file)
+            if info.field_name == "tls_client_ca" and info.data.get("tls_certificate") is None:
+                raise ValueError("needs VERWIJSINDEX_TLS_CERTIFICATE")
+        return file
+
+    @field_validator("*")
+    @classmethod
+    def _is_encrypted(cls, value: object, info: ValidationInfo) -> object:
+        """No connection without TLS by mistake (`tls`); what it depends on stands above, and is known already."""
+        plain, certificate = bool(info.data.get("plain_network")), bool(info.data.get("tls_certificate"))
+        match info.field_name, value:
+            case "bind_address", str(address):
+                tls.check_listening(address, certificate=certificate, plain=plain)
+            case "base_url", str(address):
+                tls.check_http(address)
+            case "resources", list(addresses):
+                for address in addresses:
+                    tls.check_http(address)
+            case "issuers", list(issuers):
+                for issuer in issuers:
+                    tls.check_http(issuer.issuer)
+                    for address in (issuer.jwks_url, issuer.revocations_url or issuer.jwks_url):
+                        tls.check_http(address, plain=plain)
+            case "broker_url", SecretStr() as secret:
+                tls.check_broker(secret.get_secret_value(), plain=plain)
+            case str(name), SecretStr() as secret if name.endswith("database_url"):
+                tls.check_database(secret.get_secret_value(), plain=plain)
+        return value
 
     @classmethod
     def settings_customise_sources(

@@ -14,7 +14,7 @@ from verwijsindex.keyfiles import write_secret, write_signing_key
 from verwijsindex.pseudonyms.app import create_app as pseudonyms_app
 from verwijsindex.settings import IssuerSettings, PseudonymSettings, TrustedIssuer
 
-PSEUDONYMS = "http://pseudonyms.test"
+PSEUDONYMS = "https://pseudonyms.test"
 MANY = 1_000_000_000
 """A limit that no test reaches."""
 

@@ -23,6 +23,7 @@ def test_the_client_and_its_commands_load_nothing_of_the_server() -> None:
     ours = {name for name in loaded if name.startswith("verwijsindex.") and not name.startswith("verwijsindex.client")}
     assert ours == {
         "verwijsindex.keyfiles",
+        "verwijsindex.tls",
         "verwijsindex.pseudonyms",
         *(
             f"verwijsindex.pseudonyms.{name}"

@@ -96,7 +96,7 @@ def test_the_same_key_of_another_client_is_another_request(index: Index) -> None
     index.place()
     first = index.post(index.signal(), SCHOOL, key=KEY)
     other = index.post(index.signal(oin=CLINIC), CLINIC, key=KEY)
-    terms = Terms("http://index.test", frozenset({"signals:write"}), timedelta(minutes=10))
+    terms = Terms("https://index.test", frozenset({"signals:write"}), timedelta(minutes=10))
     token = index.signer.machine_token("second-client", SCHOOL, terms, index.clock())
     sent = {"Authorization": f"Bearer {token}", "Idempotency-Key": KEY}
     third = index.http.post("/api/v1/signals", json=index.signal(), headers=sent)

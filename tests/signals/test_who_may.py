@@ -124,13 +124,13 @@ def test_a_token_without_the_scope_or_of_a_person_may_not(index: Index) -> None:
 def test_no_token_no_signal(index: Index, what: str) -> None:
     """More in tests/access: here, that the index asks for one at all."""
     signer, now = index.signer, index.clock()
-    terms = Terms("http://index.test", frozenset({"signals:write"}), timedelta(minutes=10))
+    terms = Terms("https://index.test", frozenset({"signals:write"}), timedelta(minutes=10))
     if what == "expired":
         now -= timedelta(hours=1)
     elif what == "forged":
         signer = TokenSigner(type(signer._key).generate_key("Ed25519"), ISSUER)
     elif what == "of another service":
-        terms = Terms("http://pseudonyms.test", terms.scopes, terms.lifetime)
+        terms = Terms("https://pseudonyms.test", terms.scopes, terms.lifetime)
     elif what == "of another issuer":
         signer = TokenSigner(signer._key, "http://other.test")
     token = signer.machine_token("client", SCHOOL, terms, now)

@@ -2,6 +2,7 @@
 """Sending a request until it is answered, with patience that has an end. All our requests may be repeated."""
 
 import random
+import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -40,6 +41,7 @@ class Channel:
         wait: how a thread waits between two attempts.
         patience: seconds that one request is waited for in all.
         tell: hears of pauses that somebody may notice.
+        trust: whose certificates are believed; those of the public CAs when left out.
     """
 
     def __init__(
@@ -50,9 +52,11 @@ class Channel:
         wait: Wait,
         patience: float = PATIENCE,
         tell: Tell = lambda _: None,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         self.http = httpx.Client(
             transport=transport,
+            verify=trust or True,
             timeout=httpx.Timeout(30, connect=5),
             headers={"User-Agent": f"verwijsindex-client/{__version__}", "Accept": "application/json"},
             follow_redirects=False,

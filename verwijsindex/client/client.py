@@ -69,7 +69,9 @@ class VerwijsindexClient:
     ) -> None:
         own_key, signer = config.own_key(), config.signer_key()
         self.index, self.client_id, self.clock = config.index, config.client_id, clock
-        self._channel = Channel(transport=transport, clock=clock, wait=wait, patience=patience, tell=tell)
+        self._channel = Channel(
+            transport=transport, clock=clock, wait=wait, patience=patience, tell=tell, trust=config.trust()
+        )
         self._authorized = Authorized(self._channel, AccessTokens(config, own_key, self._channel))
         self.subscriptions = Subscriptions(self._authorized, config.index)
         """The client's own webhook subscription."""

@@ -2,6 +2,7 @@
 """What an institution's client must be told: three addresses, who it is, and whom it believes."""
 
 import shlex
+import ssl
 import tomllib
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from verwijsindex.client.errors import ConfigError
 from verwijsindex.keyfiles import KeyFileError, read_public_key, read_signing_key
+from verwijsindex.tls import trust
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -59,6 +61,10 @@ class ClientConfig(BaseModel):
     issuer: Address = Field(description="Address of the issuer of tokens: audience of our assertions.")
     client_id: str = Field(min_length=1, max_length=128, description="As the issuer registered it.")
     key_file: KeyPath = Field(description="Private JWK that `client keygen` made; readable by us only.")
+    ca_file: KeyPath | None = Field(default=None, description="CA certificates (PEM) in place of the public ones.")
+    certificate_file: KeyPath | None = Field(
+        default=None, description="Certificate (PEM) to show to services that ask for one, with its key in one file."
+    )
     key_list_signer: KeyPath = Field(description="Public JWK of who signs the list of key versions.")
 
     @classmethod
@@ -79,9 +85,24 @@ class ClientConfig(BaseModel):
                 for item in error.errors(include_input=False, include_url=False)
             )
             raise ConfigError(f"configuration {path} cannot be used: {faults}") from None
+        config.trust()
         config.own_key()
         config.signer_key()
         return config
+
+    def trust(self) -> ssl.SSLContext:
+        """For connections to the services: whose certificates are believed, and which is shown. Raises ConfigError."""
+        try:
+            context = trust(self.ca_file) or httpx.create_ssl_context()
+            if self.certificate_file:
+                context.load_cert_chain(self.certificate_file)
+        except ValueError as error:
+            raise ConfigError(f"{error}: ask the operator for it, or leave ca_file out") from None
+        except OSError:
+            raise ConfigError(
+                f"{self.certificate_file} cannot be read as a certificate and its key, both in PEM in one file"
+            ) from None
+        return context
 
     def own_key(self) -> OKPKey:
         """The client's private Ed25519 key. Raises ConfigError, also when others can read the file."""

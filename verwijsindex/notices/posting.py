@@ -39,9 +39,11 @@ class Poster:
     Args:
         seconds: how long one try may take in all, from looking up the name to the end of the answer's headers.
         allow_plain_http: post to http addresses as well (the demo only).
+        trust: by which CA certificates receivers are verified; the public ones when left out.
     """
 
-    def __init__(self, *, seconds: float, allow_plain_http: bool) -> None:
+    def __init__(self, *, seconds: float, allow_plain_http: bool, trust: ssl.SSLContext | None = None) -> None:
+        self._trust = trust
         self._seconds = seconds
         self._schemes = ("https://", "http://") if allow_plain_http else ("https://",)
         self._deadline = _Deadline()
@@ -78,7 +80,9 @@ class Poster:
         origin = str(httpcore.URL(address).origin)
         with self._lock:
             pool, _ = self._pools.get(origin) or (
-                httpcore.ConnectionPool(max_connections=None, network_backend=_Bounded(self._deadline)),
+                httpcore.ConnectionPool(
+                    ssl_context=self._trust, max_connections=None, network_backend=_Bounded(self._deadline)
+                ),
                 0.0,
             )
             self._pools[origin] = pool, time.monotonic()

@@ -2,6 +2,7 @@
 """What a receiver gets: CloudEvents (NL GOV profile), signed as Standard Webhooks says, by one secret or by two."""
 
 import json
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,13 +20,15 @@ CHALLENGE_TYPE = "nl.verwijsindex.webhook-challenge"
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What a worker needs to deliver: keys, addresses, and whether plain http is allowed (the demo only)."""
+    """What a worker needs to deliver: keys, addresses, whether plain http is allowed (the demo only), and by which CA
+    certificates receivers are verified (None: the public ones)."""
 
     keys: IndexKeys
     base_url: str
     operator_oin: str
     timeout: float  # seconds, for one try in all
     allow_plain_http: bool
+    trust: ssl.SSLContext | None = None
 
 
 def event_body(sender: Sender, delivery_id: UUID, reporter_id: UUID, at: datetime) -> str:

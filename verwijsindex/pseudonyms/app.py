@@ -2,6 +2,7 @@
 """The pseudonym service as a WSGI application: it holds the key, and sees no BSN, no pseudonym and no signal."""
 
 from datetime import datetime
+from functools import partial
 
 from flask import Response
 from flask_openapi3.openapi import OpenAPI
@@ -11,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from verwijsindex import database, metrics
 from verwijsindex.access.caller import PSEUDONYMS_EVALUATE
 from verwijsindex.access.http import authenticated
+from verwijsindex.access.key_sets import fetch_over_http
 from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.keyfiles import KeyFileError, read_public_key
 from verwijsindex.limits.service import NationalLimits
@@ -20,6 +22,7 @@ from verwijsindex.pseudonyms.api import evaluation_routes, key_version_routes
 from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, read_key_list
 from verwijsindex.pseudonyms.voprf import Evaluator, load_evaluators
 from verwijsindex.settings import Clock, PseudonymSettings, utc_now
+from verwijsindex.tls import trust
 from verwijsindex.web import create_api
 
 
@@ -38,7 +41,9 @@ def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now
     except (KeyFileError, KeyListError) as error:
         raise SystemExit(f"the pseudonym service does not start: {error}") from None
     metrics.KEY_VERSION.labels("pseudonym").set(max(evaluators))
-    verifier = TokenVerifier(settings.issuers, settings.base_url, clock)
+    verifier = TokenVerifier(
+        settings.issuers, settings.base_url, clock, partial(fetch_over_http, trust=trust(settings.ca_file))
+    )
     pool = database.engine(settings.pseudonyms_database_url, pool_size=settings.threads, autocommit=True)
     app = create_api(
         __name__,

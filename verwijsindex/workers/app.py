@@ -38,6 +38,7 @@ from verwijsindex.notices.upkeep import tidy
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.settings import WorkerSettings, settings_faults, utc_now
 from verwijsindex.signals.service import forget_old_requests
+from verwijsindex.tls import trust
 from verwijsindex.workers import health
 from verwijsindex.workers.measuring import Measuring
 from verwijsindex.workers.upkeep import Upkeep
@@ -55,6 +56,7 @@ sender = Sender(
     operator_oin=settings.operator_oin,
     timeout=settings.webhook_timeout_seconds,
     allow_plain_http=settings.allow_plain_http,
+    trust=trust(settings.ca_file),
 )
 _DELIVER_SECONDS = 1.0  # what is told keeps its own tick (`next_tick`); this is how often what is due is looked for
 upkeep = Upkeep(settings.contact_data_days)
