@@ -2,9 +2,9 @@
 # Each target does what `python3 run.py TARGET` does. ARGS goes to the command: make test ARGS="-k voprf".
 PYTHON ?= python3
 
-.PHONY: help setup demo test test-long check fix lint-api lock clean
+.PHONY: help setup demo test test-long check fix lint-api audit sbom lock clean
 
-help setup test test-long check fix lint-api lock clean:
+help setup test test-long check fix lint-api audit sbom lock clean:
 	@$(PYTHON) run.py $@ $(ARGS)
 
 demo:

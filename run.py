@@ -12,6 +12,7 @@ if sys.version_info < (3, 11):  # noqa: UP036
 
 import ctypes
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -157,6 +158,26 @@ def lint_api(_: Sequence[str]) -> None:
     become(SPECTRAL / "node_modules/.bin/spectral", "lint", "--fail-severity=warn", "-r", ruleset, document)
 
 
+def audit(_: Sequence[str]) -> None:
+    """look every pinned package up in the advisory database; what is known to be vulnerable fails"""
+    setup([])
+    locks = [f"--requirement={lock}" for lock in sorted(REQUIREMENTS.glob("*.txt"))]
+    options = ("--require-hashes", "--disable-pip", "--progress-spinner=off", "--format=json")
+    done = subprocess.run([BIN / "pip-audit", *options, *locks], capture_output=True, text=True, check=False)
+    good, lines = audited(done.stdout, done.stderr)
+    for line in lines:
+        say(line)
+    if not good:
+        sys.exit(1)
+
+
+def sbom(_: Sequence[str]) -> None:
+    """write dist/sbom-server.json and dist/sbom-client.json: what each of the two is made of (CycloneDX)"""
+    setup([])
+    for name in ("server", "client"):
+        say(str(bill_of_materials(name, ROOT / "dist", PYTHON)))
+
+
 def clean(_: Sequence[str]) -> None:
     """remove .venv and everything else that was made here"""
     for made in (".venv", "dist", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache"):
@@ -179,6 +200,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "check": check,
     "fix": fix,
     "lint-api": lint_api,
+    "audit": audit,
+    "sbom": sbom,
     "lock": lock,
     "clean": clean,
     "help": help_,
@@ -186,6 +209,51 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
 
 
 # How it is done.
+
+
+UNREACHABLE = ("ConnectionError", "ConnectTimeout", "ReadTimeout", "NameResolutionError", "Service Unavailable")
+
+
+def audited(found: str, said: str) -> tuple[bool, list[str]]:
+    """What pip-audit's JSON and standard error mean: whether it is good, and lines that say why.
+
+    That nobody could be asked is no finding, and no all-clear either: it is said. Anything else that went wrong is bad.
+    """
+    try:
+        packages = json.loads(found)["dependencies"]
+    except (ValueError, KeyError):
+        if any(sign in said for sign in UNREACHABLE):
+            return True, ["NOT AUDITED: the advisory database cannot be reached from here; run this where it can"]
+        return False, ["pip-audit failed:", *said.splitlines()[-LOG_TAIL_LINES:]]
+    skipped = sorted({one["name"] for one in packages if "skip_reason" in one})
+    if skipped and len(skipped) == len({one["name"] for one in packages}):
+        return True, ["NOT AUDITED: the package index in use knows no advisories; run this where pip's own is reached"]
+    findings = {
+        f"VULNERABLE: {one['name']} {one['version']}: {hole['id']}, mended in {', '.join(hole['fix_versions']) or '-'}"
+        for one in packages
+        for hole in one.get("vulns", ())
+    }
+    unknown = [f"NOT AUDITED: {', '.join(skipped)}"] if skipped else []
+    if findings:
+        return False, [*sorted(findings), *unknown, "take the mended versions: python3 run.py lock --upgrade"]
+    return True, [f"{len(packages) - len(skipped)} packages, no known vulnerability", *unknown]
+
+
+def bill_of_materials(name: str, folder: Path, python: Path) -> Path:
+    """Write folder/sbom-<name>.json of requirements/<name>.txt; `python` has cyclonedx-bom. Returns the file."""
+    folder.mkdir(exist_ok=True)
+    file = folder / f"sbom-{name}.json"
+    options = ("--pyproject", "pyproject.toml", "--output-reproducible", "--of", "JSON", "-o", str(file))
+    command = [str(python), "-W", "ignore", "-m", "cyclonedx_py", "requirements", *options, f"requirements/{name}.txt"]
+    run(f"the bill of materials of the {name}", command, "Is .venv whole? python3 run.py clean, then again.")
+    bill = json.loads(file.read_text())
+    # Our version is not in pyproject.toml; and each locked package is of the whole.
+    version = (ROOT / "verwijsindex" / "__init__.py").read_text().partition('__version__ = "')[2].partition('"')[0]
+    bill["metadata"]["component"]["version"] = version
+    own = {"ref": bill["metadata"]["component"]["bom-ref"], "dependsOn": [c["bom-ref"] for c in bill["components"]]}
+    bill["dependencies"] = [own, *(one for one in bill["dependencies"] if one["ref"] != own["ref"])]
+    file.write_text(json.dumps(bill, indent=2) + "\n")
+    return file
 
 
 def say(text: str) -> None:
