@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A row of work that cannot be done is parked with an alarm, and all else goes on (DESIGN.md, Hot paths)."""
 
+from typing import Any
+
 import pytest
 from ledger.faults import failing
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 from support import CLINIC, POLICE, SCHOOL, Index, Logged
 
+from verwijsindex.matching import service
 from verwijsindex.matching.service import match_waiting, unpark
 
 
@@ -27,6 +31,28 @@ def test_a_poison_row_is_parked_and_all_else_goes_on(index: Index, logged: Logge
     index.place(9, SCHOOL)
     index.match()
     assert index.database.scalar("SELECT count(*) FROM work WHERE parked_at IS NULL") == 0
+
+
+def test_who_looks_for_the_row_keeps_the_lock(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All halves are tried in one transaction. Seen failing when each had its own; in tests/system/fire/test_outages.py
+    two workers then took the lock from each other under load, and nothing was matched any more."""
+    for youngster in range(4):
+        index.place(youngster, SCHOOL)
+    poison = index.place(9, CLINIC)
+    transactions = []
+
+    def watching(connection: Connection, *arguments: Any) -> int:
+        transactions.append(connection.execute(text("SELECT pg_current_xact_id()")).scalar_one())
+        return bring_up_to_date(connection, *arguments)
+
+    bring_up_to_date = service._bring_up_to_date
+    monkeypatch.setattr(service, "_bring_up_to_date", watching)
+    with failing(index.database, "signal", "UPDATE", f"NEW.id = '{poison}'"):
+        match_waiting(index.database.engine("worker"), index.clock(), index.clock())
+    _, *halves = transactions
+    assert len(halves) > 3
+    assert len(set(halves)) == 1
+    assert index.database.rows("SELECT signal_id FROM work") == [(poison,)]
 
 
 def test_a_failed_batch_leaves_no_half_match(index: Index) -> None:

@@ -84,6 +84,7 @@ class Stack:
         done = subprocess.run(  # noqa: S603 (our own command)
             [sys.executable, "-m", "verwijsindex", *arguments],
             env=self.environment,
+            cwd=self.folder,
             capture_output=True,
             text=True,
             check=False,

@@ -26,6 +26,8 @@ BATCH = 500  # rows of work in one transaction
 # lost, since the holder looks for work once more after its commit has released the lock (docs/decisions/0003). It is
 # taken by a statement of its own, so that the statements after it see everything committed before.
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
+_LOCK_WAITED_FOR = text("SELECT pg_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
+_WAITING_IDS = text("SELECT id FROM work WHERE parked_at IS NULL ORDER BY id LIMIT :size")
 _WAITING = text("SELECT EXISTS (SELECT FROM work WHERE parked_at IS NULL)")
 _CLAIM = text(
     "DELETE FROM work WHERE id IN (SELECT id FROM work WHERE parked_at IS NULL ORDER BY id LIMIT :size)"
@@ -155,29 +157,30 @@ def unpark(connection: Connection, now: datetime) -> int:
 
 
 def _match_or_park(pool: Engine, now: datetime, push_due_at: datetime, size: int) -> Done:
+    """All in one transaction that waits for the lock and keeps it, each half behind a savepoint. When each half had a
+    transaction of its own, two workers with a steady stream of work took the lock from each other between the halves:
+    neither ever came down to the one row, and nothing was matched any more."""
+    taken, told, moment = 0, 0, now
     with transaction(pool) as connection:
-        waiting = text("SELECT id FROM work WHERE parked_at IS NULL ORDER BY id LIMIT :size")
-        halves = [[row.id for row in connection.execute(waiting, {"size": size})]]
-    taken = told = 0
-    while halves:
-        ids = halves.pop()
-        try:
-            with transaction(pool) as connection:
-                if not connection.execute(_LOCK).scalar_one():
-                    break
-                rows = connection.execute(_CLAIM_THESE, {"ids": ids}).all()
-                told += _bring_up_to_date(connection, [row.signal_id for row in rows], now, push_due_at)
-                taken += len(rows)
-        except Exception as error:
-            if not _is_of_a_row(error):
-                raise
-            if len(ids) > 1:
-                middle = len(ids) // 2
-                halves += [ids[middle:], ids[:middle]]
-                continue
-            with transaction(pool) as connection:
+        connection.execute(_LOCK_WAITED_FOR)
+        halves = [list(connection.execute(_WAITING_IDS, {"size": size}).scalars())]
+        while halves:
+            ids = halves.pop()
+            moment += timedelta(microseconds=1)  # each half tells at a moment of its own, and in this order
+            try:
+                with connection.begin_nested():
+                    rows = connection.execute(_CLAIM_THESE, {"ids": ids}).all()
+                    told += _bring_up_to_date(connection, [row.signal_id for row in rows], moment, push_due_at)
+                    taken += len(rows)
+            except Exception as error:
+                if not _is_of_a_row(error):
+                    raise
+                if len(ids) > 1:
+                    middle = len(ids) // 2
+                    halves += [ids[middle:], ids[:middle]]
+                    continue
                 connection.execute(_PARK, {"ids": ids, "now": now})
-            log(WORK_PARKED, error=error)
+                log(WORK_PARKED, error=error)
     return Done(taken, told, more=False)
 
 

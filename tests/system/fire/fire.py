@@ -5,11 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 from system.fire.judging import Counts, Subscriber, judge
 from system.fire.load import Intent, Load, enlist
+from system.fire.proxy import Proxy
 from system.world import INSTITUTIONS, Reporter, System
 
 from verwijsindex.embedded.stack import Stack
@@ -29,6 +30,8 @@ class Fire:
     subscribers: dict[str, Subscriber]
     probes: Iterator[tuple[Reporter, Reporter]]
     spare: list[int]
+    proxy: Proxy = field(init=False)
+    """Between the services and PostgreSQL, for who puts one there."""
 
     def probe(self, since: float) -> float:
         """Wait until a pair of signals goes all the way: token, evaluation, 201, match, inbox, webhook. Returns how

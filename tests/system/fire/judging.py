@@ -5,7 +5,7 @@ supervisions, inboxes and webhooks are those of the plain model (tests/matching/
 from collections import Counter, defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from itertools import count
 from typing import Any
 
@@ -83,11 +83,11 @@ def _told_as_by_the_model(system: System, placed: list[Placed]) -> None:
     rows = system.rows("SELECT id, youngster_id FROM signal WHERE id = ANY(:ids)", ids=list(numbers))
     youngsters = {row.youngster_id: numbers[row.id] for row in rows}
     model, day, never = Model(), date(2026, 1, 1), date(9999, 1, 1)
-    seen: dict[tuple[int, datetime], list[Placed]] = defaultdict(list)
-    joined = _joined(system, youngsters)
+    seen: dict[tuple[int, int], list[Placed]] = defaultdict(list)
+    came = _came(system, youngsters)
     for one in placed:
-        if (since := joined.get((one.youngster, str(one.reporter)))) is not None:
-            seen[one.youngster, max(since, joined[one.youngster, one.residence])].append(one)
+        if (change := came.get((one.youngster, str(one.reporter)))) is not None:
+            seen[one.youngster, max(change, came[one.youngster, one.residence])].append(one)
     numbered = count()
     for _, batch in sorted(seen.items(), key=lambda item: item[0]):
         for one in batch:
@@ -104,14 +104,19 @@ def _told_as_by_the_model(system: System, placed: list[Placed]) -> None:
     assert alike(model.inboxes, told), "the inboxes are not those of the model"
 
 
-def _joined(system: System, youngsters: dict[Any, int]) -> dict[tuple[int, str], datetime]:
+def _came(system: System, youngsters: dict[Any, int]) -> dict[tuple[int, str], int]:
+    """With which change of the youngster's match each party and each municipality came into it."""
+    changes = (
+        "WITH change AS (SELECT DISTINCT m.id, m.youngster_id, n.change, n.placed_at FROM match m"
+        " JOIN notice n ON n.match_id = m.id WHERE m.youngster_id = ANY(:ids))"
+    )
     return {
-        (youngsters[row.youngster_id], row.who): row.joined_at
+        (youngsters[row.youngster_id], row.who): row.change
         for row in system.rows(
-            "SELECT m.youngster_id, CAST(p.reporter_id AS text) AS who, p.joined_at"
-            " FROM party p JOIN match m ON m.id = p.match_id WHERE m.youngster_id = ANY(:ids)"
-            " UNION ALL SELECT m.youngster_id, v.municipality_code, v.joined_at"
-            " FROM supervision v JOIN match m ON m.id = v.match_id WHERE m.youngster_id = ANY(:ids)",
+            f"{changes} SELECT c.youngster_id, c.change, CAST(p.reporter_id AS text) AS who"
+            " FROM change c JOIN party p ON p.match_id = c.id AND p.joined_at = c.placed_at"
+            " UNION ALL SELECT c.youngster_id, c.change, v.municipality_code"
+            " FROM change c JOIN supervision v ON v.match_id = c.id AND v.joined_at = c.placed_at",
             ids=list(youngsters),
         )
     }
