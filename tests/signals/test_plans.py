@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Intake looks up each row by its key: what a signal costs does not grow with the country (DESIGN.md, Hot paths)."""
+
+import json
+from uuid import uuid4
+
+import sqlalchemy as sa
+from support import SCHOOL, Index
+
+from verwijsindex.access.caller import SCOPES, Caller
+from verwijsindex.signals.schemas import SignalIn, Submission
+from verwijsindex.signals.service import register
+
+MACHINE = Caller("client", "issuer", "token", "machine", SCOPES["machine"], oin=SCHOOL)
+_READ = "SELECT sum(seq_tup_read) + sum(idx_tup_fetch) FROM pg_stat_user_tables"
+_MORE = (
+    "INSERT INTO reporter SELECT gen_random_uuid(), oin, 'R', 'x', '-', '-', '2000-01-01'"
+    " FROM institution, generate_series(1, 4000)",
+    "INSERT INTO municipality SELECT to_char(n, 'FM0000'), 'G', 'duty' FROM generate_series(2000, 2400) n",
+    "INSERT INTO idempotency_record SELECT 'client', gen_random_uuid()::text, 1, '', '', 1, gen_random_uuid(), now()"
+    " FROM generate_series(1, 20000)",
+)
+
+
+def test_a_plan_made_when_all_was_small_stays_right_when_it_is_large(index: Index) -> None:
+    """PostgreSQL keeps the plan of a prepared statement. Seen failing with reporters joined as a table and
+    not looked up one by one (120,160 rows read by ten signals), and with the client's own requests (200,345)."""
+    with index.database.engine("intake", autocommit=True).connect() as connection:
+
+        def place(count: int) -> None:
+            for _ in range(count):
+                signal = SignalIn.model_validate_json(json.dumps(index.signal()))
+                batch = [Submission(str(uuid4()), signal)]
+                register(connection, index.app.extensions["index_keys"], MACHINE, batch, index.clock())
+            connection.execute(sa.text("SELECT pg_stat_force_next_flush()"))
+            connection.execute(sa.text("SELECT 1"))
+
+        place(20)  # psycopg prepares it, and PostgreSQL settles on one plan
+        with index.database.superuser.begin() as other:
+            for statement in _MORE:
+                other.execute(sa.text(statement))
+            other.execute(sa.text("SELECT pg_stat_force_next_flush()"))
+        before = index.database.scalar(_READ)
+        place(10)
+        assert index.database.scalar(_READ) - before < 1000
