@@ -39,8 +39,7 @@ EXAMPLES_EACH = 1000 if LONG else 30
 
 
 def refuses_what_is_wrong(ctx: CheckContext, response: Response, case: Case[Any]) -> bool | None:
-    """Schemathesis' own check, to which a body that is too large (413) is not refused; and an item of a batch is refused
-    by itself."""
+    """Schemathesis' own check, which does not take 413 for a refusal; and an item of a batch is refused by itself."""
     if response.status_code == 413:
         return None
     if response.status_code == 200 and case.operation.path == "/signal-batches":

@@ -117,6 +117,19 @@ def test_contact_data_of_the_own_institution(index: Index) -> None:
     }
 
 
+def test_who_left_is_listed_until_the_contact_data_is_removed(index: Index) -> None:
+    """docs/retention.md: then there is nothing to show."""
+    left, yesterday = index.reporters[SCHOOL][0], NOW.date() - timedelta(days=1)
+    with index.database.engine("registrar").begin() as connection:
+        registry.end_designation(connection, ADMINISTRATOR, NOW, left, yesterday)
+    assert index.get(f"/reporters/{left}", index.coordinator()).json["designatedUntil"] == yesterday.isoformat()
+    with index.database.superuser.begin() as connection:
+        removed = "name = '', telephone = '', email = '', contact_removed_on = '2026-11-22'"
+        connection.execute(sa.text(f"UPDATE reporter SET {removed} WHERE id = :id"), {"id": left})
+    assert index.get(f"/reporters/{left}", index.coordinator()).status_code == 404
+    assert str(left) not in index.get("/reporters", index.coordinator()).text
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_who_is_no_coordinator_today_reads_nothing(index: Index, path: str) -> None:
     """Checked against the register at each request. Seen failing without the look into it, and without the last day."""

@@ -14,8 +14,8 @@ from verwijsindex.registry.schemas import CoordinatorOut, CoordinatorsOut, Repor
 _OWN = "oin = (SELECT scope_oin()) AND contact_removed_on IS NULL"
 _PAGE = f"{_OWN} AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid)) ORDER BY id LIMIT :limit"
 _REPORTER = "SELECT id, name, position, telephone, email, designated_from, designated_until FROM reporter"
-_REPORTERS = text(f"{_REPORTER} WHERE {_PAGE}")
-_ONE_REPORTER = text(f"{_REPORTER} WHERE id = :id AND {_OWN}")
+_REPORTERS = text(f"{_REPORTER} WHERE contact_removed_on IS NULL AND {_PAGE}")
+_ONE_REPORTER = text(f"{_REPORTER} WHERE id = :id AND contact_removed_on IS NULL AND {_OWN}")
 _COORDINATORS = text(f"SELECT id, name, telephone, email FROM coordinator WHERE {_PAGE}")  # noqa: S608 (constants)
 
 

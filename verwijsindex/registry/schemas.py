@@ -106,7 +106,7 @@ class ReporterOut(Outgoing):
 
 
 class ReportersOut(Outgoing):
-    """A page of the institution's reporters, also of those who left: their signals may still live."""
+    """A page of the institution's reporters, also of those who left, until their contact data is removed."""
 
     items: list[ReporterOut]
     next_cursor: str | None = Field(default=None, description="Send as cursor to get the next page.")
