@@ -239,9 +239,12 @@ def test_another_ones_match_is_not_found_and_ends_with_3(services: Services, she
     assert "not-found" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["", "keygen", "send", "signals", "inbox", "matches", "match"])
+@pytest.mark.parametrize(
+    "command",
+    ["", "keygen", "send", "signals", "inbox", "matches", "match", "check", "check sender", "check receiver"],
+)
 def test_help_teaches(command: str) -> None:
-    result = CliRunner().invoke(commands.app, [*([command] if command else []), "--help"])
+    result = CliRunner().invoke(commands.app, [*command.split(), "--help"])
     assert result.exit_code == 0
     assert VerwijsindexClient.__module__ not in result.output
     assert len(result.output) > 200

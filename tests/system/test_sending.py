@@ -20,7 +20,7 @@ from verwijsindex.client.rows import COLUMNS
 
 pytestmark = pytest.mark.system
 
-ROWS, KILLS = (10_000, 100) if os.environ.get("TEST_LONG") else (500, 6)
+ROWS, KILLS = (6_000, 100) if os.environ.get("TEST_LONG") else (500, 6)
 EVERY = 10
 """One row in so many is faulty."""
 # Batches of ten, so that a file of some hundred rows has a beginning, a middle and an end.
@@ -30,6 +30,7 @@ COMMAND = (
 )
 
 
+@pytest.mark.timeout(3600)
 def test_killed_at_any_point_it_sends_each_row_once_and_tells_the_same(system: System, tmp_path: Path) -> None:
     """kill -9 at random moments, most of them between an answer and its line in the journal or in the midst of one.
 
