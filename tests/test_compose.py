@@ -164,7 +164,7 @@ def test_each_service_is_hardened(name: str) -> None:
         assert raw["user"] == "10001:10001"
     once = name.endswith(("-init", "-upgrade", "-db", "admin")) or name == "prepare"
     assert raw["restart"] == ("no" if once else "unless-stopped")
-    assert once or "healthcheck" in raw or name in {"redis", "deliverer"} or name.endswith("-proxy")
+    assert once or "healthcheck" in raw or name == "redis" or name.endswith("-proxy")
 
 
 def test_the_proxy_buffers_and_leads_to_the_port_that_the_services_listen_on() -> None:
