@@ -86,6 +86,12 @@ def test_long(arguments: Sequence[str]) -> None:
     test(arguments)
 
 
+def bench(arguments: Sequence[str]) -> None:
+    """measure, each figure beside a ceiling of the same run; --full with millions of rows, --keep into the docs"""
+    setup([])
+    become(PYTHON, "-m", "bench", *arguments)
+
+
 def check(_: Sequence[str]) -> None:
     """before each commit, in under a minute: lint, format, types, arrows, quick tests"""
     setup([])
@@ -197,6 +203,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "demo": demo,
     "test": test,
     "test-long": test_long,
+    "bench": bench,
     "check": check,
     "fix": fix,
     "lint-api": lint_api,
