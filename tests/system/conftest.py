@@ -4,11 +4,9 @@
 from collections.abc import Iterator
 
 import pytest
-from system.world import System
+from system.world import SETTINGS, System
 
 from verwijsindex.embedded.stack import Stack
-
-SETTINGS = {"VERWIJSINDEX_SWEEP_SECONDS": "1", "VERWIJSINDEX_PUSH_TICK_SECONDS": "1"}
 
 
 @pytest.fixture(scope="session")

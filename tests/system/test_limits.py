@@ -34,8 +34,8 @@ def limited(system: System) -> Iterator[System]:
     system.stack.redis.kill()
     yield system
     system.stack.redis.restart()
-    for name in more.keys() - before.keys():
-        del system.stack.environment[name]
+    system.stack.environment.clear()
+    system.stack.environment |= before
     system.stack.restart("index")
 
 

@@ -35,6 +35,16 @@ from verwijsindex.signals.dates import amsterdam_date, two_years_after
 MUNICIPALITIES = {WESTERVELD: "Westerveld", DORDRECHT: "Dordrecht", STEIN: "Stein"}
 CATEGORIES = ("primary_education", "mental_health_care", "police", "youth_care_provider")
 INSTITUTIONS = tuple(f"0000000{n}00000000{n}000" for n in range(1, 1 + len(CATEGORIES)))
+NO_LIMITS = {
+    f"VERWIJSINDEX_{what}_PER_{whose}": "1000000000"
+    for what, subjects in {
+        "SIGNALS": ("REPORTER", "INSTITUTION", "COUNTRY"),
+        "ELEMENTS": ("REPORTER", "INSTITUTION", "COUNTRY"),
+        "TOKENS": ("CLIENT", "INSTITUTION", "ISSUER"),
+    }.items()
+    for whose in subjects
+}
+SETTINGS = {"VERWIJSINDEX_SWEEP_SECONDS": "1", "VERWIJSINDEX_PUSH_TICK_SECONDS": "1", **NO_LIMITS}
 
 Json = dict[str, Any]
 

@@ -11,13 +11,12 @@ import httpx
 from system.fire.judging import Counts, Subscriber, judge
 from system.fire.load import Intent, Load, enlist
 from system.fire.proxy import Proxy
-from system.world import INSTITUTIONS, Reporter, System
+from system.world import INSTITUTIONS, SETTINGS, Reporter, System
 
 from verwijsindex.embedded.stack import Stack
 
 BACK_WITHIN = 30  # seconds: what is promised (docs/reliability.md)
 GIVE_UP_AFTER = 150  # seconds
-SETTINGS = {"VERWIJSINDEX_SWEEP_SECONDS": "1", "VERWIJSINDEX_PUSH_TICK_SECONDS": "1"}
 
 
 @dataclass
