@@ -121,8 +121,9 @@ def test_lists_that_are_not_the_issuers_own_of_now_are_not_believed(
     """Another's key, another issuer's, old ones played back, a token in its place: the list that was had goes on. Each
     but the last two was seen believed without its check."""
     signer = issuer.signer
-    verifier.verify(sign())
     issuer.revoked.append("school-17")
+    with pytest.raises(Problem, match="not-authenticated"):
+        verifier.verify(sign())
     forged = {
         "another key": lambda: TokenSigner(OKPKey.generate_key("Ed25519"), ISSUER).revocations([], clock()),
         "another issuer": lambda: TokenSigner(key, "https://other.example").revocations([], clock()),
@@ -136,12 +137,12 @@ def test_lists_that_are_not_the_issuers_own_of_now_are_not_believed(
         clock.now += timedelta(seconds=30)
         issuer.text = text
         fetches = issuer.fetches
-        verifier.verify(sign({"exp": int(NOW.timestamp()) + 600})), name
+        with pytest.raises(Problem, match="not-authenticated"):
+            verifier.verify(sign())
         assert issuer.fetches == fetches + 1, name
-    issuer.text = lambda: signer.revocations(["school-17"], clock())
+    issuer.text = lambda: signer.revocations([], clock())
     clock.now += timedelta(seconds=30)
-    with pytest.raises(Problem, match="not-authenticated"):
-        verifier.verify(sign())
+    verifier.verify(sign())
 
 
 def test_a_token_is_no_list_and_a_list_is_no_token(verifier: TokenVerifier, issuer: Issuer) -> None:

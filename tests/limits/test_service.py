@@ -63,8 +63,7 @@ def taken(database: Database) -> dict[str, int]:
 def test_of_128_at_once_in_four_processes_exactly_the_limit_gets_through(
     pseudonyms_database: Database, processes: list[Process], most: int
 ) -> None:
-    """32 threads over the leases of four. Seen failing in every case, with up to 128 let through, when the statement
-    added a block whatever was taken before, and when the counter was read by one statement and written by the next."""
+    """32 threads over the leases of four. Seen failing when the statement added a block whatever was taken before."""
     limit = Limit("test", most)
     with ThreadPoolExecutor(32) as threads:
         answers = list(threads.map(lambda i: processes[i % 4].take(Demand(limit, "x")), range(128)))

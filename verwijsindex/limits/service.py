@@ -9,7 +9,8 @@ is a hundredth of its limit; of the last block each gets what there is.
 Windows are fixed: whole days, from midnight UTC, or whole hours. Redis has no part in it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -148,18 +149,24 @@ class Limiter:
         self._lock = Lock()
         self._tidy_at = _EPOCH
 
-    def take(self, connect: Connect, asked: Sequence[Iterable[Demand]], now: datetime) -> list[Reached | None]:
+    def take(self, connect: Connect, asked: Sequence[Collection[Demand]], now: datetime) -> list[Reached | None]:
         """Spend all the demands of each that is asked, or none of them; in order.
 
         Args:
             connect: gives a connection in autocommit, when there is something to lease (one round trip). What is rolled
                 back after it was spent would be given out twice.
-            asked: no two demands of one have the same limit and subject.
+            asked: no two demands of one have the same limit and subject. Those that are alike are best given as one and
+                the same object.
 
         Returns:
             For each: None when it was spent, else a limit that stands in the way.
         """
-        bills = [_bill(demands, now) for demands in asked]
+        each = {id(demands): demands for demands in asked}
+        of = {which: _bill(demands, now) for which, demands in each.items()}
+        bills = [of[id(demands)] for demands in asked]
+        with self._lock:
+            if self._pay(_together(bills), set()):  # as nearly always: there is enough for all
+                return [None] * len(bills)
         unpaid = list(range(len(bills)))
         wanted: dict[_Key, Demand] = {}
         granted: dict[_Key, int] = {}
@@ -200,12 +207,9 @@ class Limiter:
 
     def _wanted(self, bills: Sequence[_Bill], void: set[_Key]) -> dict[_Key, Demand]:
         """What to lease so that those bills can be paid that no dry counter stands in the way of."""
-        total: dict[_Key, Demand] = {}
-        for bill in bills:
-            if not any(self._is_spent(key, demand) for key, demand in bill.items()):
-                for key, demand in bill.items():
-                    before = total[key].count if key in total else 0
-                    total[key] = Demand(demand.limit, demand.subject, before + demand.count)
+        total = _together(
+            [bill for bill in bills if not any(self._is_spent(key, demand) for key, demand in bill.items())]
+        )
         return {
             key: Demand(demand.limit, demand.subject, max(demand.count, demand.limit.block))
             for key, demand in total.items()
@@ -258,3 +262,14 @@ class Limiter:
 
 def _bill(demands: Iterable[Demand], now: datetime) -> _Bill:
     return {(demand.limit.name, demand.subject, demand.limit.begins(now)): demand for demand in demands}
+
+
+def _together(bills: Sequence[_Bill]) -> _Bill:
+    """One bill for all of them."""
+    times = Counter(map(id, bills))
+    total: _Bill = {}
+    for bill in {id(bill): bill for bill in bills}.values():
+        for key, demand in bill.items():
+            before = total[key].count if key in total else 0
+            total[key] = Demand(demand.limit, demand.subject, before + demand.count * times[id(bill)])
+    return total

@@ -48,7 +48,7 @@ class SignalLimits:
     ) -> list[RegisteredSignal | Problem]:
         """As `service.register`, and 429 for each submission that is over a limit. In the order of the submissions as
         many are within them as there is room for."""
-        bills = [self._demands(caller, submission) for submission in submissions]
+        bills = self._bills(caller, submissions)
         reached = self._limiter.take(lambda: nullcontext(connection), bills, now)
         within = [i for i, limit in enumerate(reached) if limit is None]
         over = {i: submission for i, submission in enumerate(submissions) if reached[i]}
@@ -68,10 +68,12 @@ class SignalLimits:
         outcomes |= {i: limit.problem() for i, limit in refused.items()}
         return [outcomes[i] for i in range(len(submissions))]
 
-    def _demands(self, caller: Caller, submission: Submission) -> list[Demand]:
-        if submission.clock_faults:
-            return []
-        return self._limits.demands(caller.oin or "", {submission.signal.reporter: 1})
+    def _bills(self, caller: Caller, submissions: Sequence[Submission]) -> list[list[Demand]]:
+        """What each costs: the same for all of one reporter, and nothing for what is too late."""
+        reporters = {submission.signal.reporter for submission in submissions}
+        each = {reporter: self._limits.demands(caller.oin or "", {reporter: 1}) for reporter in reporters}
+        nothing: list[Demand] = []
+        return [nothing if one.clock_faults else each[one.signal.reporter] for one in submissions]
 
     def _tell(
         self, connection: Connection, caller: Caller, refused: Sequence[tuple[Reached, Submission]], now: datetime
