@@ -2,6 +2,7 @@
 """Every benchmark, one after the other, and the table that docs/performance.md keeps: `python -m bench`."""
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 from rich.console import Console
 
 from bench import figures, intake, latency, matcher, pseudonyms, webhooks
+from bench.figures import Figure
 
 KEPT = Path("dist") / "bench.json"
 DOCUMENT = Path("docs") / "performance.md"
@@ -24,7 +26,7 @@ def main(
     console = Console(width=170)
     began, load = datetime.now(UTC), os.getloadavg()[0]
     of_intake = intake.measure(console, full=full)
-    groups = {
+    groups: dict[str, Sequence[Figure]] = {
         "Intake": of_intake,
         "Matcher": matcher.measure(console, full=full, intake=of_intake[0].value),
         "Pseudonym service": pseudonyms.measure(console, full=full),

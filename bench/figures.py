@@ -4,7 +4,7 @@
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def machine() -> str:
     return f"{cores} cores ({model or platform.machine()}), {memory:.0f} GiB, Python {platform.python_version()}"
 
 
-def keep(path: Path, groups: dict[str, Sequence[Figure]], *, command: str, at: str, load: str) -> None:
+def keep(path: Path, groups: Mapping[str, Sequence[Figure]], *, command: str, at: str, load: str) -> None:
     """Write them as JSON, from which docs/performance.md is made."""
     path.parent.mkdir(exist_ok=True)
     found = {"machine": machine(), "command": command, "at": at, "load": load}
