@@ -14,7 +14,7 @@ from client.services import CLIENT_ID, INDEX, ISSUER, PSEUDONYMS, Services, bsns
 from client.test_rows import GOOD
 from typer.testing import CliRunner, Result
 
-from verwijsindex.client import VerwijsindexClient, commands
+from verwijsindex.client import VerwijsindexClient, cli, commands
 from verwijsindex.client.posting import PATH
 from verwijsindex.client.rows import COLUMNS
 from verwijsindex.keyfiles import read_public_key, read_signing_key
@@ -244,7 +244,7 @@ def test_another_ones_match_is_not_found_and_ends_with_3(services: Services, she
     ["", "keygen", "send", "signals", "inbox", "matches", "match", "check", "check sender", "check receiver"],
 )
 def test_help_teaches(command: str) -> None:
-    result = CliRunner().invoke(commands.app, [*command.split(), "--help"])
+    result = CliRunner().invoke(cli.app, [*command.split(), "--help"])
     assert result.exit_code == 0
     assert VerwijsindexClient.__module__ not in result.output
     assert len(result.output) > 200

@@ -2,8 +2,10 @@
 """`verwijsindex client ...`, all of it."""
 
 from verwijsindex.client import subscription_commands
+from verwijsindex.client.check.commands import app as check
 from verwijsindex.client.commands import app
 
+app.add_typer(check)
 app.add_typer(subscription_commands.app, name="subscription")
 
 __all__ = ["app"]

@@ -14,7 +14,6 @@ from joserfc.jwk import OKPKey
 from rich.console import Console, RenderableType
 
 from verwijsindex.client import tables
-from verwijsindex.client.check.commands import app as check
 from verwijsindex.client.client import VerwijsindexClient
 from verwijsindex.client.config import ClientConfig
 from verwijsindex.client.errors import ClientError, ConfigError
@@ -44,7 +43,6 @@ Config = Annotated[Path, typer.Option(help="The client's configuration (TOML).",
 Reporter = Annotated[UUID, typer.Option(help="The reporter for whom this is read; it stands in the ledger.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the API's own JSON, for a script.")]
 DEFAULT_CONFIG = Path("client.toml")
-app.add_typer(check)
 
 
 @app.command()

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from verwijsindex.client import WebhookError, commands, verify_webhook
+from verwijsindex.client import WebhookError, cli, verify_webhook
 from verwijsindex.client.check.receiver import ReceiverCheck
 from verwijsindex.client.check.rules import RECEIVER, SENDER
 from verwijsindex.client.webhooks import CHALLENGE_TYPE
@@ -210,7 +210,7 @@ def test_our_example_passes_by_the_command_that_a_tester_gives(monkeypatch: pyte
         address = running.stdout.readline().split()[-1]
         monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
         monkeypatch.setenv("COLUMNS", "200")
-        result = CliRunner().invoke(commands.app, ["check", "receiver", address])
+        result = CliRunner().invoke(cli.app, ["check", "receiver", address])
     finally:
         running.terminate()
         running.communicate(timeout=10)
@@ -227,7 +227,7 @@ def test_what_cannot_be_used_or_reached_is_said(
     monkeypatch: pytest.MonkeyPatch, address: str, secret: str, status: int
 ) -> None:
     monkeypatch.setenv("WEBHOOK_SECRET", secret)
-    result = CliRunner().invoke(commands.app, ["check", "receiver", address])
+    result = CliRunner().invoke(cli.app, ["check", "receiver", address])
     assert result.exit_code == status
     assert "Traceback" not in result.output
 

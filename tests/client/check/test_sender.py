@@ -10,7 +10,7 @@ from client.check.homemade import HomemadeSender
 from joserfc.jwk import OKPKey
 from typer.testing import CliRunner
 
-from verwijsindex.client import commands
+from verwijsindex.client import cli
 from verwijsindex.client.check import sender, standins
 from verwijsindex.client.check.cases import rounds, signer
 from verwijsindex.client.check.rules import SENDER
@@ -109,9 +109,9 @@ def test_our_own_client_passes_by_the_command_that_a_tester_gives(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("PYTHONPATH", str(Path(commands.__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(cli.__file__).parents[2]))
     runner = CliRunner()
-    runner.invoke(commands.app, ["keygen", "own.key.json"])
+    runner.invoke(cli.app, ["keygen", "own.key.json"])
     ports: list[dict[str, str]] = []
     enter = StandIns.__enter__
 
@@ -125,7 +125,7 @@ def test_our_own_client_passes_by_the_command_that_a_tester_gives(
     monkeypatch.setattr(StandIns, "__enter__", configured)
     command = f"{sys.executable} -m verwijsindex client send {{file}}"
     arguments = ["--listen", "127.0.0.1:0", "--public-key", "own.key.json.pub.json", "--run", command]
-    result = runner.invoke(commands.app, ["check", "sender", "check", *arguments])
+    result = runner.invoke(cli.app, ["check", "sender", "check", *arguments])
     assert result.exit_code == 0, result.output
     assert f"ok {len(SENDER)}, failed 0, not seen 0" in result.stdout
     assert "999900006" not in result.stdout
@@ -134,15 +134,15 @@ def test_our_own_client_passes_by_the_command_that_a_tester_gives(
 def test_what_cannot_be_used_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     runner = CliRunner()
-    runner.invoke(commands.app, ["keygen", "own.key.json"])
+    runner.invoke(cli.app, ["keygen", "own.key.json"])
     for arguments, says in (
         (["--public-key", "nowhere.json", "--run", "true"], "give --public-key FILE"),
         (["--public-key", "own.key.json.pub.json", "--listen", "nonsense", "--run", "true"], "three free ports"),
         (["--public-key", "own.key.json.pub.json", "--listen", "127.0.0.1:0"], "with --run"),
         (["--public-key", "own.key.json.pub.json", "--listen", "127.0.0.1:0", "--run", "./nowhere"], "No such file"),
     ):
-        result = runner.invoke(commands.app, ["check", "sender", "check", *arguments])
+        result = runner.invoke(cli.app, ["check", "sender", "check", *arguments])
         assert result.exit_code == 2
         assert says in result.stderr
     failing = ["--public-key", "own.key.json.pub.json", "--listen", "127.0.0.1:0", "--run", "true"]
-    assert runner.invoke(commands.app, ["check", "sender", "check", *failing]).exit_code == 1  # nothing was seen
+    assert runner.invoke(cli.app, ["check", "sender", "check", *failing]).exit_code == 1  # nothing was seen

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Judges what a sender asked of the stand-ins, rule by rule (S1 to S20)."""
 
-import base64
-import hashlib
 import re
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from joserfc.jwk import OKPKey
 
 from verwijsindex.client.check.cases import CURRENT, Round, Row
 from verwijsindex.client.check.forms import Evaluation, Signal, faults, token_faults
+from verwijsindex.client.check.leaks import holds_birth_date, holds_bsn
 from verwijsindex.client.check.rules import SENDER
 from verwijsindex.client.check.standins import RETRY_AFTER, Seen, StandIns, of_round
 from verwijsindex.client.check.verdicts import Verdicts
@@ -79,18 +78,16 @@ class SenderCheck:
         return self.verdicts
 
     def _secrets(self, seen: Seen, rows: Sequence[Row]) -> None:
-        content = _whole(seen)
-        if any(form in content for row in rows for form in _forms_of_bsn(row.bsn)):
-            self.verdicts.judge("S19", "all requests", f"a BSN, or a plain hash of one, in a request to {seen.service}")
-        births = {form for row in rows for form in _forms_of_date(row.birth_date)}
-        if any(form in content for form in births):
-            self.verdicts.judge("S19", "all requests", f"a birth date in a request to {seen.service}")
+        content = seen.whole()
+        for what, found in (("a BSN, or a plain hash of one,", holds_bsn), ("a birth date", holds_birth_date)):
+            if found(content, rows):
+                self.verdicts.judge("S19", "all requests", f"{what} in a request to {seen.service}")
         self.verdicts.judge("S19", "all requests")
 
     def _place_of_n(self, seen: Seen) -> None:
         values = {_pseudonym(signal) for _, signal in seen.signals()} - {""}
         rightly = Counter(_pseudonym(signal) for _, signal in seen.signals())
-        everywhere = _whole(seen)
+        everywhere = seen.whole()
         for n in values | self._pseudonyms_before:
             if everywhere.count(n.encode()) > rightly[n]:
                 self.verdicts.judge("S20", "all requests", f"N in another place of a request to {seen.service}")
@@ -226,11 +223,6 @@ class SenderCheck:
             self.verdicts.judge(rule, tried)
 
 
-def _whole(seen: Seen) -> bytes:
-    headers = "\n".join(f"{name}: {value}" for name, value in seen.headers.items())
-    return f"{seen.path}\n{headers}\n".encode() + seen.body
-
-
 def _pseudonym(signal: Any) -> str:
     pseudonym = signal.get("pseudonym") if isinstance(signal, dict) else None
     value = pseudonym.get("value") if isinstance(pseudonym, dict) else None
@@ -247,22 +239,6 @@ def _is_element(text: str) -> bool:
     except (PointError, ValueError):
         return False
     return True
-
-
-def _forms_of_bsn(digits: str) -> set[bytes]:
-    """As it may stand in a request, also hashed without a secret."""
-    texts = {digits.encode(), digits.zfill(9).encode()}
-    forms = set(texts)
-    for text in texts:
-        forms |= {base64.b64encode(text).rstrip(b"="), text.hex().encode()}
-        for name in ("md5", "sha1", "sha256", "sha512"):
-            digest = hashlib.new(name, text, usedforsecurity=False).digest()
-            forms |= {digest.hex().encode(), base64.b64encode(digest)[:-4], base64.urlsafe_b64encode(digest)[:-4]}
-    return forms
-
-
-def _forms_of_date(day: date) -> set[bytes]:
-    return {day.strftime(form).encode() for form in ("%Y-%m-%d", "%Y%m%d", "%d-%m-%Y", "%d/%m/%Y")}
 
 
 def _wrong_dates(signal: Any, row: Row) -> str:

@@ -46,6 +46,11 @@ class Seen:
     at: float
     """Seconds, of a clock that only runs."""
 
+    def whole(self) -> bytes:
+        """Address, headers and body."""
+        headers = "\n".join(f"{name}: {value}" for name, value in self.headers.items())
+        return f"{self.path}\n{headers}\n".encode() + self.body
+
     def json(self) -> Any:
         """The body, or None where it is not JSON."""
         try:
