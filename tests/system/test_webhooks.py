@@ -75,3 +75,38 @@ def test_receivers_that_hang_hold_up_no_matching(system: System) -> None:
             system.change("DELETE FROM delivery")
             system.change("DELETE FROM subscription")
             system.stack.restart("deliverer")
+
+
+def test_a_client_manages_its_subscription_and_misses_nothing(system: System) -> None:
+    """By API, with a real deliverer and a real receiver: challenged, paused, rotated, replayed."""
+    mine, other = system.reporters(2, (SUBSCRIBER, INSTITUTIONS[0]))
+    with Receiver() as receiver:
+        try:
+            old = system.subscribe(SUBSCRIBER, receiver.address)
+            [one] = system.subscription(SUBSCRIBER, "GET")["items"]
+            path = f"/{one['id']}"
+            assert len(receiver.challenges) == 1
+            system.subscription(SUBSCRIBER, "PATCH", path, {"state": "paused"})
+            for youngster in system.youngsters(3):
+                system.place(youngster, mine)
+                system.place(youngster, other)
+            system.until_no_work()
+            until(lambda: system.subscription(SUBSCRIBER, "GET", path)["waiting"] == 3, 10)
+            time.sleep(3)  # ticks pass
+            assert receiver.received == []
+            new = system.subscription(SUBSCRIBER, "POST", f"{path}/secrets")["secret"]
+            system.subscription(SUBSCRIBER, "PATCH", path, {"state": "active"})
+            until(lambda: len(receiver.received) == 3, 15)
+            for got in receiver.received:
+                for secret in (old, new):
+                    Webhook(secret).verify(got.body, got.headers)
+            until(lambda: system.subscription(SUBSCRIBER, "GET", path)["waiting"] == 0, 10)
+            again = {"delivery": receiver.ids[0]}
+            assert system.subscription(SUBSCRIBER, "POST", f"{path}/replays", again) == {"count": 1}
+            until(lambda: len(receiver.received) == 4, 15)
+            assert receiver.ids[3] == receiver.ids[0]
+            until(lambda: len(system.subscription(SUBSCRIBER, "GET", f"{path}/attempts")["items"]) == 1 + 3 + 1, 10)
+            assert system.subscription(SUBSCRIBER, "DELETE", path) == {"discarded": 0}
+            assert len(system.listed("/notices", mine)) == 3
+        finally:
+            system.change("DELETE FROM subscription")

@@ -160,18 +160,19 @@ class System:
                 made.append(Reporter(registry.add(connection, ADMINISTRATOR, now, entry).id, entry.oin))
         return made
 
+    def subscription(self, oin: str, method: str, path: str = "", body: Json | None = None) -> Json:
+        """Ask something about the institution's webhook subscription, which must be answered well."""
+        headers = self.headers(oin) | {"Idempotency-Key": str(uuid4())}
+        answer = self.http.request(method, f"/api/v1/webhook-subscriptions{path}", json=body, headers=headers)
+        assert answer.is_success, answer.text
+        found: Json = answer.json()
+        return found
+
     def subscribe(self, oin: str, address: str) -> str:
         """Where an institution's machine gets its webhooks, its receiver confirmed; their secret."""
-        path, headers = "/api/v1/webhook-subscriptions", self.headers(oin)
-        made = self.http.post(path, json={"address": address}, headers=headers | {"Idempotency-Key": str(uuid4())})
-        assert made.status_code == 201, made.text
-
-        def active() -> bool:
-            found = self.http.get(f"{path}/{made.json()['id']}", headers=headers)
-            return bool(found.json()["state"] == "active")
-
-        until(active, 15)
-        return str(made.json()["secret"])
+        made = self.subscription(oin, "POST", body={"address": address})
+        until(lambda: self.subscription(oin, "GET", f"/{made['id']}")["state"] == "active", 15)
+        return str(made["secret"])
 
     def headers(self, oin: str) -> dict[str, str]:
         """The token of an institution's machine, good for an hour."""
