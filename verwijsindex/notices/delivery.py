@@ -129,7 +129,8 @@ class Deliverer:
                 self._look_at = 0.0  # what waited for it is due
                 with transaction(self._pool) as connection:
                     outcomes.write_back_challenge(connection, result, now)
-            metrics.DELIVERIES.labels(metrics.outcome_class(result.outcome)).inc()
+            if not is_challenge:
+                metrics.DELIVERIES.labels(metrics.outcome_class(result.outcome)).inc()
             if not result.ok:
                 log(DELIVERY_NOT_TAKEN, delivery=result.row.id, outcome=result.outcome)
 
