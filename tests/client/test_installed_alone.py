@@ -17,7 +17,7 @@ def distributions(extra: str | None) -> set[str]:
 
 
 def test_the_client_and_its_commands_load_nothing_of_the_server() -> None:
-    script = "import sys, verwijsindex.client.commands; print(*sys.modules)"
+    script = "import sys, verwijsindex.client.cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     ours = {name for name in loaded if name.startswith("verwijsindex.") and not name.startswith("verwijsindex.client")}
