@@ -44,7 +44,7 @@ def _secrets() -> Iterator[object]:
 
 
 def test_no_secret_fits_a_kind() -> None:
-    """Seen failing when a name might have 64 characters (a pseudonym in hex), or a count nine digits."""
+    """Seen failing when a name might have 64 characters (a pseudonym in hex) or nine digits, or a count ten."""
     for secret in _secrets():
         for kind in KINDS:
             written = kind.write(secret)
@@ -114,7 +114,7 @@ Connection(f"redis://:{SECRET}@127.0.0.1:1/0", transport_options={"socket_connec
 
 def test_whatever_a_library_says_only_who_and_where_gets_in() -> None:
     """A password in an address, a value in an exception, a line that cannot be formatted, a warning, a thread's and the
-    process's own end. Seen failing when records were written with their text, and without `logging.raiseExceptions`."""
+    process's own end. Seen failing with records' own text, when they were formatted at all, and without the hooks."""
     secret = f"hunter{bsn(5).digits.decode()}"
     done = subprocess.run(
         [sys.executable, "-c", LIBRARIES, secret],

@@ -111,8 +111,7 @@ def test_a_servers_processes_are_counted_together_and_leave_nothing(system: Syst
 
 @pytest.mark.parametrize("part", ["deliverer", "clock", "worker"])
 def test_health_says_who_is_dead(part: str, system: System) -> None:
-    """Its mark fades within a minute or so; here it is taken away. Seen failing for the deliverer when only the sweep
-    left one."""
+    """Its mark fades within a minute; here it is taken away."""
     assert _healthy(system)
     system.stack.process(part).kill()
     with Redis.from_url(system.stack.redis.url) as redis:
