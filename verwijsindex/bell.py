@@ -23,7 +23,7 @@ _PAUSE = 0.05  # seconds
 
 
 def celery_app(broker_url: SecretStr) -> Celery:
-    """The Celery of this system: JSON messages, no results, early acknowledgement, fast failure of the broker.
+    """The Celery of this system: JSON messages, no results, no acknowledgement, fast failure of the broker.
 
     A worker takes from both queues unless its command says otherwise (`-Q verwijsindex.deliver`).
     """
@@ -38,14 +38,14 @@ def celery_app(broker_url: SecretStr) -> Celery:
         broker_transport_options={
             "socket_connect_timeout": BROKER_PATIENCE_SECONDS,
             "socket_timeout": 10,
-            "visibility_timeout": 300,
         },
         enable_utc=True,
-        # A ring that was heard is gone, whatever becomes of who heard it: the clock rings again. A message that was not
-        # acknowledged yet when Redis went left the worker deaf for good, its process alive (docs/decisions/0016).
-        task_acks_late=False,
         task_default_queue="verwijsindex.match",
-        task_queues=[Queue(name, routing_key=name) for name in ("verwijsindex.match", "verwijsindex.deliver")],
+        # A ring that was heard is gone, whatever becomes of who heard it: the clock rings again. With acknowledgements,
+        # late or early, one that failed when Redis went left a worker deaf for good (docs/decisions/0016).
+        task_queues=[
+            Queue(name, routing_key=name, no_ack=True) for name in ("verwijsindex.match", "verwijsindex.deliver")
+        ],
         task_routes={DELIVER_TASK: {"queue": "verwijsindex.deliver"}},
         task_ignore_result=True,
         task_publish_retry=False,

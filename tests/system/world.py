@@ -69,9 +69,13 @@ class Placed:
 
 @dataclass
 class System:
-    """The running system. Each test takes youngsters and reporters of its own (`youngsters`, `reporters`)."""
+    """The running system. Each test takes youngsters and reporters of its own (`youngsters`, `reporters`).
+
+    `fill`: whether its register is to be filled with municipalities and institutions.
+    """
 
     stack: Stack
+    fill: bool = True
     _youngsters: int = 0
     _strangers: int = 1_000_000
     _pseudonyms: dict[int, Pseudonym] = field(default_factory=dict)
@@ -83,6 +87,10 @@ class System:
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
         self.http = httpx.Client(base_url=self.stack.index, timeout=30, trust_env=False, limits=limits)
         self._registrar = database.engine(SecretStr(self.stack.environment["VERWIJSINDEX_REGISTRAR_DATABASE_URL"]))
+        if self.fill:
+            self._fill()
+
+    def _fill(self) -> None:
         now = datetime.now(UTC)
         today = now.date()
         with self._registrar.begin() as connection:

@@ -3,7 +3,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -38,7 +38,7 @@ class Fire:
         one, other = next(self.probes)
         intents = [Intent(-len(self.spare) * 2 - n, self.spare[-1], r, "1701") for n, r in enumerate((one, other))]
         self.spare.pop()
-        for intent, way in zip(intents, (self.load.by_client, self.load.by_http), strict=True):
+        for intent, way in zip(intents, (self.load.ways * 2)[:2], strict=True):
             way([intent])
         while not self._told(one):
             assert time.monotonic() - since < GIVE_UP_AFTER, self._what_is_missing(one)
@@ -77,32 +77,55 @@ class Fire:
         return judge(self.system, list(self.load.placed.values()), self.reporters, self.subscribers)
 
 
+@dataclass(frozen=True)
+class Registered:
+    """Twelve reporters, one more pair for each probe, and the secret of each institution's subscription."""
+
+    reporters: list[Reporter]
+    pairs: list[Reporter]
+    secrets: dict[str, str]
+
+
+def register(system: System, probes: int, addresses: Mapping[str, str]) -> Registered:
+    """Fill the register; `addresses` are those of the institutions' receivers."""
+    reporters, pairs = system.reporters(12), system.reporters(2 * probes, INSTITUTIONS[:2])
+    return Registered(reporters, pairs, {oin: system.subscribe(oin, address) for oin, address in addresses.items()})
+
+
 @contextmanager
-def fire(seed: int, *, youngsters: int, probes: int, settings: Mapping[str, str] | None = None) -> Iterator[Fire]:
+def fire(
+    seed: int,
+    *,
+    youngsters: int,
+    probes: int,
+    settings: Mapping[str, str] | None = None,
+    registering: Callable[[Stack, int, Mapping[str, str]], Registered] | None = None,
+) -> Iterator[Fire]:
     """A system for one test, with twelve reporters, a subscriber for each institution, and a load that is not begun.
 
     Args:
         youngsters: how many the load signals.
         probes: how often `Fire.probe` can be called.
+        registering: fills the whole register in the place of `register`, for tables of another version.
     """
     with ExitStack() as undo:
         stack = undo.enter_context(Stack(settings={**SETTINGS, **(settings or {})}, durable=False))
-        system = System(stack)
+        system = System(stack, fill=registering is None)
         undo.callback(system.close)
-        configs = enlist(system)
         subscribers = {oin: Subscriber() for oin in INSTITUTIONS}
-        for oin, one in subscribers.items():
+        for one in subscribers.values():
             undo.enter_context(one.receiver)
-            one.secret = system.subscribe(oin, one.receiver.address)
-        reporters = system.reporters(12)
-        pairs = system.reporters(2 * probes, INSTITUTIONS[:2])
+        addresses = {oin: one.receiver.address for oin, one in subscribers.items()}
+        registered = registering(stack, probes, addresses) if registering else register(system, probes, addresses)
+        for oin, secret in registered.secrets.items():
+            subscribers[oin].secret = secret
         known = system.youngsters(youngsters)
-        load = Load(system, configs, known, reporters, seed=seed)
+        load = Load(system, enlist(system), known, registered.reporters, seed=seed)
         yield Fire(
             system,
             load,
-            reporters + pairs,
+            registered.reporters + registered.pairs,
             subscribers,
-            iter(zip(pairs[::2], pairs[1::2], strict=True)),
+            iter(zip(registered.pairs[::2], registered.pairs[1::2], strict=True)),
             system.youngsters(probes),
         )

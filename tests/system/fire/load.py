@@ -64,6 +64,10 @@ class Intent:
         )
 
 
+Way = Callable[[list[Intent]], None]
+"""How signals of one institution are sent until each has its answer."""
+
+
 def enlist(system: System) -> dict[str, ClientConfig]:
     """Register a client of each institution with the issuer; its configuration."""
     url = SecretStr(system.stack.environment["VERWIJSINDEX_ISSUER_OWNER_DATABASE_URL"])
@@ -121,6 +125,7 @@ class Load:
         self.statuses: Counter[str] = Counter()
         self.trouble: list[str] = []
         self.doors = [system.http]
+        self.ways: tuple[Way, ...] = (self.by_client, self.by_http)
         self._youngsters, self._reporters, self._seed, self._pause = youngsters, reporters, seed, pause
         self._numbers = count()
         self._over = threading.Event()
@@ -129,7 +134,7 @@ class Load:
     def __enter__(self) -> "Load":
         self._over.clear()
         self._threads.clear()
-        for way in (self.by_client, self.by_http):
+        for way in self.ways:
             for oin in INSTITUTIONS:
                 chance = random.Random(f"{self._seed} {way.__name__} {oin}")  # noqa: S311 (repeatable)
                 self._threads.append(threading.Thread(target=self._send, args=(way, oin, chance), daemon=True))
@@ -170,7 +175,7 @@ class Load:
             wait=lambda stop, seconds: stop.wait(seconds / 5),
         )
 
-    def _send(self, way: Callable[[list[Intent]], None], oin: str, chance: random.Random) -> None:
+    def _send(self, way: Way, oin: str, chance: random.Random) -> None:
         own = [reporter for reporter in self._reporters if reporter.oin == oin]
         try:
             while not self._over.is_set():

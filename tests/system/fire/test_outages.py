@@ -113,7 +113,7 @@ def test_a_worker_stopped_in_the_middle_of_matching(burning: Fire) -> None:
     """It holds the matcher's lock, and is stopped (SIGSTOP: a machine that swaps, a paused container). PostgreSQL ends
     its transaction after a while, another one matches, and the first, when it goes on, does nothing twice.
 
-    The while is 3 seconds here for 30 in truth. Seen failing (nothing matched until it went on) without that limit.
+    The while is 3 seconds here for 30 in truth.
     """
     system, seconds = burning.system, 30 if LONG else 3
     system.change(f"ALTER ROLE verwijsindex_worker SET idle_in_transaction_session_timeout = '{seconds}s'")
