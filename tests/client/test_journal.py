@@ -135,7 +135,7 @@ def test_what_is_no_journal_is_left_alone(tmp_path: Path, content: bytes) -> Non
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    """Without the lock both were let in."""
+    """Seen failing without the lock: both were let in."""
     with Journal(tmp_path / "journal", SOURCE), pytest.raises(JournalError, match="in use"):
         Journal(tmp_path / "journal", SOURCE)
     run(tmp_path / "journal")

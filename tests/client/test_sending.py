@@ -68,7 +68,7 @@ def posts(services: Services, when: Callable[[int], httpx.Response | None]) -> l
 
 @pytest.mark.usefixtures("_small")
 def test_what_was_cut_off_goes_on_and_ends_as_if_it_had_not_been(services: Services, shell: Shell) -> None:
-    """Without the journal 40 rows were posted again."""
+    """Seen failing with a journal that recalls nothing: 32 signals were posted a second time."""
     [reporter] = services.register(["Anna de Vries"])
     content = mixed(reporter, 75)
     shell.export(content)
