@@ -184,6 +184,9 @@ class IssuerSettings(Settings):
     base_url: str = Field(description="Public address of the issuer; the `iss` of its tokens.")
     issuer_database_url: SecretStr
     signing_key: Path = Field(description="Private JWK (Ed25519) that signs tokens.")
+    other_signing_keys: list[Path] = Field(
+        [], description="Public JWKs that are published besides: of the key that signs next, and of the one that did."
+    )
     resources: list[str] = Field(min_length=1, description="Addresses of the services that tokens may be asked for.")
     tokens_per_client: int = Field(600, ge=1, description="In an hour (R37).")
     tokens_per_institution: int = Field(2_000, ge=1, description="In an hour.")

@@ -38,7 +38,7 @@ def test_a_registered_client_is_found_until_it_is_revoked(issuer_database: Datab
         found = service.find_client(connection, "school-17")
         assert found is not None
         assert found.scopes == {"signals:read", "signals:write"}
-        assert found.public_key.as_dict(private=False)["x"] == key.as_dict(private=False)["x"]
+        assert [one.thumbprint() for one in found.public_keys] == [key.thumbprint()]
         with issuer_database.engine("issuer_owner").begin() as owner:
             assert service.revoke_client(owner, "school-17", clock())
             assert not service.revoke_client(owner, "school-17", clock())

@@ -18,7 +18,7 @@ from verwijsindex.issuer.limiting import FailedTries, TokenLimits
 from verwijsindex.issuer.oauth import TokenEndpoint
 from verwijsindex.issuer.revoking import RevocationList
 from verwijsindex.issuer.signing import TokenSigner
-from verwijsindex.keyfiles import KeyFileError, read_signing_key
+from verwijsindex.keyfiles import KeyFileError, read_public_key, read_signing_key
 from verwijsindex.logs import DATABASE_AWAY, log
 from verwijsindex.problems import UNAVAILABLE, Problem
 from verwijsindex.settings import Clock, IssuerSettings, utc_now
@@ -32,7 +32,8 @@ def create_app(settings: IssuerSettings | None = None, clock: Clock = utc_now) -
     """
     settings = settings or IssuerSettings()
     try:
-        signer = TokenSigner(read_signing_key(settings.signing_key), settings.base_url)
+        others = [read_public_key(file) for file in settings.other_signing_keys]
+        signer = TokenSigner(read_signing_key(settings.signing_key), settings.base_url, others)
     except KeyFileError as error:
         raise SystemExit(f"the issuer does not start: {error}") from None
     pool = database.engine(settings.issuer_database_url, autocommit=True)

@@ -3,7 +3,7 @@
 
 Authlib's class leaves the algorithm open, takes several audiences, tells an unknown client from a wrong key,
 and knows neither our clock nor a longest lifetime; that is closed here. Every refusal is one and the same
-and takes the same work: an unknown or revoked client is checked against a key that nobody holds.
+and takes the same work: two signatures are checked, of a key that nobody holds where a client has fewer.
 """
 
 from collections.abc import Callable
@@ -27,14 +27,15 @@ _LONGEST = 4096  # characters
 _LONGEST_SECONDS = 300
 _LEEWAY_SECONDS = 30
 _REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
-_NOBODYS_KEY = OKPKey.generate_key("Ed25519").as_dict(private=False)
+_NOBODYS_KEY = OKPKey.import_key(OKPKey.generate_key("Ed25519").as_dict(private=False))
+_MOST_KEYS = 2
 
 
 class AuthlibClient(ClientMixin):  # type: ignore[misc]
     """A registered client as Authlib wants to ask it; None is nobody, who fails at the signature."""
 
     def __init__(self, client: Client | None) -> None:
-        self.client = client or Client("", "", frozenset(), OKPKey.import_key(_NOBODYS_KEY))
+        self.client = client or Client("", "", frozenset(), ())
 
     def get_client_id(self) -> str:
         """RFC 6749, section 2.2."""
@@ -82,19 +83,25 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]
         except Exception:  # a stranger's bytes: whatever goes wrong in reading them, they are no assertion
             raise InvalidClientError from None
 
-    def resolve_client_public_key(self, client: AuthlibClient) -> OKPKey:
-        """The key that the client is registered with."""
-        return client.client.public_key
+    def resolve_client_public_key(self, client: AuthlibClient) -> tuple[OKPKey, ...]:
+        """The keys that the client is registered with, and nobody's in the place of those it has not."""
+        keys = client.client.public_keys
+        return keys + (_NOBODYS_KEY,) * (_MOST_KEYS - len(keys))
 
-    def process_assertion_claims(self, assertion: str, resolve_key: OKPKey) -> dict[str, Any]:
-        """The claims, after all checks, and used up. Raises InvalidClientError."""
-        try:
-            claims = jwt.decode(assertion, resolve_key, registry=_REGISTRY).claims
-        except Exception:  # likewise: what cannot be verified is not verified
-            self._failed()
-            raise InvalidClientError from None
-        self.verify_claims(claims)
-        return claims
+    def process_assertion_claims(self, assertion: str, resolve_key: tuple[OKPKey, ...]) -> dict[str, Any]:
+        """The claims, after all checks, and used up. Raises InvalidClientError.
+
+        The keys are tried in turn: a `kid` in the header, which the sender may leave out, decides nothing.
+        """
+        for key in resolve_key:
+            try:
+                claims = jwt.decode(assertion, key, registry=_REGISTRY).claims
+            except Exception:  # noqa: S112 likewise: what cannot be verified is not verified
+                continue
+            self.verify_claims(claims)
+            return claims
+        self._failed()
+        raise InvalidClientError
 
     def verify_claims(self, claims: dict[str, Any]) -> None:
         """RFC 7523, section 3, and narrower: one audience, at most five minutes, `jti` demanded."""

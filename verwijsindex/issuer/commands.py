@@ -40,6 +40,8 @@ _OF = {
 app = typer.Typer(no_args_is_help=True, help="The issuer of tokens: its clients, and tokens for the demo.")
 client = typer.Typer(no_args_is_help=True, help="Machines of institutions that may have tokens.")
 app.add_typer(client, name="client")
+client_key = typer.Typer(no_args_is_help=True, help="A machine's keys: two while its institution turns them.")
+client.add_typer(client_key, name="key")
 
 
 class OwnerSettings(Settings):
@@ -150,6 +152,51 @@ def revoke(client_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     if not done:
         raise _stop("no client with this id, or it was revoked before")
     typer.echo(f"revoked {client_id}")
+
+
+@client_key.command("add")
+def add_key(
+    client_id: Annotated[str, typer.Argument(metavar="ID")],
+    public_key: Annotated[Path, typer.Option(help="File with the public Ed25519 JWK the institution sent.")],
+) -> None:
+    """Accept a second key of a machine, beside the one it has, until one of the two is removed.
+
+    Ask the institution for the key's fingerprint by another way than the one the file came by.
+    """
+    try:
+        added = read_public_key(public_key)
+        with _owner() as connection:
+            service.add_key(connection, client_id, added)
+    except (KeyFileError, service.RegistrationError) as error:
+        raise _stop(error) from None
+    typer.echo(f"{client_id} may use key {added.thumbprint()} as well")
+
+
+@client_key.command("remove")
+def remove_key(
+    client_id: Annotated[str, typer.Argument(metavar="ID")],
+    fingerprint: Annotated[str, typer.Argument(help="As `client key list ID` shows it.")],
+) -> None:
+    """Accept one of a machine's two keys no more.
+
+    A token that was given for it works until it expires, an hour at most. If the key leaked, revoke the machine.
+    """
+    try:
+        with _owner() as connection:
+            service.remove_key(connection, client_id, fingerprint)
+    except service.RegistrationError as error:
+        raise _stop(error) from None
+    typer.echo(f"{client_id} may no longer use key {fingerprint}")
+
+
+@client_key.command("list")
+def list_keys(client_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """List the fingerprints of a machine's keys; `verwijsindex keys check FILE` shows that of a file."""
+    with _owner() as connection:
+        kids = service.keys_of(connection, client_id)
+    if not kids:
+        raise _stop("no client with this id")
+    typer.echo("\n".join(kids))
 
 
 @app.command("mint")

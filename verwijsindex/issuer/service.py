@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Registering and revoking clients, finding one, and using an assertion's id once."""
+"""Registering and revoking clients, finding one, turning its key, and using an assertion's id once."""
 
+import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ class Client:
     client_id: str
     oin: str
     scopes: frozenset[str]
-    public_key: OKPKey
+    public_keys: tuple[OKPKey, ...]
+    """One; two while the institution turns its key."""
 
 
 def register_client(
@@ -113,6 +115,58 @@ def revoke_client(connection: Connection, client_id: str, now: datetime) -> bool
     return done.rowcount == 1
 
 
+# Each is one statement on one row: of two that come at once the second waits, and then looks at what the first made.
+_ADD_KEY = text(
+    "UPDATE oauth_client SET second_public_key = CAST(:key AS jsonb)"
+    " WHERE client_id = :client_id AND second_public_key IS NULL"
+    " AND revoked_at IS NULL AND public_key <> CAST(:key AS jsonb)"
+)
+_REMOVE_KEY = text(
+    "UPDATE oauth_client SET second_public_key = NULL,"
+    " public_key = CASE WHEN public_key ->> 'kid' = :kid THEN second_public_key ELSE public_key END"
+    " WHERE client_id = :client_id AND second_public_key IS NOT NULL"
+    " AND :kid IN (public_key ->> 'kid', second_public_key ->> 'kid')"
+)
+_KEYS = text(
+    "SELECT public_key ->> 'kid' AS first, second_public_key ->> 'kid' AS second FROM oauth_client"
+    " WHERE client_id = :client_id"
+)
+
+
+def add_key(connection: Connection, client_id: str, public_key: OKPKey) -> None:
+    """From now on the client proves who it is with this Ed25519 key as well as with the one it has.
+
+    Raises RegistrationError for a client that is not there or was revoked, has two already, or has this one.
+    """
+    key = json.dumps(public_jwk(public_key))
+    if connection.execute(_ADD_KEY, {"client_id": client_id, "key": key}).rowcount == 0:
+        raise RegistrationError(
+            "no key is added: no such client, or it was revoked, or it has this key, or two (`client key list ID`; "
+            "remove the one that is no longer used first)"
+        )
+
+
+def remove_key(connection: Connection, client_id: str, kid: str) -> None:
+    """From now on the client's other key alone is accepted.
+
+    Args:
+        kid: the key's RFC 7638 thumbprint.
+
+    Raises RegistrationError for a key that it has not, or for the only one: such a client is revoked.
+    """
+    if connection.execute(_REMOVE_KEY, {"client_id": client_id, "kid": kid}).rowcount == 0:
+        raise RegistrationError(
+            "no key is removed: the client has no such key (`client key list ID`), or it is its only one "
+            "(`client revoke ID` ends it)"
+        )
+
+
+def keys_of(connection: Connection, client_id: str) -> list[str]:
+    """The thumbprints of the client's keys; none of a client that is not there."""
+    row = connection.execute(_KEYS, {"client_id": client_id}).first()
+    return [kid for kid in row or () if kid]
+
+
 def revoked_since(connection: Connection, since: datetime) -> list[str]:
     """The ids of the clients that were revoked after `since`."""
     table = OAuthClient
@@ -124,11 +178,17 @@ def find_client(connection: Connection, client_id: str) -> Client | None:
     if not _CLIENT_ID.fullmatch(client_id):
         return None
     row = connection.execute(
-        select(col(OAuthClient.oin), col(OAuthClient.scopes), col(OAuthClient.public_key)).where(
-            col(OAuthClient.client_id) == client_id, col(OAuthClient.revoked_at).is_(None)
-        )
+        select(
+            col(OAuthClient.oin),
+            col(OAuthClient.scopes),
+            col(OAuthClient.public_key),
+            col(OAuthClient.second_public_key),
+        ).where(col(OAuthClient.client_id) == client_id, col(OAuthClient.revoked_at).is_(None))
     ).first()
-    return None if row is None else Client(client_id, row.oin, frozenset(row.scopes), OKPKey.import_key(row.public_key))
+    if row is None:
+        return None
+    keys = tuple(OKPKey.import_key(jwk) for jwk in (row.public_key, row.second_public_key) if jwk)
+    return Client(client_id, row.oin, frozenset(row.scopes), keys)
 
 
 # Right when two come at once: the second waits until the first one's row is committed, and inserts nothing.

@@ -2,7 +2,7 @@
 """Signing access tokens (RFC 9068) with the issuer's key, and the public key that others verify them with."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,15 +37,17 @@ class Terms:
 class TokenSigner:
     """Makes the access tokens of one issuer."""
 
-    def __init__(self, key: OKPKey, issuer: str) -> None:
-        """`key`: the private Ed25519 key. `issuer`: the `iss` of the tokens."""
+    def __init__(self, key: OKPKey, issuer: str, others: Sequence[OKPKey] = ()) -> None:
+        """`key`: the private Ed25519 key. `issuer`: the `iss` of the tokens. `others`: public keys that are published
+        besides, so that the key can be turned without refusing anybody's token."""
         self._key = key
+        self._published = {one.thumbprint(): public_jwk(one) for one in (key, *others)}
         self._kid = key.thumbprint()
         self._issuer = issuer
 
     def key_set(self) -> dict[str, Any]:
         """The JWK set that verifiers fetch (RFC 7517)."""
-        return {"keys": [public_jwk(self._key) | {"use": "sig", "alg": ALGORITHM}]}
+        return {"keys": [one | {"use": "sig", "alg": ALGORITHM} for one in self._published.values()]}
 
     def machine_token(self, client_id: str, oin: str, terms: Terms, now: datetime) -> str:
         """A token for a client of the institution `oin`."""
