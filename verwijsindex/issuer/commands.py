@@ -175,7 +175,7 @@ def add_key(
 @client_key.command("remove")
 def remove_key(
     client_id: Annotated[str, typer.Argument(metavar="ID")],
-    fingerprint: Annotated[str, typer.Argument(help="As `client key list ID` shows it.")],
+    fingerprint: Annotated[str, typer.Option(help="As `client key list ID` shows it.")],
 ) -> None:
     """Accept one of a machine's two keys no more.
 
