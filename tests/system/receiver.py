@@ -70,7 +70,11 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"] or 0))
+        length = int(self.headers["content-length"] or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # its sender was killed in the middle of it
+            self.close_connection = True
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         if self.receiver.confirms and json.loads(body or b"{}").get("type") == CHALLENGE_TYPE:
             self.receiver.challenges.append(Received(headers, body, time.monotonic()))
