@@ -107,12 +107,18 @@ def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> s
             # A page costs about the same wherever it lies, as on any SSD: with the default of spinning disks the
             # planner reads whole tables where a few hundred rows are wanted.
             "options": "-c timezone=UTC -c random_page_cost=1.1",
+            **_NOT_FOR_EVER,
         },
     )
     used = metrics.CONNECTIONS.labels((pool.url.username or "none").removeprefix("verwijsindex_"))
     sa.event.listen(pool, "checkout", lambda *_: used.inc())
     sa.event.listen(pool, "checkin", lambda *_: used.dec())
     return pool
+
+
+# A server that was cut off from the network without a word holds a thread for half a minute, not for a quarter of an
+# hour (libpq; milliseconds, seconds, seconds, probes).
+_NOT_FOR_EVER = {"tcp_user_timeout": 30_000, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 2}
 
 
 _SET_SCOPE = sa.text(
