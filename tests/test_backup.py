@@ -134,6 +134,12 @@ def test_nothing_is_written_over(index: Index, fresh: Database, made: Path) -> N
     with pytest.raises(BackupError, match=r"version 9\.0"):
         restore(_owner(fresh), newer)
 
+    for name, value in (("branch", "nix"), ("rows", "x"), ("sha256", [1]), ("postgres", "a"), ("revision", [])):
+        said = json.loads((made / "manifest.json").read_text()) | {name: value}
+        (newer / "manifest.json").write_text(json.dumps(said))
+        with pytest.raises(BackupError, match=r"no whole backup|no database of ours"):
+            restore(_owner(fresh), newer)
+
     (cut := shutil.copytree(made, made.parent / "cut") / "database.dump").write_bytes(
         (made / "database.dump").read_bytes()[:-1]
     )
@@ -155,6 +161,15 @@ def test_a_backup_that_failed_leaves_nothing_that_looks_like_one(
     with pytest.raises(BackupError, match="disk"):
         back_up(_owner(index.database), "index", tmp_path / "backups", NOW)
     assert list((tmp_path / "backups").iterdir()) == []
+
+
+def test_where_nothing_can_be_written_is_said(index: Index, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = ["db", "backup", "index", str(tmp_path / "file")]
+    env = {"VERWIJSINDEX_OWNER_DATABASE_URL": _owner(index.database).get_secret_value()}
+    done = CliRunner().invoke(command_line("db"), arguments, env=env)
+    assert done.exit_code == 1
+    assert "no backup was made: " in str(done.exception)
 
 
 CHANGES = {

@@ -4,9 +4,12 @@
 import socket
 from pathlib import Path
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from verwijsindex import cli
 from verwijsindex.cli import command_line, main
 from verwijsindex.embedded.postgres import EmbeddedPostgres
 
@@ -64,3 +67,24 @@ def test_a_port_in_use_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
             RESOURCES='["http://127.0.0.1:2"]',
         )
     assert "cannot listen on 127.0.0.1" in said
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        (psycopg.OperationalError(), "the database does not answer"),
+        (psycopg.errors.LockNotAvailable(), "nothing was changed, run it again"),
+        (psycopg.errors.DiskFull(), "the disk of the database is full"),
+    ],
+)
+def test_why_the_database_does_not_do_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, refused: psycopg.Error, told: str
+) -> None:
+    """`db upgrade` beside a long transaction was told to look at its address: seen failing so."""
+
+    def fail() -> None:
+        raise sa.exc.OperationalError("", None, refused)
+
+    monkeypatch.setattr(cli, "command_line", lambda _: fail)
+    with pytest.raises(SystemExit, match=told):
+        cli.main()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from verwijsindex import __version__, catalogue, database
 from verwijsindex.embedded.postgres import programs_folder
@@ -53,10 +53,11 @@ class Manifest:
     def read(cls, folder: Path) -> "Manifest":
         """That of a backup whose files are as they were written. Raises BackupError."""
         try:
-            said = json.loads((folder / MANIFEST).read_text("utf-8"))
-            manifest = cls(**said)
-        except (OSError, ValueError, TypeError):
+            manifest = TypeAdapter(cls).validate_json((folder / MANIFEST).read_bytes())
+        except (OSError, ValidationError):
             raise BackupError(f"{folder} is no whole backup: {MANIFEST} is missing or cannot be read") from None
+        if manifest.branch not in database.OWNERS:
+            raise BackupError(f"{folder} is of no database of ours")
         if manifest.form != FORM:
             raise BackupError(f"{folder} is of form {manifest.form}, which this version does not know; use its own")
         for name in (DUMP, CATALOGUE):

@@ -63,6 +63,14 @@ def command_line(asked: str | None = None) -> typer.Typer:
     return app
 
 
+_NO_DATABASE = "the database does not answer, or does not know this role or password; look at the address"
+_DATABASE_SAYS = {
+    "55P03": "others hold what this must change for a moment: nothing was changed, run it again",
+    "53100": "the disk of the database is full: nothing was changed",
+}
+"""By SQLSTATE."""
+
+
 def main() -> None:
     """Run the command line. Faults in settings and key files are one or a few lines, and exit status 1."""
     app = command_line(sys.argv[1] if len(sys.argv) > 1 else None)
@@ -83,4 +91,5 @@ def main() -> None:
                 logs.log(logs.UNFORESEEN, error=error)
                 sys.exit("this was not foreseen; the line above says what and where")
             raise
-        sys.exit("the database does not answer, or does not know this role or password; look at the address")
+        state = str(getattr(getattr(error, "orig", error), "sqlstate", ""))
+        sys.exit(_DATABASE_SAYS.get(state, _NO_DATABASE))

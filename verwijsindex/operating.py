@@ -163,6 +163,8 @@ def back_up(
         typer.echo(backup.back_up(_owner_url(branch), branch, folder, utc_now()))
     except backup.BackupError as error:
         sys.exit(f"no backup was made: {error}")
+    except OSError as error:
+        sys.exit(f"no backup was made: {error.filename or folder}: {error.strerror}")
 
 
 @db.command("restore")

@@ -20,9 +20,11 @@ from verwijsindex.client import (
     Outcome,
     ProblemFault,
     Refused,
+    Report,
     SignalDraft,
 )
 
+ID = str(UUID(int=7, version=4)).encode()
 SOURCE = {"index": "https://index.example", "client": "c", "file": "f"}
 REPORTER = UUID(int=777, version=4)
 DRAFTS = [draft(REPORTER, bsn, case_reference=f"Z-{n}") for n, bsn in enumerate(bsns(12))]
@@ -196,3 +198,29 @@ def test_what_was_kept_is_on_the_disk_also_when_something_else_went_wrong(tmp_pa
     with pytest.raises(RuntimeError):
         go_wrong()
     assert run(tmp_path / "journal")[1] == list(range(1, 12))
+
+
+@pytest.mark.parametrize("name", ["pipe", "device"])
+def test_what_is_no_regular_file_is_left_alone(tmp_path: Path, name: str) -> None:
+    """Seen failing: a pipe was waited for, and /dev/null lost its mode for everybody."""
+    path = tmp_path / "pipe" if name == "pipe" else Path("/dev/null")
+    if name == "pipe":
+        os.mkfifo(path, 0o622)
+    mode = path.stat().st_mode
+    for make in (lambda: Journal(path, SOURCE), lambda: Report(path)):
+        with pytest.raises(OSError, match="is no regular file"):
+            make()
+    assert path.stat().st_mode == mode
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"finishedAt":7}\n', b'{"finishedAt":"soon"}\n', b'{"accepted":"%s","receivedAt":"2026-11-22"}\n' % ID]
+)
+def test_a_line_that_is_not_ours_counts_as_torn(tmp_path: Path, line: bytes) -> None:
+    """Seen failing with a TypeError, a ValueError and a KeyError."""
+    path = tmp_path / "journal"
+    run(path, DRAFTS[:2])
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]) + line if b"finished" in line else lines[0] + line)
+    again, _ = run(path, DRAFTS[:2])
+    assert again == [told(fate(0)), told(fate(1))]

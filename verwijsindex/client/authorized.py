@@ -33,7 +33,7 @@ class Authorized:
 
         def with_token() -> Mapping[str, str]:
             nonlocal used
-            used = self._tokens.bearer(service)
+            used = self._tokens.bearer(service, stop)
             return {**(headers or {}), "Authorization": used}
 
         for _ in range(2):

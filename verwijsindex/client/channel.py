@@ -3,10 +3,12 @@
 
 import random
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from threading import Event
+from typing import Any
 
 import httpx
 
@@ -18,6 +20,10 @@ PATIENCE = 120.0
 FIRST_DELAY = 0.5  # seconds; doubled at every further attempt
 LONGEST_DELAY = 30.0  # seconds, unless Retry-After asks for more
 WORTH_TELLING = 2.0  # seconds
+LARGEST_ANSWER = 8 << 20  # bytes; a batch of a thousand, each refused at length, has some 4 MiB
+LONGEST_ANSWER = 60.0  # seconds from the first of its bytes to the last
+
+_OF_THE_WAY = {b"content-encoding", b"content-length", b"transfer-encoding"}
 
 Clock = Callable[[], datetime]
 Wait = Callable[[Event, float], object]
@@ -58,7 +64,11 @@ class Channel:
             transport=transport,
             verify=trust or True,
             timeout=httpx.Timeout(30, connect=5),
-            headers={"User-Agent": f"verwijsindex-client/{__version__}", "Accept": "application/json"},
+            headers={
+                "User-Agent": f"verwijsindex-client/{__version__}",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",  # what is packed can unpack to any size
+            },
             follow_redirects=False,
             # A proxy in the environment stands between this machine and others, not before itself.
             mounts={f"all://{host}": transport for host in ("127.0.0.1", "localhost", "[::1]")},
@@ -91,7 +101,7 @@ class Channel:
         patience = self.patience(str(httpx.URL(url).copy_with(query=None)), stop)
         while True:
             try:
-                response = self.http.request(
+                response = self._answer(
                     method,
                     url,
                     headers=headers(),
@@ -106,6 +116,20 @@ class Channel:
                     return response
                 patience.wait(f"answered with HTTP {response.status_code}", self._retry_after(response))
 
+    def _answer(self, method: str, url: str, **parts: Any) -> httpx.Response:
+        """The whole answer, or nothing of one that is packed all the same. Raises RequestError, also for one without
+        end."""
+        content = bytearray()
+        with self.http.stream(method, url, **parts) as response:
+            packed = response.headers.get("Content-Encoding", "identity") != "identity"
+            began = time.monotonic()
+            for part in () if packed else response.iter_bytes():
+                content += part
+                if len(content) > LARGEST_ANSWER or time.monotonic() - began > LONGEST_ANSWER:
+                    raise httpx.ReadError("an answer without end")
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _OF_THE_WAY]
+        return httpx.Response(response.status_code, headers=headers, content=bytes(content), request=response.request)
+
     def patience(self, whom: str, stop: Event | None) -> "Patience":
         """Patience for one request to `whom`, fresh."""
         return Patience(whom, stop or Event(), self._patience, self._wait, self._tell)
@@ -117,7 +141,7 @@ class Channel:
             return float(value)
         try:
             return max(0.0, (parsedate_to_datetime(value) - self.clock()).total_seconds())
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return 0.0
 
 

@@ -27,6 +27,7 @@ from uuid import UUID
 from verwijsindex.client.draft import SignalDraft
 from verwijsindex.client.errors import ClientProblem, ConfigError, ProblemFault
 from verwijsindex.client.outcome import Accepted, Outcome, Refused
+from verwijsindex.client.ownfiles import open_own
 
 FORM = "verwijsindex-client-journal/1"
 _BEGINS = b'{"form":"' + FORM.encode() + b'"'
@@ -60,7 +61,7 @@ class Journal:
         self.finished_at: datetime | None = None
         """When all rows were sent, known once they are all recalled."""
         self._recalling = True
-        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb")
+        self._file = os.fdopen(open_own(path), "rb")
         try:
             self._lock()
             self.last_written = datetime.fromtimestamp(os.fstat(self._file.fileno()).st_mtime, UTC)
@@ -130,11 +131,11 @@ class Journal:
         if "finishedAt" in entry:
             raise self._other_rows(row)
         try:
-            outcome = _outcome(entry, draft)
+            outcome, known = _outcome(entry, draft), (entry["row"], entry["key"])
         except (KeyError, TypeError, ValueError):
             self._go_on_from(place)
             return None
-        if (entry["row"], entry["key"]) != (row, key):
+        if known != (row, key):
             raise self._other_rows(row)
         return outcome
 
@@ -160,9 +161,10 @@ class Journal:
             place = self._file.tell()
             entry = _read(self._file.readline())
             if entry and "finishedAt" in entry:
-                self.finished_at = datetime.fromisoformat(entry["finishedAt"])
-                return
-            if entry:
+                with suppress(TypeError, ValueError):
+                    self.finished_at = datetime.fromisoformat(entry["finishedAt"]).astimezone(UTC)
+                    return
+            elif entry:
                 raise self._other_rows(None)
             self._go_on_from(place)
         self._waiting.append(_line({"finishedAt": at.isoformat()}))
@@ -205,7 +207,7 @@ def _read(line: bytes) -> dict[str, Any] | None:
     """What stands in a whole line; None for one that was torn."""
     try:
         content = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -27,6 +27,7 @@ BATCH = 500
 """Signals in one post; the index takes at most 1000."""
 AT_ONCE = 4
 """Batches under way: one is posted while others get their pseudonyms."""
+LONGEST_ASKED = 10**9  # seconds; beyond any patience
 PATH = "/api/v1/signal-batches"
 
 
@@ -111,7 +112,9 @@ class Poster:
                     batch.outcomes[place] = Accepted(draft, item.signal.id, item.signal.received_at)
                     continue
                 problem = ClientProblem.of_body(item.status, item.problem)
-                if concerns_key_version(problem) and not renewed:
+                if concerns_key_version(problem):
+                    if renewed:  # no fault of this signal: not to be put down as its fate
+                        raise problem
                     self._pseudonymiser.forget_version(int(batch.bodies[place]["pseudonym"]["keyVersion"]))
                     old.append(place)
                 elif item.status == 429 or item.status >= 500:
@@ -165,4 +168,4 @@ class _Batch:
 
 def _retry_after(problem: Mapping[str, Any]) -> float:
     asked = problem.get("retryAfter")
-    return float(asked) if isinstance(asked, int) and asked > 0 else 0.0
+    return float(min(asked, LONGEST_ASKED)) if isinstance(asked, int) and asked > 0 else 0.0

@@ -16,6 +16,7 @@ from rich.text import Text
 from verwijsindex.client.draft import showable
 from verwijsindex.client.faults import WHOLE_ROW
 from verwijsindex.client.outcome import Refused
+from verwijsindex.client.ownfiles import open_own
 from verwijsindex.client.rows import RefusedRow
 
 SHOWN = 20
@@ -52,7 +53,7 @@ class Report:
         self._first: list[ReportLine] = []
         self._file = None
         if path:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = open_own(path)
             self._file = os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace", newline="")
             if self._file.readline(len(HEADER) + 2).rstrip() not in {HEADER, ""}:
                 self._file.close()

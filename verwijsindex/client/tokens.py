@@ -2,7 +2,7 @@
 """Access tokens by client credentials, with an assertion signed by our own key (RFC 7523), one per resource."""
 
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import Event, Lock
 from uuid import uuid4
 
 import httpx
@@ -18,6 +18,7 @@ ALGORITHM = "Ed25519"  # RFC 9864
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_LIVES = timedelta(minutes=1)
 RENEWED_BEFORE = timedelta(minutes=1)
+LONGEST_KEPT = 24 * 3600  # seconds, whatever the issuer says
 
 _ADVICE = {
     "invalid_client": "is the public key of this client registered with the issuer, is client_id right, and does"
@@ -44,6 +45,11 @@ class _Token(_Answer):
     access_token: str = Field(min_length=1, pattern=r"^[A-Za-z0-9._~+/=-]+$")
     expires_in: int = Field(ge=1)
 
+    @property
+    def lives(self) -> timedelta:
+        """How long we use it."""
+        return timedelta(seconds=min(self.expires_in, LONGEST_KEPT))
+
 
 class AccessTokens:
     """The tokens of one client, each kept until a minute before it expires. May be used by many threads."""
@@ -56,15 +62,16 @@ class AccessTokens:
         self._endpoint: str | None = None
         self._tokens: dict[str, tuple[str, datetime]] = {}
 
-    def bearer(self, resource: str) -> str:
-        """The Authorization header for a resource (RFC 8707). Raises TokenError, UnreachableError."""
+    def bearer(self, resource: str, stop: Event | None = None) -> str:
+        """The Authorization header for a resource (RFC 8707); `stop` ends the patience with the issuer at once, also
+        that of threads which wait their turn. Raises TokenError, UnreachableError."""
         with self._lock:
             now = self._channel.clock()
             token, until = self._tokens.get(resource, ("", now))
             if now >= until:
-                answer = self._ask(resource)
+                answer = self._ask(resource, stop)
                 token = answer.access_token
-                self._tokens[resource] = token, now + timedelta(seconds=answer.expires_in) - RENEWED_BEFORE
+                self._tokens[resource] = token, now + answer.lives - RENEWED_BEFORE
         return f"Bearer {token}"
 
     def forget(self, resource: str, bearer: str) -> None:
@@ -73,8 +80,8 @@ class AccessTokens:
             if self._tokens.get(resource, ("",))[0] == bearer.removeprefix("Bearer "):
                 del self._tokens[resource]
 
-    def _ask(self, resource: str) -> _Token:
-        endpoint = self._endpoint = self._endpoint or self._token_endpoint()
+    def _ask(self, resource: str, stop: Event | None) -> _Token:
+        endpoint = self._endpoint = self._endpoint or self._token_endpoint(stop)
         response = self._channel.send(
             "POST",
             endpoint,
@@ -84,6 +91,7 @@ class AccessTokens:
                 "client_assertion": self._assertion(),
                 "resource": resource,
             },
+            stop=stop,
         )
         if response.status_code != 200:
             raise TokenError(self._refusal(response, resource))
@@ -105,11 +113,11 @@ class AccessTokens:
         header = {"alg": ALGORITHM, "kid": self._key.thumbprint()}
         return jwt.encode(header, claims, self._key, [ALGORITHM])
 
-    def _token_endpoint(self) -> str:
+    def _token_endpoint(self, stop: Event | None) -> str:
         """As the issuer tells it (RFC 8414), so that an OAuth server with other paths does as well."""
         issuer = httpx.URL(self._config.issuer)
         url = issuer.copy_with(path="/.well-known/oauth-authorization-server" + issuer.path.rstrip("/"))
-        response = self._channel.send("GET", str(url))
+        response = self._channel.send("GET", str(url), stop=stop)
         try:
             metadata = _Metadata.model_validate_json(response.content)
         except ValidationError:
