@@ -56,7 +56,7 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]
     Args:
         audiences: what `aud` may be: the issuer, or its token endpoint.
         use: (client id, jti, when it expires) to whether this is its first use.
-        failed: is called for each assertion that was checked and did not verify.
+        failed: is called for each assertion that was checked and is not accepted.
     """
 
     CLIENT_AUTH_METHOD = METHOD
@@ -98,7 +98,11 @@ class ClientAssertion(JWTBearerClientAssertion):  # type: ignore[misc]
                 claims = jwt.decode(assertion, key, registry=_REGISTRY).claims
             except Exception:  # noqa: S112 likewise: what cannot be verified is not verified
                 continue
-            self.verify_claims(claims)
+            try:
+                self.verify_claims(claims)
+            except InvalidClientError:  # one that expired, or was used: who caught it can send it for ever
+                self._failed()
+                raise
             return claims
         self._failed()
         raise InvalidClientError

@@ -81,10 +81,10 @@ class MachineGrant(ClientCredentialsGrant):  # type: ignore[misc]
         client = found.client
         if parameters.get("client_id", client.client_id) != client.client_id:
             raise InvalidClientError
+        self.server.take(client)  # before what may still be wrong: the assertion is written down as used already
         asked = frozenset(parameters.get("scope", "").split())
         if not asked <= client.scopes:
             raise InvalidScopeError
-        self.server.take(client)
         self.terms = Terms(parameters["resource"], asked or client.scopes, self.server.lifetime)
         self.request.client = found
 
