@@ -52,8 +52,9 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "delivery": {
             "SELECT": "id client_id due_at leased_until attempts delivered_at",
             "UPDATE": "due_at attempts delivered_at",
+            "DELETE": "*",
         },
-        "attempt": READ,
+        "attempt": READ | {"DELETE": "*"},
         "subscription_request": WRITE | {"UPDATE": "status answer secret_number"},
         "event": APPEND,
     },

@@ -150,6 +150,23 @@ def test_endless_headers_are_no_answer(post: Post) -> None:
     assert post.rows(SCHOOL)[0].last_outcome == "RemoteProtocolError"
 
 
+def test_interim_answers_without_end_are_no_answer(post: Post) -> None:
+    """Seen failing, with a thread that computed until the deadline of the try, without a bound on bytes."""
+
+    def endless(handler: Handler, _: int) -> None:
+        handler.close_connection = True
+        try:
+            while not handler.receiver.over.is_set():
+                handler.wfile.write(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000)
+        except OSError:
+            return
+
+    post.receiver(SCHOOL, endless)
+    post.tell()
+    post.deliver()
+    assert post.rows(SCHOOL)[0].last_outcome == "ReadError"
+
+
 def test_plain_http_is_refused_and_waits(post: Post) -> None:
     receiver = post.receiver(SCHOOL)
     post.tell()

@@ -48,6 +48,18 @@ def test_however_many_hang_the_others_have_half_of_the_threads() -> None:
     assert receivers.on_the_way == 33
 
 
+def test_who_takes_everything_slowly_holds_one_thread_of_that_half() -> None:
+    """Seen failing, with all threads held by three of them, when only who refused was made small."""
+    receivers = Receivers(48)
+    for one in ("slow 1", "slow 2", "slow 3"):
+        for _ in range(5):
+            receivers.began([one])
+            receivers.ended(one, taken=True)
+        receivers.began([one])
+        receivers.ended(one, taken=True, milliseconds=14_900)
+    assert begin(receivers, "slow 1", "slow 2", "slow 3") == {"slow 1": 1, "slow 2": 1, "slow 3": 1}
+
+
 def test_all_threads_are_used_and_no_more() -> None:
     receivers = Receivers(20)
     for one in ("a", "b", "c"):

@@ -116,7 +116,7 @@ class Deliverer:
     def _end(self, ended: Sequence[tuple[Result, bool]]) -> None:
         deliveries = [result for result, is_challenge in ended if not is_challenge]
         for result in deliveries:
-            self._receivers.ended(result.row.client_id, result.ok)
+            self._receivers.ended(result.row.client_id, result.ok, result.milliseconds)
             if not result.ok:
                 self._due.discard(result.row.client_id)  # it rests; the next look sees for how long
         self._challenged -= len(ended) - len(deliveries)

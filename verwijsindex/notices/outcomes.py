@@ -51,13 +51,15 @@ _CLAIM = text(
               s.previous_key_version, s.previous_secret_sealed, s.previous_until, n.reporter_id, n.placed_at
     """
 )
-# Who failed rests, twice as long each time; a try that had begun before the rest was set does not lengthen it.
+# Who failed rests, twice as long each time; a try that had begun before the rest was set does not lengthen it. Whose
+# row another holds is passed over, here and in `_RECOVER`: two workers with the same receivers would wait for each
+# other in a circle, and who changes a subscription for seconds would hold up all deliveries.
 _REST = text(
     """
     WITH failed AS (
         SELECT s.client_id, f.began_at
         FROM unnest(CAST(:clients AS text[]), CAST(:began AS timestamptz[])) AS f (client_id, began_at)
-        JOIN subscription s USING (client_id) ORDER BY s.client_id FOR NO KEY UPDATE OF s
+        JOIN subscription s USING (client_id) FOR NO KEY UPDATE OF s SKIP LOCKED
     )
     UPDATE subscription s SET failures = s.failures + 1,
         rests_until = :now + least(2 ^ least(s.failures, 20), :longest) * interval '1 second'
@@ -69,7 +71,7 @@ _RECOVER = text(
     """
     WITH recovered AS (
         SELECT client_id FROM subscription WHERE client_id = ANY(:clients) AND failures > 0
-        ORDER BY client_id FOR NO KEY UPDATE
+        FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE subscription s SET failures = 0, rests_until = NULL FROM recovered r WHERE s.client_id = r.client_id
     """

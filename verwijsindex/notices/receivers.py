@@ -3,7 +3,8 @@
 
 As TCP does: a receiver begins with one try, and each that it takes doubles how many it may have, up to MOST; one that
 fails has one again, and then rests as well (`rests_until` in its row, which all workers see). Who has taken nothing yet
-shares half of the threads with the others like it, so that a hundred hanging receivers leave the other half.
+shares half of the threads with the others like it, so that a hundred hanging receivers leave the other half. Who takes
+everything, and each time only after SLOW, has one try at once and shares that half as well.
 """
 
 import random
@@ -12,6 +13,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 MOST = 16
 """Tries of one receiver at once. One that takes 50 ms for each gets 300 a second by it."""
+SLOW = 2000
+"""Milliseconds of a try. Seven receivers that took fifteen seconds for each held all threads with MOST tries each."""
 
 
 class Receivers:
@@ -49,12 +52,12 @@ class Receivers:
         """A try of each."""
         self._on_the_way.update(clients)
 
-    def ended(self, client: str, taken: bool) -> None:
-        """One try of a receiver."""
+    def ended(self, client: str, taken: bool, milliseconds: int = 0) -> None:
+        """One try of a receiver, and how long it took."""
         self._on_the_way[client] -= 1
         if not self._on_the_way[client]:
             del self._on_the_way[client]
-        if taken:
+        if taken and milliseconds < SLOW:
             self._windows[client] = min(MOST, 2 * self._windows.get(client, 1))
         else:
             self._windows.pop(client, None)

@@ -39,7 +39,9 @@ _SELECT = """
     """
 _LIST = text(_SELECT)
 _READ = text(f"{_SELECT} WHERE s.id = :id")
-_LOCK = text("SELECT * FROM subscription WHERE id = :id FOR UPDATE")
+# Weaker than FOR UPDATE: a replay or a deletion of very much takes seconds, and the matcher, which needs the row to be
+# there and no more, does not wait for it with everybody's matches (`service`).
+_LOCK = text("SELECT * FROM subscription WHERE id = :id FOR NO KEY UPDATE")
 _CHANGE = text(
     """
     UPDATE subscription SET address = :address, state = :state, failures = 0, rests_until = NULL,
@@ -55,6 +57,9 @@ _ROTATE = text(
     WHERE id = :id
     """
 )
+# What is much goes first, under the weak lock; the foreign keys take along what came meanwhile.
+_DISCARD_DELIVERIES = text("DELETE FROM delivery WHERE client_id = :client_id")
+_DISCARD_ATTEMPTS = text("DELETE FROM attempt WHERE client_id = :client_id")
 _DELETE = text("DELETE FROM subscription WHERE id = :id")
 # What was taken goes out again with its own id, and what waits is tried at once; what is on the way at this moment is
 # left to its lease. Its attempts count from none again, so that its pauses do as well.
@@ -148,8 +153,10 @@ def rotate(
 def delete(connection: Connection, subscription: UUID) -> int:
     """End it; its deliveries and attempts go with it, and no notice of any inbox. How many were never taken. Raises
     Problem 404."""
-    _lock(connection, subscription)
+    row = _lock(connection, subscription)
     waiting = read(connection, subscription).waiting
+    connection.execute(_DISCARD_DELIVERIES, {"client_id": row.client_id})
+    connection.execute(_DISCARD_ATTEMPTS, {"client_id": row.client_id})
     connection.execute(_DELETE, {"id": subscription})
     return waiting
 

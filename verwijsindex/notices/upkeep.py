@@ -20,7 +20,8 @@ REQUESTS_KEPT = timedelta(days=7)
 
 _DESTROY = text(
     "UPDATE subscription SET previous_key_version = NULL, previous_secret_sealed = NULL, previous_until = NULL"
-    " WHERE previous_until <= :now RETURNING id, client_id, oin"
+    " WHERE client_id IN (SELECT client_id FROM subscription WHERE previous_until <= :now"
+    " FOR NO KEY UPDATE SKIP LOCKED) RETURNING id, client_id, oin"
 )
 _FORGET_ATTEMPTS = text(
     "DELETE FROM attempt WHERE id IN (SELECT id FROM attempt WHERE at < :before ORDER BY at LIMIT 5000)"

@@ -87,7 +87,8 @@ GRANT UPDATE (address, key_version, secret_sealed, state, secret_number, previou
               rests_until) ON subscription TO verwijsindex_index;
 GRANT SELECT (id, client_id, due_at, leased_until, attempts, delivered_at) ON delivery TO verwijsindex_index;
 GRANT UPDATE (due_at, attempts, delivered_at) ON delivery TO verwijsindex_index;
-GRANT SELECT ON attempt TO verwijsindex_index;
+GRANT DELETE ON delivery TO verwijsindex_index;
+GRANT SELECT, DELETE ON attempt TO verwijsindex_index;
 GRANT SELECT, INSERT ON subscription_request TO verwijsindex_index;
 GRANT UPDATE (status, answer, secret_number) ON subscription_request TO verwijsindex_index;
 CREATE POLICY own ON subscription TO verwijsindex_index
@@ -96,7 +97,7 @@ CREATE POLICY own ON subscription TO verwijsindex_index
                 AND (state <> 'active' OR address = confirmed_address));
 CREATE POLICY own ON delivery TO verwijsindex_index
     USING (client_id = (SELECT scope_client())) WITH CHECK (client_id = (SELECT scope_client()));
-CREATE POLICY own ON attempt FOR SELECT TO verwijsindex_index USING (client_id = (SELECT scope_client()));
+CREATE POLICY own ON attempt TO verwijsindex_index USING (client_id = (SELECT scope_client()));
 CREATE POLICY own ON subscription_request TO verwijsindex_index
     USING (client_id = (SELECT scope_client())) WITH CHECK (client_id = (SELECT scope_client()));
 
