@@ -44,14 +44,14 @@ def test_killed_at_any_point_it_sends_each_row_once_and_tells_the_same(system: S
     kills = 0
     while kills < KILLS:
         run = _start(system, export, config)
-        _until_written(journal, chance.randint(1, 10_000), run)
-        time.sleep(chance.uniform(0, 0.2))
+        _until_written(journal, chance.randint(1, 5_000), run)
+        time.sleep(chance.uniform(0, 0.1))
         if run.poll() is not None:
             break
         run.kill()
         run.communicate()
         kills += 1
-    assert kills >= min(KILLS, 5), "it was too quick to be killed"
+    assert kills >= KILLS // 2, "it was too quick to be killed"
     told, said = _start(system, export, config).communicate()
     assert "going on with" in said
 

@@ -177,7 +177,9 @@ class System:
         return found
 
     def subscribe(self, oin: str, address: str) -> str:
-        """Where an institution's machine gets its webhooks, its receiver confirmed; their secret."""
+        """Where an institution's machine gets its webhooks, its receiver confirmed; their secret. A subscription and
+        deliveries that another test left go."""
+        self.change("DELETE FROM subscription WHERE oin = :oin", oin=oin)
         made = self.subscription(oin, "POST", body={"address": address})
         until(lambda: self.subscription(oin, "GET", f"/{made['id']}")["state"] == "active", 15)
         return str(made["secret"])
