@@ -174,6 +174,7 @@ def test_the_proxy_buffers_and_leads_to_the_port_that_the_services_listen_on() -
     assert f"http://service:{port};" in proxy
     assert "proxy_request_buffering on;" in proxy
     assert not re.search(r"proxy_request_buffering off|access_log (?!off)", proxy)
+    assert "error_log stderr error;" in proxy  # at `warn` each batch is a line with its sender's address
     for name in _SERVICES:
         assert f"127.0.0.1:{port}/health/ready" in SERVICES[name].raw["healthcheck"]["test"][-1]
         assert SERVICES[name].raw["networks"][f"{name}-front"] == {"aliases": ["service"]}

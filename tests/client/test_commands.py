@@ -5,6 +5,7 @@ import csv
 import json
 import logging
 import stat
+from io import StringIO
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -12,9 +13,10 @@ import httpx
 import pytest
 from client.services import CLIENT_ID, INDEX, ISSUER, PSEUDONYMS, Services, bsns
 from client.test_rows import GOOD
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from verwijsindex.client import VerwijsindexClient, cli, commands
+from verwijsindex.client import VerwijsindexClient, cli, commands, tables
 from verwijsindex.client.posting import PATH
 from verwijsindex.client.rows import COLUMNS
 from verwijsindex.keyfiles import read_public_key, read_signing_key
@@ -230,6 +232,16 @@ def test_a_reporter_reads_signals_inbox_matches_and_a_match(services: Services, 
         assert text in match
     assert "Z-1" not in match
     assert json.loads(read("match", line["id"], "--json").stdout)["id"] == line["id"]
+
+
+def test_no_name_moves_the_cursor() -> None:
+    """Seen failing: an index, or who fills its register, could write over what stands on the screen."""
+    screen = StringIO()
+    view = tables.match_view({"id": "m", "parties": [{"name": "\x1b[2J\x1b]0;x\x07Anna\u202e"}]})
+    Console(file=screen, width=200).print(view)
+    shown = screen.getvalue()
+    assert "[2J]0;xAnna" in shown
+    assert not any(hidden in shown for hidden in ("\x1b[2J", "\x1b]0", "\x07", "\u202e"))
 
 
 def test_another_ones_match_is_not_found_and_ends_with_3(services: Services, shell: Shell) -> None:

@@ -141,3 +141,13 @@ def test_a_worker_looks_every_ten_minutes_and_goes_on_when_there_is_more(
     for gone in (1, 2, 3):
         upkeep.run(worker, late + EVERY)
         assert len(_without_contact_data(index)) == gone
+
+
+def test_a_clock_that_ran_ahead_and_was_set_back_stops_no_upkeep(index: Index) -> None:
+    """Seen failing: nothing was looked at again for as long as the clock had been ahead."""
+    worker, late = index.database.engine("worker"), NOW + timedelta(days=100)
+    upkeep = Upkeep(contact_data_days=DAYS)
+    upkeep.run(worker, late + timedelta(days=3650))
+    _leave(index, index.reporters[CLINIC][0])
+    upkeep.run(worker, late)
+    assert len(_without_contact_data(index)) == 1

@@ -61,7 +61,7 @@ def match_view(match: Json) -> RenderableType:
     ]
     references = ", ".join(match.get("ownCaseReferences", [])) or "none"
     return Group(
-        Text(f"Match {match.get('id', '')}; your own case reference: {references}"),
+        Text(f"Match {_shown('id', match.get('id'))}; your own case reference: {_shown('', references)}"),
         table("Call", CONTACTS, parties),
         table("Their coordinators", {k: v for k, v in CONTACTS.items() if k != "position"}, coordinators),
         table("In the municipality", POINTS, match.get("contactPoints", [])),
@@ -82,4 +82,5 @@ def _shown(name: str, value: object) -> str:
             return in_amsterdam(datetime.fromisoformat(str(value)))
         except ValueError:
             pass
-    return str(value)
+    # What moves the cursor or colours the screen is no part of a name.
+    return "".join(character for character in str(value) if character.isprintable())

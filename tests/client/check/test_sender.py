@@ -144,5 +144,12 @@ def test_what_cannot_be_used_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
         result = runner.invoke(cli.app, ["check", "sender", "check", *arguments])
         assert result.exit_code == 2
         assert says in result.stderr
+    # The name that examples/client.toml gives to the key that is pinned for real: seen failing, it was replaced.
+    real = (Path("real") / "key-list-signer.pub.json").absolute()
+    real.parent.mkdir()
+    real.write_bytes(Path("own.key.json.pub.json").read_bytes())
     failing = ["--public-key", "own.key.json.pub.json", "--listen", "127.0.0.1:0", "--run", "true"]
+    result = runner.invoke(cli.app, ["check", "sender", "real", *failing])
+    assert (result.exit_code, real.read_bytes()) == (2, Path("own.key.json.pub.json").read_bytes())
+    assert "give a FOLDER of its own" in result.stderr
     assert runner.invoke(cli.app, ["check", "sender", "check", *failing]).exit_code == 1  # nothing was seen

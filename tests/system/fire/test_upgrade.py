@@ -133,7 +133,7 @@ def migrate(system: System) -> None:
         try:
             system.stack.run("db", "upgrade")
         except RuntimeError as error:
-            if "LockNotAvailable" not in str(error):
+            if "run it again" not in str(error):
                 raise
         else:
             return

@@ -93,13 +93,24 @@ def sender(
         raise _unusable("there is no terminal to ask you for each round: give the command that sends, with --run")
     folder.mkdir(parents=True, exist_ok=True)
     pinned = folder / "key-list-signer.pub.json"
-    pinned.unlink(missing_ok=True)
-    write_public_key(pinned, OKPKey.import_key(signer().as_dict(private=False)))
+    try:
+        _pin(pinned)
+    except KeyFileError as error:
+        services.close()
+        raise _unusable(f"{error}; give a FOLDER of its own: it may be the key that you pin for real") from None
     with services:
         for service, address in services.addresses.items():
             typer.echo(f"{service:11} {address}")
         typer.echo(f"{'pin':11} {pinned}")
         _conclude(check_sender(services, folder, key, utc_now(), _by_command(run) if run else _by_hand), "Sender")
+
+
+def _pin(path: Path) -> None:
+    """The public half of the key that everybody knows, never in the place of another. Raises KeyFileError."""
+    ours = OKPKey.import_key(signer().as_dict(private=False))
+    if path.exists() and read_public_key(path).thumbprint() == ours.thumbprint():
+        return
+    write_public_key(path, ours)
 
 
 def check_sender(
