@@ -10,8 +10,6 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 from pydantic import Field
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from verwijsindex import metrics
 from verwijsindex.access.caller import SCOPES
@@ -22,12 +20,10 @@ from verwijsindex.acting import log_refusals
 from verwijsindex.bell import MATCH_TASK, Bell, celery_app
 from verwijsindex.database import answers, engine
 from verwijsindex.keyfiles import read_public_key
-from verwijsindex.logs import DATABASE_AWAY, log
 from verwijsindex.matching.api import api as matches_api
 from verwijsindex.notices.api import api as notices_api
 from verwijsindex.notices.subscription_api import api as subscriptions_api
 from verwijsindex.parsing import Outgoing
-from verwijsindex.problems import UNAVAILABLE, Problem
 from verwijsindex.pseudonyms.key_list import read_key_list
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.registry.api import api as registry_api
@@ -36,7 +32,7 @@ from verwijsindex.signals.api import api as signals_api
 from verwijsindex.signals.api import batch_api as signal_batches_api
 from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.tls import trust
-from verwijsindex.web import API_PREFIX, answer, create_api, problem_responses
+from verwijsindex.web import API_PREFIX, answer, create_api, oauth2, problem_responses
 
 AUTHENTICATED = (signals_api, signal_batches_api, notices_api, matches_api, subscriptions_api, registry_api)
 for _api in AUTHENTICATED:
@@ -77,13 +73,7 @@ def document_app(
         ready=lambda: _readiness(app),
     )
     scopes = {scope: f"{role}: {scope}" for role, held in SCOPES.items() for scope in sorted(held)}
-    app.security_schemes = {
-        "oauth2": {
-            "type": "oauth2",
-            "description": "Client credentials with private_key_jwt (RFC 7523); `resource` is this server's address.",
-            "flows": {"clientCredentials": {"tokenUrl": f"{issuer.rstrip('/')}/token", "scopes": scopes}},
-        }
-    }
+    app.security_schemes = oauth2(issuer, scopes)
     log_refusals(app)
     for api in (*AUTHENTICATED, open_api):
         app.register_api(api)
@@ -119,13 +109,6 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
         ),
         "match_bell": Bell(celery_app(settings.broker_url), MATCH_TASK),
     }
-
-    @app.errorhandler(OperationalError)
-    @app.errorhandler(InterfaceError)
-    @app.errorhandler(PoolTimeout)
-    def on_database_away(error: Exception) -> Response:
-        log(DATABASE_AWAY, error=error)
-        return Problem(UNAVAILABLE, headers={"Retry-After": "2"}).response()
 
     return app
 

@@ -12,12 +12,16 @@ from flask_openapi3.models.license import License
 from flask_openapi3.models.server import Server
 from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from verwijsindex import __version__
+from verwijsindex.logs import DATABASE_AWAY, log
 from verwijsindex.observing import observe
 from verwijsindex.problems import (
     MEDIA_TYPE,
     NOT_ACCEPTABLE,
+    UNAVAILABLE,
     Problem,
     ProblemModel,
     register_problem_handlers,
@@ -78,6 +82,13 @@ def create_api(
     observe(app)
     app.register_blueprint(_open_to_all(app, ready))
 
+    @app.errorhandler(OperationalError)
+    @app.errorhandler(InterfaceError)
+    @app.errorhandler(PoolTimeout)
+    def on_database_away(error: Exception) -> Response:
+        log(DATABASE_AWAY, error=error)
+        return Problem(UNAVAILABLE, headers={"Retry-After": "2"}).response()
+
     @app.before_request
     def accept_json() -> None:
         if not request.accept_mimetypes.best_match(["application/json", MEDIA_TYPE]) and request.accept_mimetypes:
@@ -91,6 +102,17 @@ def create_api(
         return response
 
     return app
+
+
+def oauth2(issuer: str, scopes: Mapping[str, str]) -> dict[str, Any]:
+    """For the document of a service: whose tokens it takes, and what each scope is for."""
+    return {
+        "oauth2": {
+            "type": "oauth2",
+            "description": "Client credentials with private_key_jwt (RFC 7523); `resource` is this server's address.",
+            "flows": {"clientCredentials": {"tokenUrl": f"{issuer.rstrip('/')}/token", "scopes": dict(scopes)}},
+        }
+    }
 
 
 def _open_to_all(app: OpenAPI, ready: Readiness) -> Blueprint:

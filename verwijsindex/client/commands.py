@@ -58,7 +58,7 @@ def keygen(
     Example: verwijsindex client keygen institution.key.json
     """
     public = Path(f"{file}.pub.json")
-    with _told():
+    with told():
         if public.exists():
             raise ConfigError(f"{public} exists already and is not overwritten")
         key = OKPKey.generate_key("Ed25519")
@@ -98,7 +98,7 @@ def send(
     def tell(line: str) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    with _told(), VerwijsindexClient(ClientConfig.load(config), patience=patience * 60, tell=tell) as client:
+    with told(), VerwijsindexClient(ClientConfig.load(config), patience=patience * 60, tell=tell) as client:
         if not file.is_file():
             raise ConfigError(f"{file} is not a file")
         # The lock and the journal are the file's, by whatever name it was given.
@@ -151,9 +151,9 @@ def match(
     as_json: AsJson = False,
 ) -> None:
     """Read a match: whom to call."""
-    with _told(), VerwijsindexClient(ClientConfig.load(config)) as client:
+    with told(), VerwijsindexClient(ClientConfig.load(config)) as client:
         found = client.match(reporter, match_id)
-        _print(found, as_json, tables.match_view(found))
+        print_view(found, as_json, tables.match_view(found))
 
 
 def _list(
@@ -163,12 +163,13 @@ def _list(
     title: str,
     columns: dict[str, str],
 ) -> None:
-    with _told(), VerwijsindexClient(ClientConfig.load(config)) as client:
+    with told(), VerwijsindexClient(ClientConfig.load(config)) as client:
         items = list(read(client))
-        _print(items, as_json, tables.table(title, columns, items))
+        print_view(items, as_json, tables.table(title, columns, items))
 
 
-def _print(content: object, as_json: bool, view: RenderableType) -> None:
+def print_view(content: object, as_json: bool, view: RenderableType) -> None:
+    """As JSON for a program, or as a table for a person."""
     if as_json:
         typer.echo(json.dumps(content, indent=2))
     else:
@@ -185,7 +186,7 @@ def _conclude(report: Report, path: Path | None) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Errors as one line on standard error, and their exit status."""
     try:
         yield

@@ -11,7 +11,7 @@ import typer
 
 from verwijsindex.client import tables
 from verwijsindex.client.client import VerwijsindexClient
-from verwijsindex.client.commands import DEFAULT_CONFIG, AsJson, Config, _print, _told
+from verwijsindex.client.commands import DEFAULT_CONFIG, AsJson, Config, print_view, told
 from verwijsindex.client.config import ClientConfig
 from verwijsindex.client.errors import ConfigError
 from verwijsindex.client.subscriptions import Subscriptions
@@ -65,7 +65,7 @@ def show(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Show the subscription: its state, and how much waits."""
     with _subscriptions(config) as mine:
         items = mine.every()
-        _print(items, as_json, tables.table("Webhook subscription", SHOWN, items))
+        print_view(items, as_json, tables.table("Webhook subscription", SHOWN, items))
 
 
 @app.command()
@@ -116,7 +116,7 @@ def attempts(
     with _subscriptions(config) as mine:
         tries = mine.attempts(_own(mine))
         items = [one for one, _ in zip(tries, range(last), strict=False)]
-        _print(items, as_json, tables.table("Attempts", ATTEMPTS, items))
+        print_view(items, as_json, tables.table("Attempts", ATTEMPTS, items))
 
 
 @app.command()
@@ -156,7 +156,7 @@ def delete(
 
 @contextmanager
 def _subscriptions(config: Any) -> Iterator[Subscriptions]:
-    with _told(), VerwijsindexClient(ClientConfig.load(config)) as client:
+    with told(), VerwijsindexClient(ClientConfig.load(config)) as client:
         yield client.subscriptions
 
 
@@ -167,4 +167,4 @@ def _own(mine: Subscriptions) -> UUID:
 
 
 def _show(one: dict[str, Any], as_json: bool) -> None:
-    _print(one, as_json, tables.table("Webhook subscription", SHOWN, [one]))
+    print_view(one, as_json, tables.table("Webhook subscription", SHOWN, [one]))

@@ -4,11 +4,8 @@
 from datetime import datetime, timedelta
 from threading import Lock
 
-from flask import Response
 from flask_openapi3.openapi import OpenAPI
 from sqlalchemy import Engine
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from verwijsindex import database
 from verwijsindex.issuer import service
@@ -19,8 +16,6 @@ from verwijsindex.issuer.oauth import TokenEndpoint
 from verwijsindex.issuer.revoking import RevocationList
 from verwijsindex.issuer.signing import TokenSigner
 from verwijsindex.keyfiles import KeyFileError, read_public_key, read_signing_key
-from verwijsindex.logs import DATABASE_AWAY, log
-from verwijsindex.problems import UNAVAILABLE, Problem
 from verwijsindex.settings import Clock, IssuerSettings, utc_now
 from verwijsindex.web import create_api
 
@@ -66,13 +61,6 @@ def create_app(settings: IssuerSettings | None = None, clock: Clock = utc_now) -
     )
     routes = issuer_routes(endpoint, signer, RevocationList(pool, signer, clock), settings.base_url)
     app.register_api(routes)  # open to all; see there
-
-    @app.errorhandler(OperationalError)
-    @app.errorhandler(InterfaceError)
-    @app.errorhandler(PoolTimeoutError)
-    def on_database_away(error: Exception) -> Response:
-        log(DATABASE_AWAY, error=error)
-        return Problem(UNAVAILABLE, headers={"Retry-After": "2"}).response()
 
     return app
 

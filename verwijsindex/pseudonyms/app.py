@@ -4,10 +4,7 @@
 from datetime import datetime
 from functools import partial
 
-from flask import Response
 from flask_openapi3.openapi import OpenAPI
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from verwijsindex import database, metrics
 from verwijsindex.access.caller import PSEUDONYMS_EVALUATE
@@ -16,14 +13,12 @@ from verwijsindex.access.key_sets import fetch_over_http
 from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.keyfiles import KeyFileError, read_public_key
 from verwijsindex.limits.service import NationalLimits
-from verwijsindex.logs import DATABASE_AWAY, log
-from verwijsindex.problems import UNAVAILABLE, Problem
 from verwijsindex.pseudonyms.api import evaluation_routes, key_version_routes
 from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, read_key_list
 from verwijsindex.pseudonyms.voprf import Evaluator, load_evaluators
 from verwijsindex.settings import Clock, PseudonymSettings, utc_now
 from verwijsindex.tls import trust
-from verwijsindex.web import create_api
+from verwijsindex.web import create_api, oauth2
 
 
 def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now) -> OpenAPI:
@@ -57,18 +52,8 @@ def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now
             "keys": _holds_current(evaluators, key_list, clock()),
         },
     )
-    app.security_schemes = {
-        "oauth2": {
-            "type": "oauth2",
-            "description": "Client credentials with private_key_jwt (RFC 7523); `resource` is this server's address.",
-            "flows": {
-                "clientCredentials": {
-                    "tokenUrl": f"{settings.issuers[0].issuer.rstrip('/')}/token",
-                    "scopes": {PSEUDONYMS_EVALUATE: "have blinded elements evaluated"},
-                }
-            },
-        }
-    }
+    scopes = {PSEUDONYMS_EVALUATE: "have blinded elements evaluated"}
+    app.security_schemes = oauth2(settings.issuers[0].issuer, scopes)
     app.extensions["token_verifier"] = verifier
     limits = NationalLimits.on(
         "pseudonyms",
@@ -78,14 +63,6 @@ def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now
     )
     app.register_api(authenticated(evaluation_routes(evaluators, key_list, limits, pool)))
     app.register_api(key_version_routes(signed_list))  # open to all
-
-    @app.errorhandler(OperationalError)
-    @app.errorhandler(InterfaceError)
-    @app.errorhandler(PoolTimeout)
-    def on_database_away(error: Exception) -> Response:
-        log(DATABASE_AWAY, error=error)
-        return Problem(UNAVAILABLE, headers={"Retry-After": "2"}).response()
-
     return app
 
 
