@@ -218,6 +218,7 @@ class Index:
                 signals_per_reporter=100_000,
                 signals_per_institution=100_000,
                 signals_per_country=100_000,
+                webhook_changes_per_client=100_000,
             ),
             clock,
         )

@@ -101,6 +101,7 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
         "intake_pool": engine(settings.intake_database_url, pool_size=settings.threads, autocommit=True),
         "index_pool": engine(settings.index_database_url, pool_size=settings.threads),
         "webhook_secret_overlap": timedelta(seconds=settings.webhook_secret_overlap_seconds),
+        "webhook_changes": settings.webhook_changes_per_client,
         "allow_plain_http": settings.allow_plain_http,
         "signal_limits": SignalLimits(
             reporter=settings.signals_per_reporter,

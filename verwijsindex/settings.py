@@ -144,6 +144,9 @@ class IndexSettings(Settings):
     webhook_secret_overlap_seconds: int = Field(
         24 * 3600, ge=0, le=30 * 24 * 3600, description="How long a rotated secret goes on signing."
     )
+    webhook_changes_per_client: int = Field(
+        100, ge=1, description="In 24 hours: changes of a subscription, challenges, secrets and replays."
+    )
     allow_plain_http: bool = Field(False, description="Let clients subscribe http addresses: for the demo only.")
 
 

@@ -244,7 +244,8 @@ def test_a_repeat_gets_the_first_answer_and_does_nothing(index: Index) -> None:
     kept = str(index.database.rows("SELECT * FROM subscription_request"))
     assert "whsec" not in kept
     assert first.json["secret"].removeprefix("whsec_") not in kept
-    assert len(events(index)) == 2
+    told = sorted(event["kind"] for event in events(index))  # a secret that is told again is a read (I4)
+    assert told == ["subscription.changed"] * 2 + ["subscription.read"] * 2
 
 
 def test_many_at_once_make_one(index: Index) -> None:
@@ -257,7 +258,34 @@ def test_many_at_once_make_one(index: Index) -> None:
         others = list(threads.map(lambda _: _post(index, str(uuid4())), range(8)))
     assert {answer.status_code for answer in others} == {409}
     assert index.database.scalar("SELECT count(*) FROM subscription") == 1
-    assert len(events(index)) == 1
+    assert [event["kind"] for event in events(index)].count("subscription.changed") == 1
+
+
+def test_a_client_changes_its_subscription_so_often_in_a_day(index: Index) -> None:
+    """R37: everything sent again over and over, or challenges to one strange address after the other. Seen failing,
+    with all of it done, without the limit. A repeat counts for nothing, and neither does what was refused."""
+    index.app.extensions["webhook_changes"] = 5
+    path = f"/{subscribed(index)['id']}"
+    everything = {"since": "2026-11-21T10:00:00Z"}
+    index.clock.move(hours=1)
+    assert ask(index, "POST", f"{path}/replays", everything, key="one").status_code == 202
+    for n in range(2):
+        assert ask(index, "PATCH", path, {"address": f"https://victim-{n}.example/"}).status_code == 200
+    assert ask(index, "POST", f"{path}/challenges").status_code == 202
+    for asked in (
+        ("POST", f"{path}/replays", everything),
+        ("PATCH", path, {"state": "paused"}),
+        ("POST", f"{path}/secrets"),
+    ):
+        refused = ask(index, *asked)
+        assert (refused.status_code, slug(refused)) == (429, "limit-reached")
+        assert refused.headers["Retry-After"] == str(23 * 3600)
+    assert ask(index, "POST", f"{path}/replays", everything, key="one").status_code == 202
+    assert ask(index, "PATCH", f"/{uuid4()}", {"state": "paused"}, CLINIC).status_code == 404
+    assert ask(index, "DELETE", path).status_code == 200
+    assert ask(index, "POST", "", {"address": ADDRESS}).status_code == 429
+    index.clock.move(hours=23)
+    assert ask(index, "POST", "", {"address": ADDRESS}).status_code == 201
 
 
 def _post(index: Index, key: str) -> Answer:

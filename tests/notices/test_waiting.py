@@ -58,9 +58,7 @@ def test_a_long_change_of_a_subscription_holds_up_neither_matcher_nor_deliverer(
             post.index.place(1, SCHOOL)
             post.index.place(1, CLINIC)
             threads.submit(post.index.match).result(timeout=10)
-            if change is replay:  # who deletes has locked the deliveries themselves
-                failed = Result(row, now(), "status 500", 1)
-                threads.submit(_write_back, post, failed).result(timeout=10)
+            threads.submit(_write_back, post, _failed(row)).result(timeout=10)
         finally:
             over.set()
         act.result(timeout=10)

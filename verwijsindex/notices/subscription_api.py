@@ -15,7 +15,7 @@ from verwijsindex.acting import Act, own_client
 from verwijsindex.ledger import events
 from verwijsindex.notices import subscriptions
 from verwijsindex.notices.reading import attempts
-from verwijsindex.notices.repeating import Answer, once
+from verwijsindex.notices.repeating import Answer, count_change, once
 from verwijsindex.notices.subscription_schemas import (
     AttemptsOut,
     ReplayIn,
@@ -55,7 +55,7 @@ class SubscriptionPath(Strict):
     operation_id="createWebhookSubscription",
     summary="Subscribe the client",
     description="One for each client. Nothing is delivered before the receiver has answered the challenge.",
-    responses={201: SubscriptionMade, **problem_responses(409, 413, 415, 422)},
+    responses={201: SubscriptionMade, **problem_responses(409, 413, 415, 422, 429)},
 )
 @parsed
 def create_subscription(header: IdempotencyKey, body: SubscriptionIn) -> Response:
@@ -106,13 +106,15 @@ def get_subscription(path: SubscriptionPath) -> Response:
     operation_id="changeWebhookSubscription",
     summary="Pause, go on, or change the address",
     description="Another address is challenged before anything is delivered to it. What waits is kept.",
-    responses={200: SubscriptionOut, **problem_responses(404, 413, 415)},
+    responses={200: SubscriptionOut, **problem_responses(404, 413, 415, 429)},
 )
 @parsed
 def change_subscription(path: SubscriptionPath, body: SubscriptionChange) -> Response:
     _only_https(body.address)
     with own_client(SUBSCRIPTIONS_MANAGE) as act:
         paused = body.state and body.state == "paused"
+        keys, most = current_app.extensions["index_keys"], current_app.extensions["webhook_changes"]
+        count_change(act.connection, keys, act.caller.client_id, act.now, most)
         changed = subscriptions.change(act.connection, path.subscription_id, body.address, paused, act.now)
         what = " and ".join(filter(None, ("address" if body.address else "", body.state)))
         act.tell(events.SUBSCRIPTION_CHANGED, change=what, subscriptionId=str(changed.id))
@@ -140,7 +142,7 @@ def delete_subscription(path: SubscriptionPath) -> Response:
     operation_id="challengeWebhookSubscription",
     summary="Ask for the challenge anew",
     description="Of a pending or failed subscription; of another nothing changes.",
-    responses={202: SubscriptionOut, **problem_responses(404, 422)},
+    responses={202: SubscriptionOut, **problem_responses(404, 422, 429)},
 )
 @parsed
 def challenge_subscription(header: IdempotencyKey, path: SubscriptionPath) -> Response:
@@ -160,7 +162,7 @@ def challenge_subscription(header: IdempotencyKey, path: SubscriptionPath) -> Re
     operation_id="rotateWebhookSecret",
     summary="Make a new secret",
     description="It and the one before both sign, for a day unless the operator set it otherwise.",
-    responses={201: SubscriptionMade, **problem_responses(404, 422)},
+    responses={201: SubscriptionMade, **problem_responses(404, 422, 429)},
 )
 @parsed
 def rotate_secret(header: IdempotencyKey, path: SubscriptionPath) -> Response:
@@ -198,7 +200,7 @@ def list_attempts(path: SubscriptionPath, query: Page) -> Response:
     operation_id="replayWebhooks",
     summary="Send again: one delivery, or all since a moment",
     description="Each with the webhook-id that it had. With since: what was taken from then on, and what waits.",
-    responses={202: ReplayOut, **problem_responses(404, 413, 415, 422)},
+    responses={202: ReplayOut, **problem_responses(404, 413, 415, 422, 429)},
 )
 @parsed
 def replay(header: IdempotencyKey, path: SubscriptionPath, body: ReplayIn, context: ParseContext) -> Response:
@@ -217,8 +219,11 @@ def replay(header: IdempotencyKey, path: SubscriptionPath, body: ReplayIn, conte
 
 def _once(act: Act, header: IdempotencyKey, operation: str, body: BaseModel | None, do: Callable[[], Answer]) -> Answer:
     request = f"{operation}\0{body.model_dump_json(by_alias=True) if body else ''}".encode()
-    keys = current_app.extensions["index_keys"]
-    return once(act.connection, keys, act.caller.client_id, header.idempotency_key, request, act.now, do)
+    keys, most = current_app.extensions["index_keys"], current_app.extensions["webhook_changes"]
+    done = once(act.connection, keys, act.caller.client_id, header.idempotency_key, request, act.now, most, do)
+    if done.is_repeat and "secret" in done.body:  # told again: that is a read (I4)
+        act.tell(events.SUBSCRIPTION_READ, subscriptionId=done.body["id"])
+    return done
 
 
 def _only_https(address: str | None) -> None:

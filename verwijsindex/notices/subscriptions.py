@@ -57,9 +57,10 @@ _ROTATE = text(
     WHERE id = :id
     """
 )
-# What is much goes first, under the weak lock; the foreign keys take along what came meanwhile.
-_DISCARD_DELIVERIES = text("DELETE FROM delivery WHERE client_id = :client_id")
+# What is much goes first, under the weak lock and in the order of `upkeep`; the foreign keys take along the rest: what
+# came meanwhile, and what is on the way, whose deliverer writes back under a lock that the last step waits for.
 _DISCARD_ATTEMPTS = text("DELETE FROM attempt WHERE client_id = :client_id")
+_DISCARD_DELIVERIES = text("DELETE FROM delivery WHERE client_id = :client_id AND leased_until IS NULL")
 _DELETE = text("DELETE FROM subscription WHERE id = :id")
 # What was taken goes out again with its own id, and what waits is tried at once; what is on the way at this moment is
 # left to its lease. Its attempts count from none again, so that its pauses do as well.
@@ -155,8 +156,8 @@ def delete(connection: Connection, subscription: UUID) -> int:
     Problem 404."""
     row = _lock(connection, subscription)
     waiting = read(connection, subscription).waiting
-    connection.execute(_DISCARD_DELIVERIES, {"client_id": row.client_id})
     connection.execute(_DISCARD_ATTEMPTS, {"client_id": row.client_id})
+    connection.execute(_DISCARD_DELIVERIES, {"client_id": row.client_id})
     connection.execute(_DELETE, {"id": subscription})
     return waiting
 
