@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A row of work that cannot be done is parked with an alarm, and all else goes on (DESIGN.md, Hot paths)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from ledger.faults import failing
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import ProgrammingError
-from support import CLINIC, POLICE, SCHOOL, Index, Logged
+from support import CLINIC, POLICE, SCHOOL, Database, Index, Logged
 
 from verwijsindex.matching import service
 from verwijsindex.matching.service import match_waiting, unpark
@@ -111,3 +113,33 @@ def test_what_was_parked_is_tried_again_after_an_hour(index: Index) -> None:
         assert unpark(connection, index.clock()) == 0
     index.match()
     assert index.database.scalar("SELECT count(*) FROM match") == 1
+
+
+def test_a_batch_that_takes_too_long_is_done_in_parts(index: Index) -> None:
+    """Seen failing (QueryCanceled, again at each try, and nobody was matched any more) when it was raised."""
+    for youngster in range(10):
+        index.place(youngster, SCHOOL)
+        index.place(youngster, CLINIC)
+    url = index.database.urls["verwijsindex_worker"].get_secret_value()
+    hasty = create_engine(url, connect_args={"options": "-c statement_timeout=600"})
+    with _dawdling(index.database, 0.04):  # thirty notices take 1.2 seconds
+        done = match_waiting(hasty, index.clock(), index.clock(), size=20)
+    hasty.dispose()
+    assert (done.taken, done.notices, done.more) == (20, 30, False)
+    assert index.database.scalar("SELECT count(*) FROM match") == 10
+
+
+@contextmanager
+def _dawdling(database: Database, seconds: float) -> Iterator[None]:
+    """Within it, each notice takes so long."""
+    with database.superuser.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END $$;"
+            "CREATE TRIGGER dawdle BEFORE INSERT ON notice FOR EACH ROW EXECUTE FUNCTION dawdle()"
+        )
+    try:
+        yield
+    finally:
+        with database.superuser.begin() as connection:
+            connection.exec_driver_sql("DROP FUNCTION dawdle() CASCADE")

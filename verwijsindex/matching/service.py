@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from verwijsindex.database import transaction
@@ -26,7 +26,7 @@ BATCH = 500  # rows of work in one transaction
 # lost, since the holder looks for work once more after its commit has released the lock (docs/decisions/0003). It is
 # taken by a statement of its own, so that the statements after it see everything committed before.
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
-_LOCK_WAITED_FOR = text("SELECT pg_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
+_LOCK_WAITED_FOR = text("SELECT true FROM pg_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
 _WAITING_IDS = text("SELECT id FROM work WHERE parked_at IS NULL ORDER BY id LIMIT :size")
 _WAITING = text("SELECT EXISTS (SELECT FROM work WHERE parked_at IS NULL)")
 _CLAIM = text(
@@ -112,11 +112,15 @@ class Done:
     more: bool
 
 
-def match_waiting(pool: Engine, now: datetime, push_due_at: datetime, *, size: int = BATCH) -> Done:
+def match_waiting(
+    pool: Engine, now: datetime, push_due_at: datetime, *, size: int = BATCH, lock: TextClause = _LOCK
+) -> Done:
     """Bring matches, parties and notices of one batch of work up to date, in a transaction of its own.
 
     Whoever does not get the matcher's lock does nothing: its holder will look again. A batch that fails is halved
-    until the one row is found that makes it fail; that row is parked with an alarm and the rest goes on.
+    until the one row is found that makes it fail; that row is parked with an alarm and the rest goes on. One that takes
+    longer than PostgreSQL allows is done in parts: what each signal tells grows with the parties that are there, so
+    that whoever prepared hundreds of large matches, and let each grow at once, would else stop all matching.
 
     Args:
         pool: of the worker role.
@@ -125,17 +129,31 @@ def match_waiting(pool: Engine, now: datetime, push_due_at: datetime, *, size: i
     done = Done(0, 0, more=False)
     try:
         with transaction(pool) as connection:
-            if not connection.execute(_LOCK).scalar_one():
+            if not connection.execute(lock).scalar_one():
                 return done
             taken = connection.execute(_CLAIM, {"size": size}).all()
             told = _bring_up_to_date(connection, [row.signal_id for row in taken], now, push_due_at)
             done = Done(len(taken), told, more=False)
     except Exception as error:
-        if not _is_of_a_row(error):
+        if _took_too_long(error) and size > 1:
+            part = -(-size // _PARTS)
+            moments = [now + timedelta(microseconds=n) for n in range(_PARTS)]
+            parts = [match_waiting(pool, at, push_due_at, size=part, lock=_LOCK_WAITED_FOR) for at in moments]
+            done = Done(sum(one.taken for one in parts), sum(one.notices for one in parts), more=False)
+        elif _is_of_a_row(error):
+            done = _match_or_park(pool, now, push_due_at, size)
+        else:
             raise
-        done = _match_or_park(pool, now, push_due_at, size)
     with transaction(pool) as connection:
         return Done(done.taken, done.notices, more=connection.execute(_WAITING).scalar_one())
+
+
+_PARTS = 8
+_TOO_LONG = ("57014", "25P04")  # SQLSTATE of a statement's and of a transaction's time limit
+
+
+def _took_too_long(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _TOO_LONG
 
 
 # SQLSTATE classes: cardinality, data, integrity constraint, and what a trigger raises.
