@@ -221,7 +221,9 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(
 
 
 def test_after_more_than_seven_days_what_may_be_there_already_is_explained(services: Services, shell: Shell) -> None:
-    """The answer to the second row got lost. A week later its key is forgotten, and it is too old to be sent."""
+    """The answer to the second row got lost. A week later its key is forgotten, and it is too old to be sent. Seen
+    failing in a run that was cut off as well: the next one found a journal that was just written, and said nothing.
+    """
     [reporter] = services.register(["Anna de Vries"])
     content = rows(reporter, 2)
     content[0]["made_at"], content[1]["made_at"] = "2026-11-16T10:00:00+01:00", "2026-11-22T10:00:00+01:00"
@@ -232,11 +234,14 @@ def test_after_more_than_seven_days_what_may_be_there_already_is_explained(servi
     with (shell.folder / "export.csv.journal").open("a") as file:  # as a run that was killed leaves it
         file.write('{"row":2,"key":')
     assert head.count("\n") == 1
-    services.intervene = lambda _: None
-    os.utime("export.csv.journal", (0, (NOW.timestamp() - 8 * 86400)))
-    result = shell.run("send", "export.csv")
-    assert result.exit_code == 0
-    assert "more than seven days ago" in result.stderr
+    torn = Path("export.csv.journal").read_bytes()
+    for answers, status in ((lambda _: httpx.Response(503), 3), (lambda _: None, 0)):
+        Path("export.csv.journal").write_bytes(torn)
+        os.utime("export.csv.journal", (0, (NOW.timestamp() - 8 * 86400)))
+        services.intervene = answers
+        result = shell.run("send", "export.csv", "--patience", 0)
+        assert result.exit_code == status
+        assert "more than seven days ago" in result.stderr
 
 
 class Taking(VerwijsindexClient):

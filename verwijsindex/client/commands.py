@@ -118,10 +118,11 @@ def send(
                 raise typer.Exit(INTERRUPTED) from None
             finally:
                 _conclude(report, refused)
+                # Also of a run that does not get to the end: the next one finds a journal that was written just now.
+                if kept.resumes and not kept.finished_at and client.clock() - kept.last_written > REPEATABLE:
+                    tell(TOO_LATE)
             if kept.finished_at:
                 tell(f"all rows were sent on {tables.in_amsterdam(kept.finished_at)}; nothing was sent now")
-            elif kept.resumes and client.clock() - kept.last_written > REPEATABLE:
-                tell(TOO_LATE)
     raise typer.Exit(1 if report.refused else 0)
 
 
