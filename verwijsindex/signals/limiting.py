@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Intake within the limits on signals (R37): what is over them is not placed, and told in the ledger by number.
 
-A signal costs when it is placed, and when it is refused because the caller may not (403). What is wrong in itself (400,
-422) and the repeat of an accepted request cost nothing; a repeat gets its first answer at any time. While a request is
-under way it counts, also if it will turn out to be a repeat.
+A signal costs when it is placed, and when it is refused because the caller may not (403); that costs the country
+nothing, since else a few clients with sixty batches of nonsense would stop everyone until midnight. What is wrong in
+itself (400, 422) and the repeat of an accepted request cost nothing; a repeat gets its first answer at any time. While
+a request is under way it counts, also if it will turn out to be a repeat.
 """
 
 from collections import Counter
@@ -60,8 +61,7 @@ class SignalLimits:
             )
         )
         for i in within:
-            if not _costs(submissions[i], outcomes[i]):
-                self._limiter.give_back(bills[i], now)
+            self._limiter.give_back(self._unspent(bills[i], submissions[i], outcomes[i]), now)
         outcomes |= service.first_answers(connection, keys, caller, over)
         refused = {i: limit for i, limit in enumerate(reached) if limit and i not in outcomes}
         self._tell(connection, caller, [(limit, submissions[i]) for i, limit in refused.items()], now)
@@ -74,6 +74,14 @@ class SignalLimits:
         each = {reporter: self._limits.demands(caller.oin or "", {reporter: 1}) for reporter in reporters}
         nothing: list[Demand] = []
         return [nothing if one.clock_faults else each[one.signal.reporter] for one in submissions]
+
+    def _unspent(
+        self, bill: Sequence[Demand], submission: Submission, outcome: RegisteredSignal | Problem
+    ) -> Sequence[Demand]:
+        if isinstance(outcome, Problem):
+            is_refused = outcome.type.status == 403
+            return [demand for demand in bill if not is_refused or demand.limit is self._limits.country]
+        return bill if outcome.id != submission.signal_id else []  # an earlier one's: a repeat
 
     def _tell(
         self, connection: Connection, caller: Caller, refused: Sequence[tuple[Reached, Submission]], now: datetime
@@ -94,9 +102,3 @@ class SignalLimits:
         of_reporter = reached.limit is self._limits.reporter
         reporter = submission.signal.reporter if of_reporter else None
         return events.Actor(role=caller.role, client_id=caller.client_id, oin=caller.oin, on_behalf_of=reporter)
-
-
-def _costs(submission: Submission, outcome: RegisteredSignal | Problem) -> bool:
-    if isinstance(outcome, Problem):
-        return outcome.type.status == 403
-    return outcome.id == submission.signal_id  # else it is an earlier one's: a repeat
