@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`verwijsindex db init` and `serve`: what an operator does wrong is said in one line, and nothing is broken by it."""
 
+import errno
 import socket
 from pathlib import Path
 
@@ -46,6 +47,20 @@ def _serve(monkeypatch: pytest.MonkeyPatch, *arguments: str, **settings: str) ->
 
 def test_a_setting_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert '"issuers"' in _serve(monkeypatch, "serve", "index", ISSUERS="http://issuer.example")
+
+
+def test_a_secret_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The likeliest mistake with docker-compose.yml: seen failing with "write it as JSON"."""
+    secret = tmp_path / "verwijsindex_broker_url"
+    secret.write_bytes(b"\xff")
+    assert "not UTF-8" in _serve(monkeypatch, "health", SECRETS=str(tmp_path))
+
+    def refuse(path: Path, *_: object, **__: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    said = _serve(monkeypatch, "health", SECRETS=str(tmp_path))
+    assert f"{secret}: Permission denied; does it belong to the account that this runs as?" in said
 
 
 def test_a_port_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,12 @@ def utc_now() -> datetime:
 def settings_faults(error: ValidationError | SettingsError) -> str:
     """What is wrong with which variable, without any value (I5)."""
     if isinstance(error, SettingsError):
-        return f"settings are missing or wrong:\n  {error}: write it as JSON"
+        why = error.__cause__
+        if isinstance(why, OSError):
+            do = f"{why.filename}: {why.strerror}; does it belong to the account that this runs as?"
+        else:
+            do = "not UTF-8" if isinstance(why, UnicodeDecodeError) else "write it as JSON"
+        return f"settings are missing or wrong:\n  {error}: {do}"
     lines = [
         f"  VERWIJSINDEX_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
         for e in error.errors(include_input=False)

@@ -24,6 +24,7 @@ from celery.signals import (
     worker_shutdown,
 )
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from sqlalchemy import Engine
 
 from verwijsindex import __version__, logs, metrics
@@ -46,7 +47,7 @@ from verwijsindex.workers.upkeep import Upkeep
 try:
     settings = WorkerSettings()
     keys = IndexKeys.load(settings.keys)
-except ValidationError as error:
+except (ValidationError, SettingsError) as error:
     raise SystemExit(settings_faults(error)) from None
 except KeyFileError as error:
     raise SystemExit(f"worker and clock do not start: {error}") from None
