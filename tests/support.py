@@ -75,12 +75,14 @@ class Database:
             tables = connection.execute(
                 sa.text(
                     "SELECT string_agg(format('%I', tablename), ', ') FROM pg_tables WHERE schemaname = 'public'"
-                    " AND tablename NOT IN ('alembic_version', 'category')"
+                    " AND tablename NOT IN ('alembic_version', 'category', 'index_key_version')"
                 )
             ).scalar_one()
             connection.execute(sa.text(f"TRUNCATE {tables} RESTART IDENTITY"))
             if self.branch == "index":
                 connection.execute(sa.text("UPDATE category SET designated = true WHERE NOT designated"))
+                connection.execute(sa.text("DELETE FROM index_key_version"))
+                connection.execute(sa.text("INSERT INTO index_key_version VALUES (1, 'sealing')"))
 
     def forget_signals(self) -> None:
         """Delete signals and all that came of them, and keep the register."""
@@ -325,7 +327,8 @@ class Index:
 
     def match(self) -> None:
         """Run the matcher until no work is waiting."""
-        while match_waiting(self.database.engine("worker"), self.clock(), self.clock()).more:
+        keys = self.app.extensions["index_keys"]
+        while match_waiting(self.database.engine("worker"), self.clock(), self.clock(), keys=keys).more:
             pass
 
 

@@ -24,6 +24,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "agreement": READ,
         "reporter": {"SELECT": "id oin designated_from designated_until"},
         "idempotency_record": WRITE,
+        "index_key_version": READ,
         "limit_counter": WRITE | {"UPDATE": "taken", "DELETE": "*"},
         "signal": APPEND,
         "work": APPEND,
@@ -55,6 +56,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
             "DELETE": "*",
         },
         "attempt": READ | {"DELETE": "*"},
+        "index_key_version": READ,
         "subscription_request": WRITE | {"UPDATE": "status answer secret_number"},
         "event": APPEND,
     },
@@ -65,6 +67,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
             "UPDATE": "sealed_pseudonym youngster_id",
         },
         "youngster": WRITE,
+        "index_key_version": READ,
         "match": WRITE | {"UPDATE": "ended_at change"},
         "party": WRITE | {"UPDATE": "left_at"},
         "supervision": WRITE | {"UPDATE": "left_at"},
@@ -102,11 +105,13 @@ TABLES = (
     "attempt",
     "subscription_request",
     "event",
+    "index_key_version",
 )
 VIEWS = ("institution_signal",)
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 NOT_PERSONAL = {
-    *("municipality", "contact_point", "category", "idempotency_record", "limit_counter", "work", "alembic_version")
+    *("municipality", "contact_point", "category", "idempotency_record", "limit_counter", "work", "alembic_version"),
+    "index_key_version",
 }
 """Tables without row-level security: public data, and queues that a role can or cannot use as a whole."""
 READ_BY_INDEX = sorted(

@@ -20,18 +20,21 @@ from verwijsindex.acting import log_refusals
 from verwijsindex.bell import MATCH_TASK, Bell, celery_app
 from verwijsindex.database import answers, engine
 from verwijsindex.keyfiles import read_public_key
+from verwijsindex.logs import INDEX_KEY_MISSING, log
 from verwijsindex.matching.api import api as matches_api
 from verwijsindex.notices.api import api as notices_api
 from verwijsindex.notices.subscription_api import api as subscriptions_api
 from verwijsindex.parsing import Outgoing
+from verwijsindex.problems import UNAVAILABLE, Problem
 from verwijsindex.pseudonyms.key_list import read_key_list
-from verwijsindex.pseudonyms.sealing import IndexKeys
+from verwijsindex.pseudonyms.sealing import IndexKeyMissingError, IndexKeys
 from verwijsindex.registry.api import api as registry_api
 from verwijsindex.settings import Clock, IndexSettings, utc_now
 from verwijsindex.signals.api import api as signals_api
 from verwijsindex.signals.api import batch_api as signal_batches_api
 from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.tls import trust
+from verwijsindex.turning.versions import SealingVersion
 from verwijsindex.web import API_PREFIX, answer, create_api, oauth2, problem_responses
 
 AUTHENTICATED = (signals_api, signal_batches_api, notices_api, matches_api, subscriptions_api, registry_api)
@@ -88,8 +91,10 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
     """
     settings = settings or IndexSettings()
     app = document_app(settings.base_url, settings.issuers[0].issuer, clock)
-    index_keys = IndexKeys.load(settings.keys)
-    metrics.KEY_VERSION.labels("index").set(index_keys.current.version)
+    # Of its own: it is read within requests, which hold all connections of the other pools when there are many.
+    sealing_pool = engine(settings.intake_database_url, pool_size=1, autocommit=True)
+    index_keys = IndexKeys.load(settings.keys, SealingVersion(sealing_pool, clock))
+    metrics.KEY_VERSION.labels("index").set(max(index_keys))
     key_list_text = settings.key_list.read_text("ascii").strip()
     app.extensions |= {
         "index_keys": index_keys,
@@ -99,6 +104,7 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
             settings.issuers, settings.base_url, clock, partial(fetch_over_http, trust=trust(settings.ca_file))
         ),
         "intake_pool": engine(settings.intake_database_url, pool_size=settings.threads, autocommit=True),
+        "sealing_pool": sealing_pool,
         "index_pool": engine(settings.index_database_url, pool_size=settings.threads),
         "webhook_secret_overlap": timedelta(seconds=settings.webhook_secret_overlap_seconds),
         "webhook_changes": settings.webhook_changes_per_client,
@@ -110,6 +116,11 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
         ),
         "match_bell": Bell(celery_app(settings.broker_url), MATCH_TASK),
     }
+
+    @app.errorhandler(IndexKeyMissingError)
+    def on_key_missing(error: Exception) -> Response:
+        log(INDEX_KEY_MISSING, error=error)
+        return Problem(UNAVAILABLE, headers={"Retry-After": "30"}).response()
 
     return app
 

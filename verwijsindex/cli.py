@@ -16,6 +16,7 @@ GROUPS = {
     "admin": "verwijsindex.registry.commands:app",
     "issuer": "verwijsindex.issuer.commands:app",
     "db": "verwijsindex.operating:db",
+    "index-key": "verwijsindex.turning.commands:app",
 }
 COMMANDS = {
     "serve": "verwijsindex.operating:serve",

@@ -68,7 +68,8 @@ class Play:
     def run(self, size: int) -> None:
         """One batch of the matcher."""
         now = self.index.clock()
-        match_waiting(self.index.database.engine("worker"), now, now, size=size)
+        keys = self.index.app.extensions["index_keys"]
+        match_waiting(self.index.database.engine("worker"), now, now, keys=keys, size=size)
         self.model.run(amsterdam_date(now), size)
 
     def check(self) -> None:

@@ -11,7 +11,8 @@ from bench import national
 from verwijsindex.matching.service import match_waiting
 
 LIVE, ARRIVING = 45_000, 50
-SMALL = {"work", "subscription"}  # the queue, whose whole is the work; and one row for each client's system
+# The queue, whose whole is the work; one row for each client's system; and one for each version of the index key.
+SMALL = {"work", "subscription", "index_key_version"}
 
 
 def test_no_statement_of_the_matcher_reads_a_whole_table(index_database: Database) -> None:

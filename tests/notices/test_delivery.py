@@ -236,7 +236,7 @@ def test_one_whose_secret_cannot_be_opened_stops_no_other(post: Post) -> None:
     post.change("UPDATE subscription SET key_version = 9 WHERE oin = :oin", oin=SCHOOL)
     post.tell()
     assert post.deliver() == 2
-    assert post.rows(SCHOOL)[0].last_outcome == "KeyError"
+    assert post.rows(SCHOOL)[0].last_outcome == "IndexKeyMissingError"
     assert len(quick.received) == 1
 
 

@@ -5,9 +5,10 @@ Work says only "look at the youngster of this signal". What should be is compute
 moment, never from what happened; unique constraints make what is told once be told once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from verwijsindex.database import transaction
 from verwijsindex.ledger import events
 from verwijsindex.logs import WORK_PARKED, log
+from verwijsindex.matching.aligning import align
 from verwijsindex.notices import service as notices
+from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError
 from verwijsindex.signals.dates import amsterdam_date
 
 BATCH = 500  # rows of work in one transaction
@@ -26,7 +29,7 @@ BATCH = 500  # rows of work in one transaction
 # lost, since the holder looks for work once more after its commit has released the lock (docs/decisions/0003). It is
 # taken by a statement of its own, so that the statements after it see everything committed before.
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
-_LOCK_WAITED_FOR = text("SELECT true FROM pg_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
+LOCK_WAITED_FOR = text("SELECT true FROM pg_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
 _WAITING_IDS = text("SELECT id FROM work WHERE parked_at IS NULL ORDER BY id LIMIT :size")
 _WAITING = text("SELECT EXISTS (SELECT FROM work WHERE parked_at IS NULL)")
 _CLAIM = text(
@@ -40,7 +43,7 @@ _PARK = text("UPDATE work SET parked_at = :now WHERE id = ANY(:ids)")
 
 _ADD_YOUNGSTERS = text(
     "INSERT INTO youngster (id, key, key_version)"
-    " SELECT gen_random_uuid(), sealed_pseudonym, min(key_version) FROM signal"
+    " SELECT gen_random_uuid(), sealed_pseudonym, CAST(:key_version AS integer) FROM signal"
     " WHERE id = ANY(:signals) AND sealed_pseudonym IS NOT NULL GROUP BY sealed_pseudonym ORDER BY sealed_pseudonym"
     " ON CONFLICT (key) DO NOTHING"
 )
@@ -103,6 +106,9 @@ _SUPERVISE = text(
 )
 
 
+_NO_KEYS: Mapping[int, IndexKey] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What one run of the matcher did; `more` says that there is work left."""
@@ -113,7 +119,13 @@ class Done:
 
 
 def match_waiting(
-    pool: Engine, now: datetime, push_due_at: datetime, *, size: int = BATCH, lock: TextClause = _LOCK
+    pool: Engine,
+    now: datetime,
+    push_due_at: datetime,
+    *,
+    keys: Mapping[int, IndexKey] = _NO_KEYS,
+    size: int = BATCH,
+    lock: TextClause = _LOCK,
 ) -> Done:
     """Bring matches, parties and notices of one batch of work up to date, in a transaction of its own.
 
@@ -125,6 +137,10 @@ def match_waiting(
     Args:
         pool: of the worker role.
         push_due_at: when webhooks for what is told now may leave (the next tick).
+        keys: the versions of the index key that this process holds. They are used only while the key is turned.
+
+    Raises:
+        IndexKeyMissingError: the key is being turned and this process lacks a version; the work waits for another.
     """
     done = Done(0, 0, more=False)
     try:
@@ -132,16 +148,16 @@ def match_waiting(
             if not connection.execute(lock).scalar_one():
                 return done
             taken = connection.execute(_CLAIM, {"size": size}).all()
-            told = _bring_up_to_date(connection, [row.signal_id for row in taken], now, push_due_at)
+            told = _bring_up_to_date(connection, keys, [row.signal_id for row in taken], now, push_due_at)
             done = Done(len(taken), told, more=False)
     except Exception as error:
         if _took_too_long(error) and size > 1:
             part = -(-size // _PARTS)
             moments = [now + timedelta(microseconds=n) for n in range(_PARTS)]
-            parts = [match_waiting(pool, at, push_due_at, size=part, lock=_LOCK_WAITED_FOR) for at in moments]
+            parts = [match_waiting(pool, at, push_due_at, keys=keys, size=part, lock=LOCK_WAITED_FOR) for at in moments]
             done = Done(sum(one.taken for one in parts), sum(one.notices for one in parts), more=False)
         elif _is_of_a_row(error):
-            done = _match_or_park(pool, now, push_due_at, size)
+            done = _match_or_park(pool, keys, now, push_due_at, size)
         else:
             raise
     with transaction(pool) as connection:
@@ -165,7 +181,7 @@ def _is_of_a_row(error: Exception) -> bool:
     that is missing is the fault of none: the work waits until that is mended."""
     if isinstance(error, DBAPIError):
         return (getattr(error.orig, "sqlstate", None) or "").startswith(_OF_A_ROW)
-    return not isinstance(error, SQLAlchemyError)
+    return not isinstance(error, SQLAlchemyError | IndexKeyMissingError)
 
 
 def unpark(connection: Connection, now: datetime) -> int:
@@ -174,13 +190,13 @@ def unpark(connection: Connection, now: datetime) -> int:
     return int(connection.execute(_PARKED).scalar_one())
 
 
-def _match_or_park(pool: Engine, now: datetime, push_due_at: datetime, size: int) -> Done:
+def _match_or_park(pool: Engine, keys: Mapping[int, IndexKey], now: datetime, push_due_at: datetime, size: int) -> Done:
     """All in one transaction that waits for the lock and keeps it, each half behind a savepoint. When each half had a
     transaction of its own, two workers with a steady stream of work took the lock from each other between the halves:
     neither ever came down to the one row, and nothing was matched any more."""
     taken, told, moment = 0, 0, now
     with transaction(pool) as connection:
-        connection.execute(_LOCK_WAITED_FOR)
+        connection.execute(LOCK_WAITED_FOR)
         halves = [list(connection.execute(_WAITING_IDS, {"size": size}).scalars())]
         while halves:
             ids = halves.pop()
@@ -188,7 +204,7 @@ def _match_or_park(pool: Engine, now: datetime, push_due_at: datetime, size: int
             try:
                 with connection.begin_nested():
                     rows = connection.execute(_CLAIM_THESE, {"ids": ids}).all()
-                    told += _bring_up_to_date(connection, [row.signal_id for row in rows], moment, push_due_at)
+                    told += _bring_up_to_date(connection, keys, [row.signal_id for row in rows], moment, push_due_at)
                     taken += len(rows)
             except Exception as error:
                 if not _is_of_a_row(error):
@@ -202,15 +218,18 @@ def _match_or_park(pool: Engine, now: datetime, push_due_at: datetime, size: int
     return Done(taken, told, more=False)
 
 
-def _bring_up_to_date(connection: Connection, signals: Sequence[UUID], now: datetime, push_due_at: datetime) -> int:
+def _bring_up_to_date(
+    connection: Connection, keys: Mapping[int, IndexKey], signals: Sequence[UUID], now: datetime, push_due_at: datetime
+) -> int:
     if not signals:
         return 0
+    key_version = align(connection, keys, signals)
     today = amsterdam_date(now)
     youngsters: set[UUID] = set()
     for day, arrived in _by_day(connection, signals, today):
         # Before new signals are seen, what had ended when they came is ended: who signals again after that is a new
         # party, and all are told again (DOMAIN.md, Telling).
-        connection.execute(_ADD_YOUNGSTERS, {"signals": arrived})
+        connection.execute(_ADD_YOUNGSTERS, {"signals": arrived, "key_version": key_version})
         concerned = list(connection.execute(_YOUNGSTERS, {"signals": arrived}).scalars())
         _end(connection, concerned, day, now)
         connection.execute(_ATTACH, {"signals": arrived})

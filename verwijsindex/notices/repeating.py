@@ -84,9 +84,10 @@ def once(
     """
     record = f"{client_id}\0{key}\0".encode() + request
     asked: dict[str, Any] = {"client_id": client_id, "key": key}
+    current = keys.current
     claim = {
-        "key_version": keys.current.version,
-        "fingerprint": keys.current.fingerprint("body", record),
+        "key_version": current.version,
+        "fingerprint": current.fingerprint("body", record),
         "now": now,
     }
     if connection.execute(_CLAIM, asked | claim).rowcount:

@@ -9,7 +9,7 @@ need not be compared is sealed with AES-256-GCM under a random nonce.
 
 import hmac
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -30,6 +30,13 @@ _NONCE = 12  # bytes
 
 class SealError(Exception):
     """Sealed bytes that do not open: another key, purpose, kind or context, or bytes that were changed."""
+
+
+class IndexKeyMissingError(KeyError):
+    """A version of the index key that this process does not hold."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"index key {version} is not here: put its file into the folder of keys, and restart")
 
 
 class IndexKey:
@@ -84,18 +91,29 @@ class IndexKey:
 class IndexKeys(Mapping[int, IndexKey]):
     """Every version of the index key that is still there, by its number. Never empty."""
 
-    def __init__(self, secrets: Mapping[int, bytes]) -> None:
+    def __init__(self, secrets: Mapping[int, bytes], sealing: Callable[[], int] | None = None) -> None:
+        """`sealing` says with which version to seal at this moment; the highest when left out."""
         self._keys = {version: IndexKey(version, secrets[version]) for version in sorted(secrets)}
-        self.current = self._keys[max(self._keys)]
-        """The highest version: what is written now is sealed with it."""
+        self._sealing = sealing or (lambda: max(self._keys))
 
     @classmethod
-    def load(cls, folder: Path) -> "IndexKeys":
+    def load(cls, folder: Path, sealing: Callable[[], int] | None = None) -> "IndexKeys":
         """Of the files `index-<version>.key` in the folder. Raises KeyFileError."""
-        return cls(versioned_secrets(folder, "index"))
+        return cls(versioned_secrets(folder, "index"), sealing)
+
+    @property
+    def current(self) -> IndexKey:
+        """What is written now is sealed with it. It may be another the next time: ask once for what belongs together.
+
+        Raises IndexKeyMissingError."""
+        return self[self._sealing()]
 
     def __getitem__(self, version: int) -> IndexKey:
-        return self._keys[version]
+        """Raises IndexKeyMissingError."""
+        try:
+            return self._keys[version]
+        except KeyError:
+            raise IndexKeyMissingError(version) from None
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._keys)

@@ -155,14 +155,15 @@ def _place(
     submissions: Sequence[Submission],
     now: datetime,
 ) -> list[RegisteredSignal | Problem]:
-    rows = [{"ordinal": n} | _row(caller, submission, keys.current, now) for n, submission in enumerate(submissions)]
+    key = keys.current
+    rows = [{"ordinal": n} | _row(caller, submission, key, now) for n, submission in enumerate(submissions)]
     values = {
         "submissions": as_json(rows),
         "oin": caller.oin,
         "client_id": caller.client_id,
         "now": now,
         "today": amsterdam_date(now),
-        "key_version": keys.current.version,
+        "key_version": key.version,
     }
     outcomes: dict[int, RegisteredSignal | Problem] = {}
     placed: dict[str, int] = {}

@@ -152,7 +152,7 @@ def match() -> None:
     while more:
         now = utc_now()
         with metrics.MATCH_SECONDS.time():
-            done = match_waiting(pool(), now, next_tick(now))
+            done = match_waiting(pool(), now, next_tick(now), keys=keys)
         metrics.MATCHED.inc(done.taken)
         metrics.NOTICES.inc(done.notices)
         more = done.more
@@ -186,7 +186,7 @@ def sweep() -> None:
 def _stand_in(**_: object) -> None:
     """In the clock: as long as Redis does not answer no worker hears of work, so the clock does it itself."""
     metrics.serve(settings.metrics_address, settings.metrics_port)
-    metrics.KEY_VERSION.labels("index").set(keys.current.version)
+    metrics.KEY_VERSION.labels("index").set(max(keys))
     log(logs.PROCESS_STARTED, version=__version__)
     threading.Thread(target=_work_while_redis_is_away, name="stand-in", daemon=True).start()
 

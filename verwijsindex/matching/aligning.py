@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""While the index key is turned: a youngster is found under every version that is in use (I2; DESIGN.md, Pseudonyms).
+
+All of this runs under the matcher's lock. Nobody else makes youngsters, and turning seals them again under the same
+lock, so that what is read here is true until the commit.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from verwijsindex.database import as_json
+from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError
+
+_VERSIONS = text(
+    "SELECT version, state = 'sealing' AS seals, set_config('verwijsindex.index_keys', :held, true)"
+    " FROM index_key_version"
+)
+_WAITING = text(
+    "SELECT id, key_version, sealed_pseudonym FROM signal WHERE id = ANY(:signals) AND sealed_pseudonym IS NOT NULL"
+)
+_FOUND = text("SELECT key FROM youngster WHERE key = ANY(:keys)")
+_ALIGN = text(
+    "UPDATE signal s SET sealed_pseudonym = i.key FROM json_to_recordset(CAST(:rows AS json)) AS i (id uuid, key bytea)"
+    " WHERE s.id = i.id"
+)
+
+
+def align(connection: Connection, keys: Mapping[int, IndexKey], signals: Sequence[UUID]) -> int:
+    """Give these new signals the sealed pseudonym that their youngster has, or gets; usually they have it.
+
+    Args:
+        keys: the versions that this process holds.
+
+    Returns:
+        The version under which a new youngster is sealed.
+
+    Raises:
+        IndexKeyMissingError: several versions are in use and this process lacks one; another one must do it.
+    """
+    versions = connection.execute(_VERSIONS, {"held": ",".join(map(str, keys))}).all()
+    [sealing] = [row.version for row in versions if row.seals]
+    if len(versions) == 1:
+        return int(sealing)
+    for row in versions:
+        if row.version not in keys:
+            raise IndexKeyMissingError(row.version)
+    candidates: dict[UUID, dict[int, bytes]] = {}
+    for row in connection.execute(_WAITING, {"signals": list(signals)}):
+        pseudonym = keys[row.key_version].open_pseudonym("youngster", row.sealed_pseudonym)
+        candidates[row.id] = {one.version: keys[one.version].seal_pseudonym("youngster", pseudonym) for one in versions}
+    every = [key for sealed in candidates.values() for key in sealed.values()]
+    found = set(connection.execute(_FOUND, {"keys": every}).scalars())
+    rows: list[dict[str, Any]] = [
+        {"id": signal, "key": next((key for key in sealed.values() if key in found), sealed[sealing])}
+        for signal, sealed in candidates.items()
+    ]
+    connection.execute(_ALIGN, {"rows": as_json(rows)})
+    return int(sealing)

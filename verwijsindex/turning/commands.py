@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`verwijsindex index-key ...`: turns the key of the index while everything serves (R16)."""
+
+import getpass
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from verwijsindex.database import engine, transaction
+from verwijsindex.ledger.events import Actor
+from verwijsindex.pseudonyms.sealing import IndexKeyMissingError, IndexKeys
+from verwijsindex.settings import Settings, utc_now
+from verwijsindex.signals.service import KEPT
+from verwijsindex.turning import service
+from verwijsindex.turning.versions import HEARD_WITHIN, versions
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Turn the index key: see which versions are in use, and seal everything with the next one.",
+)
+LOCK_NOT_AVAILABLE = "55P03"
+_HEARD = 2 * HEARD_WITHIN.total_seconds()
+
+
+class TurnSettings(Settings):
+    """The owner's address, and the folder with every version of the key."""
+
+    owner_database_url: SecretStr
+    keys: Path
+
+
+@app.command("status")
+def status() -> None:
+    """Say which versions are in use, and how much is still sealed with an older one."""
+    pool = engine(TurnSettings().owner_database_url, pool_size=1)
+    with transaction(pool) as connection:
+        found = versions(connection)
+        sealing = next(version for version, state in found.items() if state == "sealing")
+        left = service.left(connection, sealing)
+        compared = service.compared_until(connection)
+    for version, state in found.items():
+        typer.echo(f"version {version}: {state}")
+    for table, count in left.items():
+        typer.echo(f"{table}: {count} rows to be sealed with version {sealing}")
+    for version in sorted(compared.keys() - found.keys()):
+        typer.echo(
+            f"version {version}: repeats of requests are compared with it until {compared[version] + KEPT:%F %R}"
+        )
+
+
+@app.command("turn")
+def turn(
+    yes: Annotated[bool, typer.Option("--yes", help="Every process has the new file already; do not ask.")] = False,
+    heard: Annotated[
+        float, typer.Option(help="Seconds until every process has heard which version seals.", min=0)
+    ] = _HEARD,
+) -> None:
+    """Seal everything with the newest version in the folder, while everything serves.
+
+    First `verwijsindex keys index FOLDER`, give the new file to every index, worker, deliverer and clock, and restart
+    them one by one; then this. Cut short, or killed, it goes on where it was when it is run again. Matching waits a
+    few milliseconds at a time.
+    """
+    settings = TurnSettings()
+    keys, pool = IndexKeys.load(settings.keys), engine(settings.owner_database_url, pool_size=1)
+    actor = Actor(role="administrator", person=getpass.getuser())
+    try:
+        target = _activate(pool, keys, actor, yes)
+        if target is None:
+            return
+        time.sleep(heard)
+        with transaction(pool) as connection:
+            service.end_older(connection)
+        while not _passed(pool):
+            time.sleep(1)
+        _reseal_all(pool, keys, target)
+        with transaction(pool) as connection:
+            dropped = service.drop_ended(connection, actor, utc_now())
+    except (service.TurnError, IndexKeyMissingError) as error:
+        typer.echo(f"error: {error.args[0]}", err=True)
+        raise typer.Exit(1) from None
+    for version in dropped:
+        typer.echo(
+            f"nothing is sealed with version {version} any more. Take its file from every process in {KEPT.days} days, "
+            "when no repeat is compared by it; destroy it, and its copies, when no backup of its time is left (35 days)"
+        )
+
+
+def _passed(pool: Engine) -> bool:
+    try:
+        with transaction(pool) as connection:
+            service.barrier(connection)
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
+
+
+def _activate(pool: Engine, keys: IndexKeys, actor: Actor, yes: bool) -> int | None:
+    """The version to seal with: the newest in the folder, which seals from now on. None: there is nothing to do."""
+    newest = max(keys)
+    with transaction(pool) as connection:
+        found = versions(connection)
+    for version in found:
+        _ = keys[version]  # raises where the folder lacks one that is in use
+    if found == {newest: "sealing"}:
+        typer.echo(f"everything is sealed with version {newest}; `verwijsindex keys index FOLDER` makes the next")
+        return None
+    if newest not in found:
+        question = f"Has every index, worker, deliverer and clock been restarted with index-{newest}.key in its folder?"
+        if not yes and not typer.confirm(question):
+            raise service.TurnError("nothing was changed; give each the file first: a process without it cannot go on")
+        with transaction(pool) as connection:
+            service.activate(connection, newest, actor, utc_now())
+    return newest
+
+
+def _reseal_all(pool: Engine, keys: IndexKeys, target: int) -> None:
+    """Batch after batch, with as long a pause after each as it took: the matcher tries its lock and does not wait."""
+    with transaction(pool) as connection:
+        total = service.left(connection, target)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        for table in service.TABLES:
+            bar = progress.add_task(table, total=total[table])
+            _reseal(pool, keys, table, target, partial(progress.advance, bar))
+
+
+def _reseal(pool: Engine, keys: IndexKeys, table: service.Table, target: int, advance: Callable[[int], None]) -> None:
+    after, unopened = service.FIRST, 0
+    while True:
+        began = time.monotonic()
+        with transaction(pool) as connection:
+            done = service.reseal(connection, keys, table, target, after)
+        advance(done.sealed)
+        unopened += done.unopened
+        if done.after is None:
+            break
+        after = done.after
+        time.sleep(time.monotonic() - began)
+    if unopened:
+        raise service.TurnError(
+            f"{unopened} rows of {table} do not open under the version that they name: they were changed, or it is "
+            "another key. All others are sealed again; the old version stays in use"
+        )

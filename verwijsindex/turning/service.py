@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Turning the index key: from one version to the next, row by row, while everything serves (R16, I1, I2).
+
+The steps, each a transaction of its own, so that a turn that was cut goes on where it was: the new version seals
+(`activate`); the older ones end, so that nothing new comes under them (`end_older`); what is there is sealed again, a
+batch at a time (`reseal`); when nothing is left, the older ones go (`drop_ended`). All run as the database's owner:
+no process that serves may change a key.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from verwijsindex.database import as_json
+from verwijsindex.ledger import events
+from verwijsindex.matching.service import LOCK_WAITED_FOR
+from verwijsindex.pseudonyms.sealing import IndexKey, SealError
+from verwijsindex.turning.versions import versions
+
+Table = Literal["youngster", "signal", "subscription"]
+TABLES: tuple[Table, ...] = ("youngster", "signal", "subscription")
+BATCH = 500
+FIRST = UUID(int=0)
+
+_SEAL = text("UPDATE index_key_version SET state = 'accepted' WHERE state = 'sealing'")
+_ADD = text("INSERT INTO index_key_version (version, state) VALUES (:version, 'sealing')")
+_END = text("UPDATE index_key_version SET state = 'ending' WHERE state = 'accepted'")
+# Waits for every transaction that has inserted, or may yet insert, by what it saw before; who begins later sees that
+# the version ends, since a statement takes its locks before it looks. Who inserts waits behind it: two seconds at most.
+_SHORTLY = text("SET LOCAL lock_timeout = '2s'")
+_BARRIER = text("LOCK TABLE signal, subscription IN SHARE MODE")
+_DROP = text("DELETE FROM index_key_version WHERE state = 'ending' RETURNING version")
+
+_OLDER: Mapping[Table, str] = {
+    "youngster": "key_version <> :target",
+    "signal": "key_version <> :target",
+    "subscription": "(key_version <> :target OR previous_key_version <> :target)",
+}
+_COUNT = {
+    table: text(f"SELECT count(*) FROM {table} WHERE {older}")  # noqa: S608 (constants)
+    for table, older in _OLDER.items()
+}
+_NEXT = {
+    table: text(f"SELECT id FROM {table} WHERE {older} AND id > :after ORDER BY id LIMIT :size")  # noqa: S608
+    for table, older in _OLDER.items()
+}
+_WAITS = text("SELECT EXISTS (SELECT FROM signal WHERE id = ANY(:ids) AND sealed_pseudonym IS NOT NULL)")
+# Each row as it is now: one that was changed since it was chosen is read again after its lock is had.
+_ROWS = {
+    table: text(f"SELECT * FROM {table} WHERE id = ANY(:ids) AND {older} ORDER BY id FOR NO KEY UPDATE")  # noqa: S608
+    for table, older in _OLDER.items()
+}
+_INTO: Mapping[Table, tuple[str, ...]] = {
+    "youngster": ("key",),
+    "signal": ("sealed_pseudonym", "turns23_on_sealed", "case_reference_sealed"),
+    "subscription": ("secret_sealed", "previous_secret_sealed"),
+}
+_UPDATE = {
+    table: text(
+        f"UPDATE {table} t SET key_version = :target, {', '.join(f'{name} = i.{name}' for name in names)}"  # noqa: S608
+        + (
+            ", previous_key_version = CASE WHEN previous_key_version IS NOT NULL THEN :target END"
+            * (table == TABLES[2])
+        )
+        + f" FROM json_to_recordset(CAST(:rows AS json)) AS i (id uuid, {', '.join(f'{n} bytea' for n in names)})"
+        " WHERE t.id = i.id"
+    )
+    for table, names in _INTO.items()
+}
+_COMPARED = text(
+    "SELECT key_version, max(received_at) AS until FROM"
+    " (SELECT key_version, received_at FROM idempotency_record"
+    " UNION ALL SELECT key_version, received_at FROM subscription_request) r GROUP BY key_version"
+)
+
+
+class TurnError(Exception):
+    """A step that cannot be taken; its text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one batch did: how many rows were sealed again, how many do not open, and where the next one begins (None:
+    there is none)."""
+
+    sealed: int
+    unopened: int
+    after: UUID | None
+
+
+def activate(connection: Connection, version: int, actor: events.Actor, now: datetime) -> None:
+    """From now on processes seal with `version`, as soon as each has heard it; they must all hold it already.
+
+    Under the matcher's lock: the matcher that runs next looks for youngsters under all versions. Raises TurnError for
+    a version that is not newer than every one in use.
+    """
+    connection.execute(LOCK_WAITED_FOR)
+    newest = max(versions(connection))
+    if version <= newest:
+        raise TurnError(f"version {version} is not newer than {newest}, which is in use")
+    connection.execute(_SEAL)
+    connection.execute(_ADD, {"version": version})
+    events.append(connection, [_event(actor, now, "activated", version)])
+
+
+def end_older(connection: Connection) -> None:
+    """Nothing may be sealed any more with another version than the one that seals. Commit, then `barrier`."""
+    connection.execute(_END)
+
+
+def barrier(connection: Connection) -> None:
+    """Wait until everything is committed that was sealed before `end_older` was. Raises OperationalError (SQLSTATE
+    55P03) when that takes two seconds: try again."""
+    connection.execute(_SHORTLY)
+    connection.execute(_BARRIER)
+
+
+def left(connection: Connection, target: int) -> dict[Table, int]:
+    """How many rows are still sealed with another version than `target`."""
+    return {table: int(connection.execute(_COUNT[table], {"target": target}).scalar_one()) for table in TABLES}
+
+
+def reseal(
+    connection: Connection, keys: Mapping[int, IndexKey], table: Table, target: int, after: UUID, size: int = BATCH
+) -> Batch:
+    """Seal the next rows after the id `after` again with version `target`, in the transaction of `connection`.
+
+    Youngsters, and signals that wait for the matcher, under its lock: a matcher that had looked for the old value would
+    not find it any more, and make a second youngster, or leave the signal for ever. A row that does not open stays.
+
+    Raises IndexKeyMissingError where a version of a row is not in `keys`.
+    """
+    asked: dict[str, Any] = {"target": target, "after": after, "size": size}
+    ids = connection.execute(_NEXT[table], asked).scalars().all()
+    if not ids:
+        return Batch(0, 0, None)
+    if table == "youngster" or (table == "signal" and connection.execute(_WAITS, {"ids": ids}).scalar_one()):
+        connection.execute(LOCK_WAITED_FOR)
+    rows, unopened = [], 0
+    for row in connection.execute(_ROWS[table], {"ids": ids, "target": target}):
+        try:
+            rows.append(_AGAIN[table](keys, row, keys[target]))
+        except SealError:
+            unopened += 1
+    connection.execute(_UPDATE[table], {"rows": as_json(rows), "target": target})
+    return Batch(len(rows), unopened, ids[-1])
+
+
+def drop_ended(connection: Connection, actor: events.Actor, now: datetime) -> list[int]:
+    """The versions that ended are in use no more. Raises TurnError while something is sealed with one.
+
+    Nothing can come under them between the count and the commit: the database refuses signals and subscriptions, and
+    youngsters are made under the lock that is held here."""
+    connection.execute(LOCK_WAITED_FOR)
+    [target] = [version for version, state in versions(connection).items() if state == "sealing"]
+    remaining = {table: count for table, count in left(connection, target).items() if count}
+    if remaining:
+        raise TurnError(f"still sealed with an older version: {remaining}")
+    dropped = sorted(connection.execute(_DROP).scalars())
+    events.append(connection, [_event(actor, now, "dropped", version) for version in dropped])
+    return dropped
+
+
+def compared_until(connection: Connection) -> dict[int, datetime]:
+    """For each version, the newest request that a repeat is compared with by its key."""
+    return {row.key_version: row.until for row in connection.execute(_COMPARED)}
+
+
+def _youngster(keys: Mapping[int, IndexKey], row: Row[Any], new: IndexKey) -> dict[str, Any]:
+    pseudonym = keys[row.key_version].open_pseudonym("youngster", row.key)
+    return {"id": row.id, "key": new.seal_pseudonym("youngster", pseudonym)}
+
+
+def _signal(keys: Mapping[int, IndexKey], row: Row[Any], new: IndexKey) -> dict[str, Any]:
+    old, context = keys[row.key_version], row.id.bytes
+    sealed = row.sealed_pseudonym
+    return {
+        "id": row.id,
+        "sealed_pseudonym": new.seal_pseudonym("youngster", old.open_pseudonym("youngster", sealed))
+        if sealed
+        else None,
+        "turns23_on_sealed": row.turns23_on_sealed
+        and new.seal("turns-23-on", context, old.open("turns-23-on", context, row.turns23_on_sealed)),
+        "case_reference_sealed": row.case_reference_sealed
+        and new.seal("case-reference", context, old.open("case-reference", context, row.case_reference_sealed)),
+    }
+
+
+def _subscription(keys: Mapping[int, IndexKey], row: Row[Any], new: IndexKey) -> dict[str, Any]:
+    context = row.client_id.encode()
+
+    def again(version: int, sealed: bytes) -> bytes:
+        return new.seal("webhook-secret", context, keys[version].open("webhook-secret", context, sealed))
+
+    return {
+        "id": row.id,
+        "secret_sealed": again(row.key_version, row.secret_sealed),
+        "previous_secret_sealed": row.previous_secret_sealed
+        and again(row.previous_key_version, row.previous_secret_sealed),
+    }
+
+
+_AGAIN: Mapping[Table, Callable[[Mapping[int, IndexKey], Row[Any], IndexKey], dict[str, Any]]] = {
+    "youngster": _youngster,
+    "signal": _signal,
+    "subscription": _subscription,
+}
+
+
+def _event(actor: events.Actor, now: datetime, change: str, version: int) -> events.Event:
+    return events.Event(events.INDEX_KEY_CHANGED, now, actor, says={"change": change, "version": version})
