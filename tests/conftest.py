@@ -88,8 +88,8 @@ def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Who needs PostgreSQL is marked `server`, so that `make check` can leave it to `make test`. What takes longest comes
-    first, so that no process of several is left alone with it in the end."""
+    """Who needs PostgreSQL is marked `server`, so that `make check` can leave it to `make test`. What takes longest
+    comes first, so that no process of several is left alone with it in the end."""
     items.sort(key=lambda item: ("fire" not in item.path.parts, "system" not in item.path.parts))
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
