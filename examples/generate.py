@@ -31,7 +31,7 @@ def main() -> None:
     """Reads the command line and writes the files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path, help="where the files are written; made where it is not there")
-    parser.add_argument("--rows", type=int, default=3000, help="in all files together (default 3000)")
+    parser.add_argument("--rows", type=int, help="in all files together (default 3000; with --reporter 500 for each)")
     parser.add_argument("--seed", type=int, default=1, help="another number makes other rows (default 1)")
     parser.add_argument("--reporter", type=UUID, action="append", help="the id of a reporter of yours")
     parser.add_argument("--municipality", action="append", help="a CBS code where they live (default 0971)")
@@ -40,7 +40,9 @@ def main() -> None:
     plans = INVENTED
     if given.reporter:
         plans = [ExportPlan("export", tuple(given.reporter), tuple(given.municipality or ["0971"]))]
-    expected = write_exports(given.folder, plans, given.seed, datetime.now(UTC), given.rows)
+    # Two files a day of one reporter stay within the limit of a day (R37).
+    rows = given.rows or (500 * len(given.reporter) if given.reporter else 3000)
+    expected = write_exports(given.folder, plans, given.seed, datetime.now(UTC), rows)
     for export in expected.exports.values():
         print(f"{export.path}: {len(export.accepted)} good rows, {len(export.refused)} faulty ones")
     matches = sum(len(reporters) > 1 for reporters in expected.reporters_of().values())

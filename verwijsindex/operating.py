@@ -25,7 +25,7 @@ from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.pseudonyms.key_list import KeyListError
 from verwijsindex.settings import IndexSettings, IssuerSettings, PseudonymSettings, Settings, settings_faults, utc_now
 
-db = typer.Typer(no_args_is_help=True, help="Make and upgrade the databases.")
+db = typer.Typer(no_args_is_help=True, help="Make, upgrade, back up and restore the databases.")
 
 ENVIRONMENT = {
     "verwijsindex_owner": "VERWIJSINDEX_OWNER_DATABASE_URL",

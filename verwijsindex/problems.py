@@ -46,7 +46,7 @@ NOT_ALLOWED = ProblemType(
     "not-allowed",
     403,
     "Your token does not allow this",
-    "Ask for a token with the scope and role of this operation.",
+    "Use a token with this operation's scope and role; a person must be in the register, and sends no On-Behalf-Of.",
 )
 REPORTER_NOT_DESIGNATED = ProblemType(
     "reporter-not-designated",

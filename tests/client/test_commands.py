@@ -91,7 +91,7 @@ def test_refused_rows_are_reported_whoever_refused_them_and_it_ends_with_1(servi
         ("3", "Z-1", "bsn", "bsn-eleven-test"),
         ("3", "Z-1", "informed_to", "informed-to"),
         ("4", "Z-2", "row", "reporter-not-designated"),
-        ("5", "Z-3", "#/residenceMunicipality", "unknown"),
+        ("5", "Z-3", "residence_municipality", "unknown"),
         ("6", "", "case_reference", "case-reference-hides-bsn"),
     ]
     for code in ("bsn-eleven-test", "reporter-not-designated", "check it at its source"):

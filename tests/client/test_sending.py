@@ -176,7 +176,7 @@ def test_who_is_limited_waits_and_says_so(services: Services, shell: Shell) -> N
     assert (result.exit_code, result.stdout) == (0, "accepted 5, refused 0\n")
     assert services.waits == [200, 400]
     assert "answered with HTTP 429: going on in 200 s" in result.stderr
-    assert "takes some signals later only (limit-reached, HTTP 429): going on in 400 s" in result.stderr
+    assert "does not take some of the signals now (limit-reached, HTTP 429): going on in 400 s" in result.stderr
     first, again, some = [json.loads(r.content)["signals"] for r in services.posted()]
     assert first == again
     assert some == [first[1], first[3]]
@@ -212,6 +212,7 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(
         patched.setattr(VerwijsindexClient, "submit_batches", interrupted)
         result = shell.run("send", "export.csv")
     assert result.exit_code == 130
+    assert result.output.endswith("stopped; give the same command again to go on\n")  # after any report
     assert "give the same command again to go on" in result.stderr
     assert "accepted 20, refused 0" in result.stdout
     before = len(services.items())

@@ -42,6 +42,13 @@ def add(path: Path, client_id: str = "school-17") -> tuple[str, ...]:
     return ("client", "add", "--id", client_id, *name, "--public-key", str(path))
 
 
+def test_the_list_is_whole_on_a_narrow_terminal(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_public_key(tmp_path / "school.json", OKPKey.generate_key("Ed25519"))
+    assert run(*add(tmp_path / "school.json")).exit_code == 0
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "…" not in run("client", "list").stdout  # with rich's own way OIN and scopes were cut off
+
+
 def test_a_client_is_added_listed_and_revoked(run: Run, tmp_path: Path) -> None:
     key = OKPKey.generate_key("Ed25519")
     write_public_key(tmp_path / "school.json", key)

@@ -169,7 +169,8 @@ class Patience:
         delay = max(asked, self._delay * random.uniform(0.5, 1))  # noqa: S311
         trouble = f"{self._whom} {trouble}"
         if asked > self._left:
-            trouble += f" and asks to come back after {asked:.0f} seconds ({asked / 3600:.1f} hours)"
+            hours = f" ({asked / 3600:.1f} hours)" if asked >= 3600 else ""
+            trouble += f" and asks to come back after {asked:.0f} seconds{hours}"
         elif delay <= self._left and not self._stop.is_set():
             if delay >= WORTH_TELLING:
                 self._tell(f"{trouble}: going on in {delay:.0f} s")

@@ -111,16 +111,17 @@ def send(
             if kept.resumes:
                 tell(f"going on with {place}")
             try:
-                with sending(file.stat().st_size, rows.tell, report, console) as progress:
-                    submit_file(client, rows, report, kept, progress.step)
-            except KeyboardInterrupt:
+                try:
+                    with sending(file.stat().st_size, rows.tell, report, console) as progress:
+                        submit_file(client, rows, report, kept, progress.step)
+                finally:
+                    _conclude(report, refused)
+                    # Also of a run that does not get to the end: the next finds a journal that was written just now.
+                    if kept.resumes and not kept.finished_at and client.clock() - kept.last_written > REPEATABLE:
+                        tell(TOO_LATE)
+            except KeyboardInterrupt:  # told last: a long report would push it off the screen
                 tell("stopped; give the same command again to go on")
                 raise typer.Exit(INTERRUPTED) from None
-            finally:
-                _conclude(report, refused)
-                # Also of a run that does not get to the end: the next one finds a journal that was written just now.
-                if kept.resumes and not kept.finished_at and client.clock() - kept.last_written > REPEATABLE:
-                    tell(TOO_LATE)
             if kept.finished_at:
                 tell(f"all rows were sent on {tables.in_amsterdam(kept.finished_at)}; nothing was sent now")
     raise typer.Exit(1 if report.refused else 0)

@@ -119,7 +119,7 @@ class Poster:
                     old.append(place)
                 elif item.status == 429 or item.status >= 500:
                     asked = max(asked, _retry_after(item.problem or {}))
-                    trouble = f"takes some signals later only ({problem.slug}, HTTP {item.status})"
+                    trouble = f"does not take some of the signals now ({problem.slug}, HTTP {item.status})"
                 # Of one signal are faults in it and who may not send it; all else is in the way of every signal.
                 elif item.status in {400, 403, 413, 422} and problem.is_ours and problem.slug != "not-allowed":
                     batch.outcomes[place] = Refused(draft, problem)

@@ -19,6 +19,16 @@ from verwijsindex.client.outcome import Refused
 from verwijsindex.client.ownfiles import open_own
 from verwijsindex.client.rows import RefusedRow
 
+_COLUMNS = {
+    "#/caseReference": "case_reference",
+    "#/informing/on": "informed_on",
+    "#/informing/reviewDate": "review_date",
+    "#/madeAt": "made_at",
+    "#/reporter": "reporter",
+    "#/residenceMunicipality": "residence_municipality",
+}
+"""Where in the export stands what the index finds fault with."""
+
 SHOWN = 20
 """Faults in the table on the screen; the file has all."""
 
@@ -30,7 +40,7 @@ class ReportLine:
     line: int
     case_reference: str
     column: str
-    """Ours, or a JSON pointer into what was posted."""
+    """A column of the export; of a fault in what we made of several, a JSON pointer into what was posted."""
     code: str
     advice: str
 
@@ -84,7 +94,9 @@ class Report:
         """A row that was sent and that the index did not take."""
         problem, reference = refused.problem, showable(refused.draft.case_reference) or ""
         if problem.errors:
-            self._refuse(ReportLine(line, reference, e.place, e.code, e.detail) for e in problem.errors)
+            self._refuse(
+                ReportLine(line, reference, _COLUMNS.get(e.place, e.place), e.code, e.detail) for e in problem.errors
+            )
         else:
             self._refuse([ReportLine(line, reference, WHOLE_ROW, problem.slug, problem.detail)])
 

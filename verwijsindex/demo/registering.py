@@ -49,9 +49,10 @@ CONTACT_POINTS: dict[ContactPointKind, tuple[str, str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Institution:
-    """An institution that takes part: its reporters by their ids, and the configuration of its client."""
+    """An institution that takes part: its coordinator, its reporters by their ids, its client's configuration."""
 
     role: Role
+    coordinator: UUID
     reporters: dict[UUID, Person]
     config: Path
 
@@ -82,7 +83,7 @@ def fill_register(stack: Stack, now: datetime) -> Register:
         institutions = tuple(
             Institution(
                 role,
-                _add_institution(connection, now, role, [next(people) for _ in range(role.reporters + 1)]),
+                *_add_institution(connection, now, role, [next(people) for _ in range(role.reporters + 1)]),
                 stack.folder / role.client_id / "client.toml",
             )
             for role in ROLES
@@ -112,7 +113,9 @@ def _add_place(connection: Connection, now: datetime, place: Place, supervisor: 
     ), supervisor
 
 
-def _add_institution(connection: Connection, now: datetime, role: Role, people: list[Person]) -> dict[UUID, Person]:
+def _add_institution(
+    connection: Connection, now: datetime, role: Role, people: list[Person]
+) -> tuple[UUID, dict[UUID, Person]]:
     coordinator, *reporters = people
     _add(connection, now, InstitutionEntry(oin=role.oin, name=role.name, category_code=role.category))
     for code in role.municipalities:
@@ -126,9 +129,9 @@ def _add_institution(connection: Connection, now: datetime, role: Role, people: 
                 valid_until=date(now.year + 3, 12, 31),
             ),
         )
-    _add(connection, now, CoordinatorEntry(oin=role.oin, **_contact(coordinator)))
+    coordinates = _person(connection, now, CoordinatorEntry(oin=role.oin, **_contact(coordinator)))
     since = (now - timedelta(days=60)).date()
-    return {
+    return coordinates, {
         _person(
             connection,
             now,

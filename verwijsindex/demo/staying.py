@@ -49,6 +49,14 @@ def commands(stack: Stack, played: Played) -> list[tuple[str, str]]:
             f'curl -s -H "Authorization: Bearer $TOKEN" "{stack.index}/api/v1/notices?limit=3"',
         ),
         (
+            f"the signals of {told.role.name}, as its coordinator sees them",
+            "TOKEN=$(verwijsindex issuer mint --role coordinator"
+            f" --institution {told.role.oin} --person {told.coordinator})\n"
+            f'curl -s -H "Authorization: Bearer $TOKEN" "{stack.index}/api/v1/signals?limit=3"',
+        ),
+        ("its webhook subscription", f"verwijsindex client subscription show {config}"),
+        ("do clock, worker and deliverer do their work?", "verwijsindex health"),
+        (
             "what the API can do",
             f"curl -s {stack.index}/api/v1/openapi.json | python3 -m json.tool | grep -E '\"(openapi|summary)\":'",
         ),

@@ -131,7 +131,9 @@ def scopes(
 @client.command("list")
 def list_() -> None:
     """List all machines, with those that were revoked."""
-    table = Table("id", "name", "OIN", "scopes", "since", "revoked")
+    table = Table()
+    for heading in ("id", "name", "OIN", "scopes", "since", "revoked"):
+        table.add_column(heading, overflow="fold")  # whole on a narrow terminal: it is read in a hurry
     with _owner() as connection:
         for row in service.list_clients(connection):
             revoked = f"{row.revoked_at:%Y-%m-%d}" if row.revoked_at else ""

@@ -120,7 +120,7 @@ class ReplayIn(Strict):
     @model_validator(mode="after")
     def _one_or_all(self) -> "ReplayIn":
         if (self.delivery is None) == (self.since is None):
-            raise ValueError("send either delivery or since")
+            raise ValueError("Send either delivery or since.")
         return self
 
 

@@ -68,7 +68,7 @@ RECEIVER = (
     Rule("V8", "a repeat is answered 2xx", "8", "Drop it by its webhook-id, and say that all is well."),
     Rule("V9", "members and types you do not know are passed over", "8", "Answer 2xx and leave alone what is unknown."),
     Rule("V10", "an event of 16 KiB is taken", "8", "Read bodies up to 16 KiB at least."),
-    Rule("V11", "a flood of bytes is cut off", "8", "Stop reading at a bound; go on serving others."),
+    Rule("V11", "a flood of bytes does no harm", "8", "Stop reading at a bound; go on serving others."),
     Rule(
         "V12",
         "a challenge is answered, a forged one is not",
