@@ -305,8 +305,8 @@ def test_a_turn_waits_for_the_matcher_in_the_middle_of_its_batch(index: Index, t
 
 
 def test_a_matcher_without_a_version_does_nothing_and_loses_nothing(index: Index) -> None:
-    """I2. Seen failing when the check in `align` was taken out and the trigger with it: two youngsters. The trigger is
-    for the matcher of the version before, which knows nothing of all this."""
+    """I2. Seen failing without the check in `align`, and without the trigger, which is for the matcher of the version
+    before: that one knows nothing of all this."""
     index.place(0, SCHOOL)
     index.match()
     activate(index)
