@@ -77,7 +77,7 @@ def demo(arguments: Sequence[str]) -> None:
 def test(arguments: Sequence[str]) -> None:
     """every test; arguments go to pytest"""
     setup([])
-    become(BIN / "pytest", "-n", "2", "--dist", "loadfile", *arguments)
+    become(BIN / "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *arguments)
 
 
 def test_long(arguments: Sequence[str]) -> None:

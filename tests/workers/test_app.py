@@ -40,7 +40,7 @@ def test_pushes_leave_at_whole_ticks(workers: ModuleType) -> None:
 
 def test_matching_goes_on_while_there_is_more(workers: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [Done(500, 3, more=True), Done(500, 3, more=True), Done(7, 0, more=False)]
-    monkeypatch.setattr(workers, "match_waiting", lambda *_: runs.pop(0))
+    monkeypatch.setattr(workers, "match_waiting", lambda *_, **__: runs.pop(0))
     workers.match()
     assert runs == []
 
