@@ -90,6 +90,8 @@ class Poster:
             self._post(batch, stop)
         except ClientError as error:
             batch.trouble = error
+        if batch.trouble:  # it stands in the way of all: nobody else begins a patience of its own for it
+            stop.set()
         return batch
 
     def _pseudonymise(self, batch: "_Batch", places: Sequence[int], stop: Event) -> None:
