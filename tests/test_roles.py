@@ -63,10 +63,22 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
     "worker": {
         "signal": {
             "SELECT": "id reporter_id oin made_at received_at removal_date key_version sealed_pseudonym youngster_id"
+            " residence_municipality agreement_id standing_id held_since ended_at end_reason restricted_at shielded"
+            " parents_sealed first_matched_at turns23_on_sealed",
+            "UPDATE": "sealed_pseudonym youngster_id standing_id ended_at end_reason parents_sealed first_matched_at"
             " residence_municipality",
-            "UPDATE": "sealed_pseudonym youngster_id",
+            "DELETE": "*",
         },
-        "youngster": WRITE,
+        **dict.fromkeys(
+            ("youngster", "parent", "signal_parent", "archived_signal", "told", "told_supervision"),
+            WRITE | {"DELETE": "*"},
+        ),
+        "standing": WRITE | {"UPDATE": "handed_over_at", "DELETE": "*"},
+        "tombstone": WRITE,
+        "family_match": WRITE | {"UPDATE": "ended_at"},
+        "move": {"SELECT": "*", "DELETE": "*"},
+        "death": {"SELECT": "*", "DELETE": "*"},
+        "act_request": {"SELECT": "caller key received_at", "DELETE": "*"},
         "index_key_version": READ,
         "match": WRITE | {"UPDATE": "ended_at change"},
         "party": WRITE | {"UPDATE": "left_at"},
@@ -91,6 +103,19 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
 TABLES = (
     *REGISTER,
     "case_supervisor",
+    "named_officer",
+    "rights_desk_officer",
+    "standing",
+    "parent",
+    "signal_parent",
+    "archived_signal",
+    "tombstone",
+    "move",
+    "death",
+    "act_request",
+    "family_match",
+    "told",
+    "told_supervision",
     "youngster",
     "signal",
     "idempotency_record",

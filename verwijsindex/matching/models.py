@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tables of the matcher: youngsters, matches, their parties and the municipalities that supervise them."""
+"""Tables of the matcher: youngsters and parents, who stands on whom, matches, parties, supervision, who was told."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CHAR, ForeignKey, Index
+from sqlalchemy import CHAR, CheckConstraint, ForeignKey, Index
 from sqlmodel import Field, SQLModel
 
 from verwijsindex.registry.models import one_of
 from verwijsindex.signals.models import Moment
 
-MATCH_KINDS = ("youngster",)
+MATCH_KINDS = ("youngster", "family")
 
 
 class Youngster(SQLModel, table=True):
@@ -21,8 +21,36 @@ class Youngster(SQLModel, table=True):
     key_version: int
 
 
+class Parent(SQLModel, table=True):
+    """A legal parent (R10): as a youngster, a random id and the one sealed pseudonym; there while a signal names it."""
+
+    id: UUID = Field(primary_key=True)
+    key: bytes = Field(unique=True)
+    key_version: int
+
+
+class SignalParent(SQLModel, table=True):
+    """That a signal names a parent; gone with the signal, never archived (R10)."""
+
+    __tablename__ = "signal_parent"
+
+    signal_id: UUID = Field(foreign_key="signal.id", ondelete="CASCADE", primary_key=True)
+    parent_id: UUID = Field(foreign_key="parent.id", primary_key=True, index=True)
+
+
+class Standing(SQLModel, table=True):
+    """A reporter on a youngster without a break: from the first signal until none is left. Who signals again after that
+    has a new one, and all are told again (DOMAIN.md, Telling). `handed_over_at`: when a signal last left it (R34)."""
+
+    id: UUID = Field(primary_key=True)
+    youngster_id: UUID = Field(foreign_key="youngster.id", index=True)
+    reporter_id: UUID = Field(foreign_key="reporter.id")
+    handed_over_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
 class Match(SQLModel, table=True):
-    """Two or more reporters with a live signal on one youngster (R8); open until `ended_at`.
+    """What the reporters of one youngster see of each other (kind youngster, R8) or of the reporters of its siblings
+    (kind family, R10); open until `ended_at`. The youngster is gone once it is destroyed.
 
     `change` counts what was told: each change of parties or supervisors is one, and a recipient gets at most
     one notice of it.
@@ -30,19 +58,42 @@ class Match(SQLModel, table=True):
 
     __table_args__ = (
         one_of("kind", MATCH_KINDS, "match_kind"),
-        Index("match_one_open_for_a_youngster", "youngster_id", unique=True, postgresql_where="ended_at IS NULL"),
+        Index("match_one_open_of_a_kind", "youngster_id", "kind", unique=True, postgresql_where="ended_at IS NULL"),
     )
 
     id: UUID = Field(primary_key=True)
     kind: str = Field(default="youngster")
-    youngster_id: UUID = Field(foreign_key="youngster.id", index=True)
+    youngster_id: UUID | None = Field(foreign_key="youngster.id", ondelete="SET NULL", index=True)
     opened_at: datetime = Field(sa_type=Moment)
     ended_at: datetime | None = Field(default=None, sa_type=Moment)
     change: int = Field(default=0)
 
 
+class FamilyMatch(SQLModel, table=True):
+    """An unordered pair of youngsters who share a legal parent, with live signals of different reporters (R10); once,
+    however many parents they share. No reader ever sees a pair."""
+
+    __tablename__ = "family_match"
+    __table_args__ = (
+        CheckConstraint("youngster_id < sibling_id", name="family_match_is_an_unordered_pair"),
+        CheckConstraint(
+            "ended_at IS NOT NULL OR num_nulls(youngster_id, sibling_id) = 0", name="family_match_open_has_both"
+        ),
+        Index("family_match_once", "youngster_id", "sibling_id", unique=True, postgresql_where="ended_at IS NULL"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    youngster_id: UUID | None = Field(foreign_key="youngster.id", ondelete="SET NULL", index=True)
+    sibling_id: UUID | None = Field(foreign_key="youngster.id", ondelete="SET NULL", index=True)
+    opened_at: datetime = Field(sa_type=Moment)
+    ended_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
 class Party(SQLModel, table=True):
-    """A reporter in a match, once however many signals; who ended and signals again is a new party."""
+    """A reporter in a match, once however many signals; who ended and signals again is a new party.
+
+    Of a family match the parties are the youngster's own reporters; whom they see there is computed when it is read.
+    """
 
     __table_args__ = (
         Index(
@@ -58,6 +109,7 @@ class Party(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     match_id: UUID = Field(foreign_key="match.id")
     reporter_id: UUID = Field(foreign_key="reporter.id")
+    standing_id: UUID | None = Field(default=None, foreign_key="standing.id", ondelete="SET NULL", index=True)
     joined_at: datetime = Field(sa_type=Moment)
     left_at: datetime | None = Field(default=None, sa_type=Moment)
 
@@ -81,3 +133,24 @@ class Supervision(SQLModel, table=True):
     municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")])
     joined_at: datetime = Field(sa_type=Moment)
     left_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class Told(SQLModel, table=True):
+    """That who stands here was told of another who stands on the same youngster, or on a sibling; nobody is told of
+    the same one twice (R8, R10, R30)."""
+
+    __table_args__ = (one_of("kind", MATCH_KINDS, "told_kind"),)
+
+    standing_id: UUID = Field(foreign_key="standing.id", ondelete="CASCADE", primary_key=True)
+    contact_id: UUID = Field(foreign_key="standing.id", ondelete="CASCADE", primary_key=True, index=True)
+    kind: str = Field(primary_key=True)
+
+
+class ToldSupervision(SQLModel, table=True):
+    """That a municipality's supervisors were told of who stands in a match; as long as they supervise it."""
+
+    __tablename__ = "told_supervision"
+
+    match_id: UUID = Field(foreign_key="match.id", primary_key=True)
+    municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")], primary_key=True)
+    contact_id: UUID = Field(foreign_key="standing.id", ondelete="CASCADE", primary_key=True, index=True)

@@ -75,7 +75,7 @@ _END_MATCHES = text(
 _OPEN_MATCHES = text(
     f"WITH {_LIVE} INSERT INTO match (id, kind, youngster_id, opened_at, change)"  # noqa: S608
     " SELECT uuidv7(), 'youngster', youngster_id, :now, 0 FROM matched ORDER BY youngster_id"
-    " ON CONFLICT (youngster_id) WHERE ended_at IS NULL DO NOTHING RETURNING id"
+    " ON CONFLICT (youngster_id, kind) WHERE ended_at IS NULL DO NOTHING RETURNING id"
 )
 # The parties and the supervisions that no live signal supports, found from the youngsters and not from the whole table.
 _LEAVE = text(

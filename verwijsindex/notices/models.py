@@ -11,9 +11,15 @@ from sqlmodel import Field, SQLModel
 from verwijsindex.registry.models import one_of
 from verwijsindex.signals.models import Moment
 
-NOTICE_KINDS = ("match",)
+NOTICE_KINDS = ("match", "party_withdrew", "move", "archive")
 SUBSCRIPTION_STATES = ("pending", "active", "paused", "failed")
 ATTEMPTED = ("inbox", "challenge")
+
+
+def _archive_once(column: str, name: str) -> Index:
+    """One archive notice for each recipient and archived signal (R17)."""
+    where = f"archived_signal_id IS NOT NULL AND {column} IS NOT NULL"
+    return Index(f"notice_of_archive_once_to_{name}", "archived_signal_id", column, unique=True, postgresql_where=where)
 
 
 def _of_recipient(column: str, name: str) -> tuple[Index, Index]:
@@ -21,28 +27,48 @@ def _of_recipient(column: str, name: str) -> tuple[Index, Index]:
     its_own = f"{column} IS NOT NULL"
     return (
         Index(f"ix_notice_{name}_inbox", column, "placed_at", "id", postgresql_where=its_own),
-        Index(f"notice_once_to_{name}", "match_id", "change", column, unique=True, postgresql_where=its_own),
+        Index(
+            f"notice_once_of_a_kind_to_{name}",
+            "match_id",
+            "kind",
+            "change",
+            column,
+            unique=True,
+            postgresql_where=f"{its_own} AND match_id IS NOT NULL" if name != "municipality" else its_own,
+        ),
     )
 
 
 class Notice(SQLModel, table=True):
-    """One line in the inbox of one recipient: a reporter or a municipality's supervision. Ids only (R12)."""
+    """One line in the inbox of one recipient: a reporter, a municipality's supervision, or the named officer of an
+    institution (R36). Ids only (R12); of a match, or of an archived signal (R17)."""
 
     __table_args__ = (
         one_of("kind", NOTICE_KINDS, "notice_kind"),
-        CheckConstraint("(reporter_id IS NULL) <> (municipality_code IS NULL)", name="notice_has_one_recipient"),
+        CheckConstraint(
+            "num_nonnulls(reporter_id, municipality_code, officer_oin) = 1", name="notice_has_one_recipient"
+        ),
+        CheckConstraint(
+            "num_nulls(match_id, archived_signal_id) = 1 AND (kind = 'archive') = (match_id IS NULL)",
+            name="notice_is_of_a_match_or_an_archived_signal",
+        ),
         *_of_recipient("reporter_id", "reporter"),
         *_of_recipient("municipality_code", "municipality"),
+        *_of_recipient("officer_oin", "officer"),
+        _archive_once("reporter_id", "reporter"),
+        _archive_once("officer_oin", "officer"),
     )
 
     id: UUID = Field(primary_key=True)
     kind: str
-    match_id: UUID = Field(foreign_key="match.id")
+    match_id: UUID | None = Field(default=None, foreign_key="match.id")
+    archived_signal_id: UUID | None = None
     change: int
     reporter_id: UUID | None = Field(default=None, foreign_key="reporter.id")
     municipality_code: str | None = Field(
         default=None, sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")]
     )
+    officer_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
     placed_at: datetime = Field(sa_type=Moment)
 
 

@@ -36,12 +36,16 @@ class Municipality(SQLModel, table=True):
 
     __table_args__ = (
         CheckConstraint("code ~ '^[0-9]{4}$'", name="municipality_code_is_cbs"),
+        CheckConstraint("oin ~ '^[0-9]{20}$'", name="municipality_oin_is_twenty_digits"),
+        UniqueConstraint("oin", name="municipality_oin_key"),
         one_of("legal_ground", LEGAL_GROUNDS, "municipality_legal_ground"),
     )
 
     code: str = Field(primary_key=True, sa_type=CHAR(4))
     name: str
     legal_ground: str = Field(default="duty")
+    oin: str | None = Field(default=None, sa_type=CHAR(20))
+    """The municipality's own, by which its client tells a death (R14)."""
 
 
 class ContactPoint(SQLModel, table=True):
@@ -58,7 +62,10 @@ class ContactPoint(SQLModel, table=True):
 
 
 class Category(SQLModel, table=True):
-    """A category of institutions, and whether the law designates it (R1)."""
+    """A category of institutions, and whether the law designates it (R1).
+
+    `in_person`: of persons with an agreement of their own (R2); the institution then stands for that one person.
+    """
 
     __table_args__ = (one_of("domain", DOMAINS, "category_domain"),)
 
@@ -67,6 +74,7 @@ class Category(SQLModel, table=True):
     name: str
     dutch_name: str
     designated: bool
+    in_person: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
 
 
 class Institution(SQLModel, table=True):
@@ -92,6 +100,7 @@ class Agreement(SQLModel, table=True):
     municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")])
     valid_from: date
     valid_until: date
+    may_send_parents: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
 
 
 class Reporter(SQLModel, table=True):
@@ -136,6 +145,36 @@ class CaseSupervisor(SQLModel, table=True):
 
     __tablename__ = "case_supervisor"
     __table_args__ = (_contact_data("case_supervisor", "last_day"),)
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")], index=True)
+    name: str
+    telephone: str
+    email: str
+    last_day: date | None = None
+    contact_removed_on: date | None = None
+
+
+class NamedOfficer(SQLModel, table=True):
+    """Who gets the notices of an institution's shielded signals, and stands in the reporter's place (R36)."""
+
+    __tablename__ = "named_officer"
+    __table_args__ = (_contact_data("named_officer", "last_day"),)
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)
+    name: str
+    telephone: str
+    email: str
+    last_day: date | None = None
+    contact_removed_on: date | None = None
+
+
+class RightsDeskOfficer(SQLModel, table=True):
+    """Who decides at a municipality's rights desk on requests of youngsters and parents (R28, R30)."""
+
+    __tablename__ = "rights_desk_officer"
+    __table_args__ = (_contact_data("rights_desk_officer", "last_day"),)
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")], index=True)

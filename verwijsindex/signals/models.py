@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tables of a signal: itself, the request that brought it (idempotency), and the work it gives the matcher."""
+"""Tables of a signal: itself, what is told of it, its archive and tombstone, the requests that brought it or changed it
+(idempotency), and the work it gives the matcher."""
 
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CHAR, CheckConstraint, DateTime, ForeignKey, ForeignKeyConstraint, Index
+from sqlalchemy import ARRAY, CHAR, CheckConstraint, DateTime, ForeignKey, ForeignKeyConstraint, Index, LargeBinary
 from sqlmodel import BigInteger, Field, Identity, SQLModel
 
 from verwijsindex.registry.models import LEGAL_GROUNDS, one_of
 
 INFORMED_TO = ("youngster", "representative", "both")
 POSTPONEMENT_GROUNDS = ("safety", "investigation", "unreachable")
+END_REASONS = ("unjustified", "risk_gone", "upheld_request", "death")
+ARCHIVED = ("risk_gone", "expired")
 Moment = DateTime(timezone=True)
 
 
 class Signal(SQLModel, table=True):
     """One reporter's statement of concern about one youngster (R4, R6).
 
-    Until the matcher attaches it, the sealed pseudonym stands here; from then on only on the youngster.
+    Until the matcher attaches it, the sealed pseudonyms of youngster and parents stand here; from then on only on the
+    youngster and the parents. `held_since` is set when it is handed over (R34); before that it is held since receipt.
+    `ended_at` is set by an act; a signal ends at its removal date without any (R14).
     """
 
     __table_args__ = (
@@ -46,9 +51,13 @@ class Signal(SQLModel, table=True):
             name="signal_informing_is_whole",
         ),
         one_of("informed_to", INFORMED_TO, "signal_informed_to"),
+        one_of("end_reason", END_REASONS, "signal_end_reason"),
+        CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="signal_end_is_whole"),
         one_of("postponed_ground", POSTPONEMENT_GROUNDS, "signal_postponed_ground"),
         Index("ix_signal_youngster", "youngster_id", "removal_date", "reporter_id"),
         Index("ix_signal_reporter", "reporter_id", "received_at", "id"),
+        Index("ix_signal_removal_date", "removal_date"),
+        Index("ix_signal_ended", "ended_at", postgresql_where="ended_at IS NOT NULL"),
         {
             "comment": "By law (Jeugdwet 7.1.4.3): reporter, times, removal date, sealed pseudonym. "
             "Ours besides (R6, P): residence_municipality, informing_*, informed_*, postponed_ground, review_date, "
@@ -78,6 +87,15 @@ class Signal(SQLModel, table=True):
     review_date: date | None = None
     turns23_on_sealed: bytes | None = None
     case_reference_sealed: bytes | None = None
+    parents_sealed: list[bytes] | None = Field(default=None, sa_type=ARRAY(LargeBinary))
+    shielded: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    # How it goes on and ends.
+    standing_id: UUID | None = Field(default=None, foreign_key="standing.id", index=True)
+    held_since: datetime | None = Field(default=None, sa_type=Moment)
+    first_matched_at: datetime | None = Field(default=None, sa_type=Moment)
+    restricted_at: datetime | None = Field(default=None, sa_type=Moment)
+    ended_at: datetime | None = Field(default=None, sa_type=Moment)
+    end_reason: str | None = None
 
 
 class IdempotencyRecord(SQLModel, table=True):
@@ -103,3 +121,78 @@ class Work(SQLModel, table=True):
     id: int | None = Field(default=None, sa_type=BigInteger, sa_column_args=[Identity(always=True)], primary_key=True)
     signal_id: UUID = Field(foreign_key="signal.id")
     parked_at: datetime | None = Field(default=None, sa_type=Moment)
+
+
+class ArchivedSignal(SQLModel, table=True):
+    """A signal in the archive, withdrawn because the risk is gone or expired; kept apart until `destroy_on` (R15, R16).
+
+    What need not be kept for an archive notice (R17) or a request (R28) is gone: parents, residence, references.
+    """
+
+    __tablename__ = "archived_signal"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["reporter_id", "oin"],
+            ["reporter.id", "reporter.oin"],
+            name="archived_signal_is_of_the_reporters_institution",
+        ),
+        ForeignKeyConstraint(
+            ["agreement_id", "oin"],
+            ["agreement.id", "agreement.oin"],
+            name="archived_signal_is_under_its_institutions_agreement",
+        ),
+        one_of("end_reason", ARCHIVED, "archived_signal_end_reason"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    youngster_id: UUID = Field(foreign_key="youngster.id", index=True)
+    reporter_id: UUID = Field(index=True)
+    oin: str = Field(sa_type=CHAR(20))
+    agreement_id: UUID
+    shielded: bool
+    received_at: datetime = Field(sa_type=Moment)
+    ended_at: datetime = Field(sa_type=Moment)
+    end_reason: str
+    destroy_on: date = Field(index=True)
+
+
+class Tombstone(SQLModel, table=True):
+    """That a signal was destroyed, and nothing else of it (R16)."""
+
+    signal_id: UUID = Field(primary_key=True)
+    destroyed_at: datetime = Field(sa_type=Moment, index=True)
+
+
+class Move(SQLModel, table=True):
+    """That a youngster moved, as a reporter (or, without one, a case supervisor) tells it; until the matcher has set it
+    on all its signals (R24)."""
+
+    id: UUID = Field(primary_key=True)
+    signal_id: UUID = Field(foreign_key="signal.id", ondelete="CASCADE", index=True)
+    municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")])
+    reporter_id: UUID | None = Field(default=None, foreign_key="reporter.id")
+    told_at: datetime = Field(sa_type=Moment)
+
+
+class Death(SQLModel, table=True):
+    """That a youngster died, as a municipality tells it by pseudonym, sealed under each version of the index key in
+    use; counts from `told_at`, and stands until the matcher has ended what it ends (R14)."""
+
+    id: UUID = Field(primary_key=True)
+    key: bytes
+    key_version: int = Field(primary_key=True)
+    told_at: datetime = Field(sa_type=Moment)
+
+
+class ActRequest(SQLModel, table=True):
+    """An act that was done by a request, by its caller's idempotency key, and its answer; kept seven days."""
+
+    __tablename__ = "act_request"
+
+    caller: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    key_version: int
+    fingerprint: bytes
+    status: int | None = None
+    answer: str | None = None
+    received_at: datetime = Field(sa_type=Moment, index=True)
