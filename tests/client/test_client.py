@@ -322,7 +322,7 @@ def test_lists_are_read_page_by_page_for_one_reporter(services: Services) -> Non
 def test_a_match_is_told_and_can_be_read(services: Services) -> None:
     anna, bert = services.register(["Anna de Vries", "Bert Smit"])
     submit(services, draft(anna, case_reference="Z-A"), draft(bert, case_reference="Z-B"))
-    match_waiting(services.index_database.engine("worker"), services.now, services.now)
+    match_waiting(services.index_database.engine("worker"), services.now, services.now, keys={})
     with services.client() as client:
         [notice] = client.notices(anna)
         [line] = client.matches(anna)

@@ -210,7 +210,7 @@ def test_a_reporter_reads_signals_inbox_matches_and_a_match(services: Services, 
         [{**GOOD, "reporter": str(reporter), "case_reference": f"Z-{n}"} for n, reporter in enumerate((anna, bert))]
     )
     assert shell.run("send", "export.csv").exit_code == 0
-    match_waiting(services.index_database.engine("worker"), services.now, services.now)
+    match_waiting(services.index_database.engine("worker"), services.now, services.now, keys={})
 
     def read(*arguments: object) -> Result:
         result = shell.run(*arguments, "--reporter", anna)

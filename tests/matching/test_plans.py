@@ -30,7 +30,7 @@ def test_no_statement_of_the_matcher_reads_a_whole_table(index_database: Databas
             [[[found]]] = cursor.fetchall()
             plans.extend((node["Relation Name"], statement) for node in _nodes(found["Plan"]) if _reads_all(node))
 
-    done = match_waiting(pool, NOW, NOW)
+    done = match_waiting(pool, NOW, NOW, keys={})
     sa.event.remove(pool, "before_cursor_execute", explain)
     assert done.taken == ARRIVING
     assert [plan for plan in plans if plan[0] not in SMALL] == []

@@ -23,7 +23,7 @@ def test_a_poison_row_is_parked_and_all_else_goes_on(index: Index, logged: Logge
     for youngster in range(4):
         index.place(youngster, POLICE)
     with failing(index.database, "signal", "UPDATE", f"NEW.id = '{poison}'"):
-        done = match_waiting(index.database.engine("worker"), index.clock(), index.clock())
+        done = match_waiting(index.database.engine("worker"), index.clock(), index.clock(), keys={})
     assert (done.taken, done.notices, done.more) == (8, 12, False)
     assert index.database.rows("SELECT signal_id, parked_at FROM work") == [(poison, index.clock())]
     [alarm] = logged.lines("work.parked")
@@ -50,7 +50,7 @@ def test_who_looks_for_the_row_keeps_the_lock(index: Index, monkeypatch: pytest.
     bring_up_to_date = service._bring_up_to_date
     monkeypatch.setattr(service, "_bring_up_to_date", watching)
     with failing(index.database, "signal", "UPDATE", f"NEW.id = '{poison}'"):
-        match_waiting(index.database.engine("worker"), index.clock(), index.clock())
+        match_waiting(index.database.engine("worker"), index.clock(), index.clock(), keys={})
     _, *halves = transactions
     assert len(halves) > 3
     assert len(set(halves)) == 1
@@ -62,7 +62,7 @@ def test_a_failed_batch_leaves_no_half_match(index: Index) -> None:
     index.place(0, SCHOOL)
     index.place(0, CLINIC)
     with failing(index.database, "event", "INSERT", "NEW.kind = 'notice.placed'"):
-        match_waiting(index.database.engine("worker"), index.clock(), index.clock())
+        match_waiting(index.database.engine("worker"), index.clock(), index.clock(), keys={})
     for table in ("party", "supervision", "notice", "delivery"):
         assert index.database.scalar(f"SELECT count(*) FROM {table}") == 0
     assert index.database.scalar("SELECT count(*) FROM event WHERE kind ~ '^(match|party|notice)'") == 0
@@ -75,10 +75,10 @@ def test_who_does_not_get_the_lock_does_nothing_and_says_that_there_is_no_more(i
     worker = index.database.engine("worker")
     with index.database.superuser.begin() as other:
         other.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
-        done = match_waiting(worker, index.clock(), index.clock())
+        done = match_waiting(worker, index.clock(), index.clock(), keys={})
         assert (done.taken, done.more) == (0, False)
         assert index.database.scalar("SELECT count(*) FROM work") == 2
-    assert match_waiting(worker, index.clock(), index.clock()).taken == 2
+    assert match_waiting(worker, index.clock(), index.clock(), keys={}).taken == 2
 
 
 def test_a_fault_that_is_no_rows_parks_nothing(index: Index) -> None:
@@ -91,7 +91,7 @@ def test_a_fault_that_is_no_rows_parks_nothing(index: Index) -> None:
         connection.exec_driver_sql("REVOKE INSERT ON party FROM verwijsindex_worker")
     try:
         with pytest.raises(ProgrammingError):
-            match_waiting(index.database.engine("worker"), index.clock(), index.clock())
+            match_waiting(index.database.engine("worker"), index.clock(), index.clock(), keys={})
     finally:
         with owner.begin() as connection:
             connection.exec_driver_sql("GRANT INSERT ON party TO verwijsindex_worker")
@@ -123,7 +123,7 @@ def test_a_batch_that_takes_too_long_is_done_in_parts(index: Index) -> None:
     url = index.database.urls["verwijsindex_worker"].get_secret_value()
     hasty = create_engine(url, connect_args={"options": "-c statement_timeout=600"})
     with _dawdling(index.database, 0.04):  # thirty notices take 1.2 seconds
-        done = match_waiting(hasty, index.clock(), index.clock(), size=20)
+        done = match_waiting(hasty, index.clock(), index.clock(), keys={}, size=20)
     hasty.dispose()
     assert (done.taken, done.notices, done.more) == (20, 30, False)
     assert index.database.scalar("SELECT count(*) FROM match") == 10

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""While the index key is turned: a youngster is found under every version that is in use (I2; DESIGN.md, Pseudonyms).
+"""While the index key is turned: youngsters and parents are found under every version in use (I2).
 
-All of this runs under the matcher's lock. Nobody else makes youngsters, and turning seals them again under the same
-lock, so that what is read here is true until the commit.
+All of this runs under the matcher's lock. Nobody else makes youngsters or parents, and turning
+seals them again under the same lock, so that what is read here is true until the commit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from verwijsindex.database import as_json
+from verwijsindex.pseudonyms.pseudonym import Kind
 from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError
 
 _VERSIONS = text(
@@ -19,17 +20,20 @@ _VERSIONS = text(
     " FROM index_key_version"
 )
 _WAITING = text(
-    "SELECT id, key_version, sealed_pseudonym FROM signal WHERE id = ANY(:signals) AND sealed_pseudonym IS NOT NULL"
+    "SELECT id, key_version, sealed_pseudonym, parents_sealed FROM signal"
+    " WHERE id = ANY(:signals) AND sealed_pseudonym IS NOT NULL"
 )
-_FOUND = text("SELECT key FROM youngster WHERE key = ANY(:keys)")
+_FOUND = text(
+    "SELECT key FROM youngster WHERE key = ANY(:keys) UNION ALL SELECT key FROM parent WHERE key = ANY(:keys)"
+)
 _ALIGN = text(
-    "UPDATE signal s SET sealed_pseudonym = i.key FROM json_to_recordset(CAST(:rows AS json)) AS i (id uuid, key bytea)"
-    " WHERE s.id = i.id"
+    "UPDATE signal s SET sealed_pseudonym = i.youngster, parents_sealed = i.parents"
+    " FROM json_to_recordset(CAST(:rows AS json)) AS i (id uuid, youngster bytea, parents bytea[]) WHERE s.id = i.id"
 )
 
 
 def align(connection: Connection, keys: Mapping[int, IndexKey], signals: Sequence[UUID]) -> int:
-    """Give these new signals the sealed pseudonym that their youngster has, or gets; usually they have it.
+    """Give these new signals the sealed pseudonyms that youngster and parents have, or get; usually they have them.
 
     Args:
         keys: the versions that this process holds.
@@ -47,15 +51,23 @@ def align(connection: Connection, keys: Mapping[int, IndexKey], signals: Sequenc
     for row in versions:
         if row.version not in keys:
             raise IndexKeyMissingError(row.version)
-    candidates: dict[UUID, dict[int, bytes]] = {}
+    candidates: dict[UUID, list[dict[int, bytes]]] = {}
     for row in connection.execute(_WAITING, {"signals": list(signals)}):
-        pseudonym = keys[row.key_version].open_pseudonym("youngster", row.sealed_pseudonym)
-        candidates[row.id] = {one.version: keys[one.version].seal_pseudonym("youngster", pseudonym) for one in versions}
-    every = [key for sealed in candidates.values() for key in sealed.values()]
+        old = keys[row.key_version]
+        people: list[tuple[Kind, bytes]] = [("youngster", row.sealed_pseudonym)]
+        people += [("parent", sealed) for sealed in row.parents_sealed or ()]
+        opened = [(kind, old.open_pseudonym(kind, sealed)) for kind, sealed in people]
+        candidates[row.id] = [
+            {one.version: keys[one.version].seal_pseudonym(kind, pseudonym) for one in versions}
+            for kind, pseudonym in opened
+        ]
+    every = [key for people in candidates.values() for sealed in people for key in sealed.values()]
     found = set(connection.execute(_FOUND, {"keys": every}).scalars())
-    rows: list[dict[str, Any]] = [
-        {"id": signal, "key": next((key for key in sealed.values() if key in found), sealed[sealing])}
-        for signal, sealed in candidates.items()
-    ]
+    rows: list[dict[str, Any]] = []
+    for signal, persons in candidates.items():
+        youngster, *parents = [
+            next((key for key in sealed.values() if key in found), sealed[sealing]) for sealed in persons
+        ]
+        rows.append({"id": signal, "youngster": youngster, "parents": parents or None})
     connection.execute(_ALIGN, {"rows": as_json(rows)})
     return int(sealing)

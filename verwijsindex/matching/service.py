@@ -7,21 +7,20 @@ moment, never from what happened; unique constraints make what is told once be t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from types import MappingProxyType
-from typing import Any
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from verwijsindex.database import transaction
-from verwijsindex.ledger import events
 from verwijsindex.logs import WORK_PARKED, log
+from verwijsindex.matching import arriving, families, parties, telling
 from verwijsindex.matching.aligning import align
 from verwijsindex.notices import service as notices
 from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError
 from verwijsindex.signals.dates import amsterdam_date
+from verwijsindex.signals.ending import Bury, settle
 
 BATCH = 500  # rows of work in one transaction
 
@@ -41,72 +40,9 @@ _UNPARK = text("UPDATE work SET parked_at = NULL WHERE parked_at < :before")
 _PARKED = text("SELECT count(*) FROM work WHERE parked_at IS NOT NULL")
 _PARK = text("UPDATE work SET parked_at = :now WHERE id = ANY(:ids)")
 
-_ADD_YOUNGSTERS = text(
-    "INSERT INTO youngster (id, key, key_version)"
-    " SELECT gen_random_uuid(), sealed_pseudonym, CAST(:key_version AS integer) FROM signal"
-    " WHERE id = ANY(:signals) AND sealed_pseudonym IS NOT NULL GROUP BY sealed_pseudonym ORDER BY sealed_pseudonym"
-    " ON CONFLICT (key) DO NOTHING"
-)
-_ATTACH = text(
-    "UPDATE signal s SET youngster_id = y.id, sealed_pseudonym = NULL FROM youngster y"
-    " WHERE s.id = ANY(:signals) AND y.key = s.sealed_pseudonym"
-)
-_YOUNGSTERS = text(
-    "SELECT DISTINCT coalesce(s.youngster_id, y.id) FROM signal s LEFT JOIN youngster y ON y.key = s.sealed_pseudonym"
-    " WHERE s.id = ANY(:signals)"
-)
-_RECEIVED = text(
-    "SELECT id, CASE WHEN youngster_id IS NULL THEN received_at END AS received_at FROM signal WHERE id = ANY(:signals)"
-)
 
-# Live reporters and residences of the youngsters in question: what should be (R8, R9, R14).
-_LIVE = """
-live AS (
-    SELECT youngster_id, reporter_id, residence_municipality, id AS signal_id, received_at FROM signal
-    WHERE youngster_id = ANY(:youngsters) AND removal_date > :today
-), matched AS (
-    SELECT youngster_id FROM live GROUP BY youngster_id HAVING count(DISTINCT reporter_id) > 1
-)
-"""
-_END_MATCHES = text(
-    f"WITH {_LIVE} UPDATE match SET ended_at = :now WHERE youngster_id = ANY(:youngsters) AND ended_at IS NULL"  # noqa: S608
-    " AND youngster_id NOT IN (SELECT youngster_id FROM matched) RETURNING id"
-)
-_OPEN_MATCHES = text(
-    f"WITH {_LIVE} INSERT INTO match (id, kind, youngster_id, opened_at, change)"  # noqa: S608
-    " SELECT uuidv7(), 'youngster', youngster_id, :now, 0 FROM matched ORDER BY youngster_id"
-    " ON CONFLICT (youngster_id, kind) WHERE ended_at IS NULL DO NOTHING RETURNING id"
-)
-# The parties and the supervisions that no live signal supports, found from the youngsters and not from the whole table.
-_LEAVE = text(
-    f"WITH {_LIVE}, gone AS ("  # noqa: S608
-    " SELECT p.id FROM match m JOIN party p ON p.match_id = m.id AND p.left_at IS NULL"
-    " LEFT JOIN live l ON l.youngster_id = m.youngster_id AND l.reporter_id = p.reporter_id"
-    " WHERE m.youngster_id = ANY(:youngsters) AND (m.ended_at IS NOT NULL OR l.signal_id IS NULL)"
-    ") UPDATE party p SET left_at = :now FROM gone WHERE p.id = gone.id RETURNING p.match_id, p.reporter_id"
-)
-_STOP_SUPERVISING = text(
-    f"WITH {_LIVE}, gone AS ("  # noqa: S608
-    " SELECT v.id FROM match m JOIN supervision v ON v.match_id = m.id AND v.left_at IS NULL"
-    " LEFT JOIN live l ON l.youngster_id = m.youngster_id AND l.residence_municipality = v.municipality_code"
-    " WHERE m.youngster_id = ANY(:youngsters) AND (m.ended_at IS NOT NULL OR l.signal_id IS NULL)"
-    ") UPDATE supervision v SET left_at = :now FROM gone WHERE v.id = gone.id"
-)
-_JOIN = text(
-    f"WITH {_LIVE} INSERT INTO party (id, match_id, reporter_id, joined_at)"  # noqa: S608
-    " SELECT uuidv7(), m.id, l.reporter_id, :now FROM match m JOIN live l USING (youngster_id)"
-    " WHERE m.ended_at IS NULL GROUP BY m.id, l.reporter_id ORDER BY m.id, l.reporter_id"
-    " ON CONFLICT (match_id, reporter_id) WHERE left_at IS NULL DO NOTHING RETURNING match_id, reporter_id"
-)
-_SUPERVISE = text(
-    f"WITH {_LIVE} INSERT INTO supervision (id, match_id, municipality_code, joined_at)"  # noqa: S608
-    " SELECT uuidv7(), m.id, l.residence_municipality, :now FROM match m JOIN live l USING (youngster_id)"
-    " WHERE m.ended_at IS NULL GROUP BY m.id, l.residence_municipality ORDER BY m.id, l.residence_municipality"
-    " ON CONFLICT (match_id, municipality_code) WHERE left_at IS NULL DO NOTHING RETURNING match_id, municipality_code"
-)
-
-
-_NO_KEYS: Mapping[int, IndexKey] = MappingProxyType({})
+def _only_in_the_database(_: Sequence[UUID]) -> None:
+    """Tombstones stand in the database; a worker writes them outside of it as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +59,8 @@ def match_waiting(
     now: datetime,
     push_due_at: datetime,
     *,
-    keys: Mapping[int, IndexKey] = _NO_KEYS,
+    keys: Mapping[int, IndexKey],
+    bury: Bury = _only_in_the_database,
     size: int = BATCH,
     lock: TextClause = _LOCK,
 ) -> Done:
@@ -137,7 +74,9 @@ def match_waiting(
     Args:
         pool: of the worker role.
         push_due_at: when webhooks for what is told now may leave (the next tick).
-        keys: the versions of the index key that this process holds. They are used only while the key is turned.
+        keys: the versions of the index key that this process holds: a 23rd birthday bounds the archive, and while the
+            key is turned a youngster is looked for under each.
+        bury: writes down outside the database what is about to be destroyed (R16).
 
     Raises:
         IndexKeyMissingError: the key is being turned and this process lacks a version; the work waits for another.
@@ -148,16 +87,19 @@ def match_waiting(
             if not connection.execute(lock).scalar_one():
                 return done
             taken = connection.execute(_CLAIM, {"size": size}).all()
-            told = _bring_up_to_date(connection, keys, [row.signal_id for row in taken], now, push_due_at)
+            told = _bring_up_to_date(connection, keys, [row.signal_id for row in taken], now, push_due_at, bury)
             done = Done(len(taken), told, more=False)
     except Exception as error:
         if _took_too_long(error) and size > 1:
             part = -(-size // _PARTS)
             moments = [now + timedelta(microseconds=n) for n in range(_PARTS)]
-            parts = [match_waiting(pool, at, push_due_at, keys=keys, size=part, lock=LOCK_WAITED_FOR) for at in moments]
+            parts = [
+                match_waiting(pool, at, push_due_at, keys=keys, bury=bury, size=part, lock=LOCK_WAITED_FOR)
+                for at in moments
+            ]
             done = Done(sum(one.taken for one in parts), sum(one.notices for one in parts), more=False)
         elif _is_of_a_row(error):
-            done = _match_or_park(pool, keys, now, push_due_at, size)
+            done = _match_or_park(pool, keys, now, push_due_at, bury, size)
         else:
             raise
     with transaction(pool) as connection:
@@ -190,7 +132,9 @@ def unpark(connection: Connection, now: datetime) -> int:
     return int(connection.execute(_PARKED).scalar_one())
 
 
-def _match_or_park(pool: Engine, keys: Mapping[int, IndexKey], now: datetime, push_due_at: datetime, size: int) -> Done:
+def _match_or_park(
+    pool: Engine, keys: Mapping[int, IndexKey], now: datetime, push_due_at: datetime, bury: Bury, size: int
+) -> Done:
     """All in one transaction that waits for the lock and keeps it, each half behind a savepoint. When each half had a
     transaction of its own, two workers with a steady stream of work took the lock from each other between the halves:
     neither ever came down to the one row, and nothing was matched any more."""
@@ -204,7 +148,8 @@ def _match_or_park(pool: Engine, keys: Mapping[int, IndexKey], now: datetime, pu
             try:
                 with connection.begin_nested():
                     rows = connection.execute(_CLAIM_THESE, {"ids": ids}).all()
-                    told += _bring_up_to_date(connection, keys, [row.signal_id for row in rows], moment, push_due_at)
+                    signals = [row.signal_id for row in rows]
+                    told += _bring_up_to_date(connection, keys, signals, moment, push_due_at, bury)
                     taken += len(rows)
             except Exception as error:
                 if not _is_of_a_row(error):
@@ -219,55 +164,30 @@ def _match_or_park(pool: Engine, keys: Mapping[int, IndexKey], now: datetime, pu
 
 
 def _bring_up_to_date(
-    connection: Connection, keys: Mapping[int, IndexKey], signals: Sequence[UUID], now: datetime, push_due_at: datetime
+    connection: Connection,
+    keys: Mapping[int, IndexKey],
+    signals: Sequence[UUID],
+    now: datetime,
+    push_due_at: datetime,
+    bury: Bury,
 ) -> int:
-    if not signals:
+    """Look at the youngsters of these signals, and at who died; how many notices were placed."""
+    attached = arriving.attach(connection, signals, align(connection, keys, signals)) if signals else []
+    dead = arriving.end_by_death(connection)
+    youngsters = sorted(arriving.youngsters_of(connection, signals) | dead.keys())
+    if not youngsters:
+        arriving.forget_deaths(connection, now)
         return 0
-    key_version = align(connection, keys, signals)
     today = amsterdam_date(now)
-    youngsters: set[UUID] = set()
-    for day, arrived in _by_day(connection, signals, today):
-        # Before new signals are seen, what had ended when they came is ended: who signals again after that is a new
-        # party, and all are told again (DOMAIN.md, Telling).
-        connection.execute(_ADD_YOUNGSTERS, {"signals": arrived, "key_version": key_version})
-        concerned = list(connection.execute(_YOUNGSTERS, {"signals": arrived}).scalars())
-        _end(connection, concerned, day, now)
-        connection.execute(_ATTACH, {"signals": arrived})
-        youngsters |= set(concerned)
-    asked = _end(connection, list(youngsters), today, now)
-    opened = connection.execute(_OPEN_MATCHES, asked).scalars().all()
-    joined = connection.execute(_JOIN, asked).all()
-    supervising = connection.execute(_SUPERVISE, asked).all()
-    events.append(connection, [_of_match(events.MATCH_OPENED, now, match) for match in opened])
-    events.append(connection, [_of_match(events.PARTY_JOINED, now, *row) for row in joined])
-    return notices.tell_of_matches(
-        connection,
-        changed_parties={row.match_id for row in joined},
-        new_supervisions=[(row.match_id, row.municipality_code) for row in supervising],
-        now=now,
-        push_due_at=push_due_at,
-    )
-
-
-def _by_day(connection: Connection, signals: Sequence[UUID], today: date) -> list[tuple[date, list[UUID]]]:
-    """New signals by the Amsterdam day on which they came; those looked at again by today. In the order of time."""
-    days: dict[date, list[UUID]] = {}
-    for row in connection.execute(_RECEIVED, {"signals": list(signals)}):
-        day = min(amsterdam_date(row.received_at), today) if row.received_at else today
-        days.setdefault(day, []).append(row.id)
-    return sorted(days.items())
-
-
-def _end(connection: Connection, youngsters: Sequence[UUID], today: date, now: datetime) -> dict[str, Any]:
-    """End the matches, parties and supervisions that no signal live on the day `today` supports."""
-    asked: dict[str, Any] = {"youngsters": youngsters, "now": now, "today": today}
-    ended = connection.execute(_END_MATCHES, asked).scalars().all()
-    left = connection.execute(_LEAVE, asked).all()
-    connection.execute(_STOP_SUPERVISING, asked)
-    events.append(connection, [_of_match(events.MATCH_ENDED, now, match) for match in ended])
-    events.append(connection, [_of_match(events.PARTY_LEFT, now, *row) for row in left])
-    return asked
-
-
-def _of_match(kind: events.EventKind, now: datetime, match: UUID, reporter: UUID | None = None) -> events.Event:
-    return events.Event(kind, now, events.MATCHER, says={"matchId": str(match)}, recipient_reporter=reporter)
+    arriving.give_standings(connection, youngsters)
+    moved = arriving.move(connection, youngsters)
+    concerned = families.concerned(connection, youngsters)
+    wanted = telling.of_withdrawals(connection, youngsters, today)
+    families.bring_up_to_date(connection, concerned, now, today)
+    parties.bring_up_to_date(connection, concerned, now, today)
+    wanted += telling.of_matches(connection, concerned, today)
+    wanted += telling.of_moves(connection, [m.youngster_id for m in moved], [m.reporter_id for m in moved], today)
+    settle(connection, keys, youngsters, now, bury, dead)
+    wanted += telling.of_archive(connection, attached, today)
+    arriving.forget_deaths(connection, now)
+    return notices.place(connection, wanted, now, push_due_at)

@@ -1,33 +1,46 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Telling: who gets a notice of a change, once (R8, I3), and what a recipient finds in its inbox."""
+"""Telling: a notice in the inbox of each who has to be told of a change, once, and its push (R8, R12, I3)."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from verwijsindex.database import as_json
 from verwijsindex.ledger import events
 
-# A new party is told to all parties and all supervising municipalities; a municipality that comes in without one is
-# told alone. One change of a match is one number: the unique constraints on it are what makes a notice come once.
-_NEXT_CHANGE = text("UPDATE match SET change = change + 1 WHERE id = ANY(:matches) RETURNING id, change")
-_TELL = text(
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A notice that has to be: its kind, of which match or archived signal, and its one recipient: a reporter, the
+    supervisors of a municipality, or the named officer of an institution (R36)."""
+
+    kind: Literal["match", "party_withdrew", "move", "archive"]
+    reporter_id: UUID | None
+    municipality_code: str | None
+    officer_oin: str | None
+    match_id: UUID | None = None
+    archived_signal_id: UUID | None = None
+
+
+# One change of a match is one number, whatever was told in it: the unique constraints on it, the kind and the recipient
+# are what makes a notice come once.
+_NEXT_CHANGE = text("UPDATE match SET change = change + 1 WHERE id = ANY(:matches)")
+_PLACE = text(
     """
-    INSERT INTO notice (id, kind, match_id, change, reporter_id, municipality_code, placed_at)
-    SELECT uuidv7(), 'match', m.id, m.change, told.reporter_id, told.municipality_code, :now
-    FROM match m CROSS JOIN LATERAL (
-        SELECT p.reporter_id, NULL AS municipality_code FROM party p
-        WHERE p.match_id = m.id AND p.left_at IS NULL AND m.id = ANY(:all_told)
-        UNION ALL
-        SELECT NULL, v.municipality_code FROM supervision v
-        WHERE v.match_id = m.id AND v.left_at IS NULL AND (m.id = ANY(:all_told) OR (m.id, v.municipality_code)
-              IN (SELECT * FROM unnest(CAST(:newcomer_matches AS uuid[]), CAST(:newcomers AS char(4)[]))))
-    ) told
-    WHERE m.id = ANY(:matches)
-    ORDER BY m.id, told.reporter_id, told.municipality_code
+    INSERT INTO notice
+        (id, kind, match_id, archived_signal_id, change, reporter_id, municipality_code, officer_oin, placed_at)
+    SELECT uuidv7(), i.kind, i.match_id, i.archived_signal_id, coalesce(m.change, 0), i.reporter_id,
+           i.municipality_code, i.officer_oin, :now
+    FROM json_to_recordset(CAST(:wanted AS json)) AS i (kind text, match_id uuid, archived_signal_id uuid,
+        reporter_id uuid, municipality_code char(4), officer_oin char(20))
+    LEFT JOIN match m ON m.id = i.match_id
+    ORDER BY i.match_id, i.archived_signal_id, i.kind, i.reporter_id, i.municipality_code, i.officer_oin
     ON CONFLICT DO NOTHING
-    RETURNING id, match_id, reporter_id, municipality_code
+    RETURNING id, match_id, archived_signal_id, reporter_id, municipality_code, officer_oin
     """
 )
 # The lock waits for who deletes a subscription at this moment, and then leaves it out; the foreign key would fail.
@@ -35,7 +48,8 @@ _PUSH = text(
     """
     INSERT INTO delivery (id, notice_id, client_id, due_at, attempts)
     SELECT gen_random_uuid(), n.id, s.client_id, :due_at, 0
-    FROM notice n JOIN reporter r ON r.id = n.reporter_id JOIN subscription s ON s.oin = r.oin
+    FROM notice n LEFT JOIN reporter r ON r.id = n.reporter_id
+    JOIN subscription s ON s.oin = coalesce(n.officer_oin, r.oin)
     WHERE n.id = ANY(:notices) ORDER BY n.id, s.client_id
     FOR KEY SHARE OF s
     ON CONFLICT (notice_id, client_id) DO NOTHING
@@ -43,38 +57,21 @@ _PUSH = text(
 )
 
 
-def tell_of_matches(
-    connection: Connection,
-    *,
-    changed_parties: Set[UUID],
-    new_supervisions: Sequence[tuple[UUID, str]],
-    now: datetime,
-    push_due_at: datetime,
-) -> int:
-    """Place one notice for each recipient of each change, its event, and a webhook for who subscribed.
+def _about(match_id: UUID | None, archived_signal_id: UUID | None) -> dict[str, str]:
+    return {"matchId": str(match_id)} if match_id else {"signalId": str(archived_signal_id)}
+
+
+def place(connection: Connection, wanted: Sequence[Wanted], now: datetime, push_due_at: datetime) -> int:
+    """Place these notices, each with its event, and a webhook for who subscribed; how many are new.
 
     Args:
-        changed_parties: matches with a new party: everyone in them is told.
-        new_supervisions: match and municipality newly supervising; told also when there is no new party.
         push_due_at: when the webhooks may leave.
-
-    Returns:
-        How many notices were placed.
     """
-    matches = changed_parties | {match for match, _ in new_supervisions}
-    if not matches:
+    if not wanted:
         return 0
-    connection.execute(_NEXT_CHANGE, {"matches": sorted(matches)})
-    placed = connection.execute(
-        _TELL,
-        {
-            "matches": sorted(matches),
-            "all_told": sorted(changed_parties),
-            "newcomer_matches": [match for match, _ in new_supervisions],
-            "newcomers": [municipality for _, municipality in new_supervisions],
-            "now": now,
-        },
-    ).all()
+    connection.execute(_NEXT_CHANGE, {"matches": sorted({w.match_id for w in wanted if w.match_id})})
+    rows = [{name: getattr(one, name) for name in Wanted.__slots__} for one in wanted]
+    placed = connection.execute(_PLACE, {"wanted": as_json(rows), "now": now}).all()
     connection.execute(_PUSH, {"notices": [row.id for row in placed], "due_at": push_due_at})
     events.append(
         connection,
@@ -83,7 +80,7 @@ def tell_of_matches(
                 events.NOTICE_PLACED,
                 now,
                 events.MATCHER,
-                says={"matchId": str(row.match_id), "noticeId": str(row.id)},
+                says={"noticeId": str(row.id), **_about(row.match_id, row.archived_signal_id)},
                 recipient_reporter=row.reporter_id,
                 recipient_municipality=row.municipality_code,
             )

@@ -211,21 +211,29 @@ DROP INDEX notice_once_to_municipality;
 CREATE INDEX ix_notice_officer_inbox ON notice (officer_oin, placed_at, id) WHERE officer_oin IS NOT NULL;
 """
 
-# Live is not ended, not restricted, not dead (R14, R30, I6). A death is told by a row that only intake inserts, and
-# counts from that moment, whatever the matcher has or has not yet done. The planner takes this function into the
-# statement that calls it.
+# Placed is not ended and not dead, live is besides that not restricted (R14, R30, I6). A death is told by a row that
+# only intake inserts, and counts from that moment, whatever the matcher has or has not yet done. The planner takes
+# these functions into the statement that calls them.
 LIVE = """
+CREATE FUNCTION placed_signals(today date)
+RETURNS TABLE (id uuid, youngster_id uuid, reporter_id uuid, oin char(20), standing_id uuid,
+               residence_municipality char(4), received_at timestamptz, shielded boolean, restricted_at timestamptz)
+LANGUAGE sql STABLE AS $$
+    SELECT s.id, s.youngster_id, s.reporter_id, s.oin, s.standing_id, s.residence_municipality, s.received_at,
+           s.shielded, s.restricted_at
+    FROM signal s
+    WHERE s.removal_date > $1 AND s.ended_at IS NULL
+      AND NOT EXISTS (
+        SELECT FROM death d WHERE d.told_at >= s.received_at
+        AND (d.key = s.sealed_pseudonym OR d.key = (SELECT y.key FROM youngster y WHERE y.id = s.youngster_id)))
+$$;
 CREATE FUNCTION live_signals(today date)
 RETURNS TABLE (id uuid, youngster_id uuid, reporter_id uuid, oin char(20), standing_id uuid,
                residence_municipality char(4), received_at timestamptz, shielded boolean)
 LANGUAGE sql STABLE AS $$
     SELECT s.id, s.youngster_id, s.reporter_id, s.oin, s.standing_id, s.residence_municipality, s.received_at,
            s.shielded
-    FROM signal s
-    WHERE s.removal_date > $1 AND s.ended_at IS NULL AND s.restricted_at IS NULL
-      AND NOT EXISTS (
-        SELECT FROM death d WHERE d.told_at >= s.received_at
-        AND (d.key = s.sealed_pseudonym OR d.key = (SELECT y.key FROM youngster y WHERE y.id = s.youngster_id)))
+    FROM placed_signals($1) s WHERE s.restricted_at IS NULL
 $$;
 """
 

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What came in since the last run: signals find their youngster and parents, deaths end, moves are set (R10, R14, R24).
+
+Also who stands on whom: a reporter's signals on a youngster that follow each other without a break are one standing
+(DOMAIN.md, Telling). All under the matcher's lock: nobody else attaches, ends by death, or gives a standing.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+_ADD_YOUNGSTERS = text(
+    "INSERT INTO youngster (id, key, key_version)"
+    " SELECT gen_random_uuid(), sealed_pseudonym, CAST(:key_version AS integer) FROM signal"
+    " WHERE id = ANY(:signals) AND sealed_pseudonym IS NOT NULL GROUP BY sealed_pseudonym ORDER BY sealed_pseudonym"
+    " ON CONFLICT (key) DO NOTHING"
+)
+_ADD_PARENTS = text(
+    "INSERT INTO parent (id, key, key_version) SELECT gen_random_uuid(), p.key, CAST(:key_version AS integer)"
+    " FROM signal s, unnest(s.parents_sealed) p (key) WHERE s.id = ANY(:signals) GROUP BY p.key ORDER BY p.key"
+    " ON CONFLICT (key) DO NOTHING"
+)
+_LINK_PARENTS = text(
+    "INSERT INTO signal_parent (signal_id, parent_id) SELECT s.id, p.id FROM signal s, unnest(s.parents_sealed) i (key)"
+    " JOIN parent p ON p.key = i.key WHERE s.id = ANY(:signals) ORDER BY s.id, p.id ON CONFLICT DO NOTHING"
+)
+_ATTACH = text(
+    "UPDATE signal s SET youngster_id = y.id, sealed_pseudonym = NULL, parents_sealed = NULL FROM youngster y"
+    " WHERE s.id = ANY(:signals) AND y.key = s.sealed_pseudonym RETURNING s.id"
+)
+_YOUNGSTERS = text("SELECT DISTINCT youngster_id FROM signal WHERE id = ANY(:signals) AND youngster_id IS NOT NULL")
+
+_DEATHS = text(
+    "SELECT y.id, max(d.told_at) AS told_at FROM death d JOIN youngster y ON y.key = d.key GROUP BY y.id ORDER BY y.id"
+)
+_DIE = text(
+    "UPDATE signal s SET ended_at = i.told_at, end_reason = 'death'"
+    " FROM unnest(CAST(:youngsters AS uuid[]), CAST(:moments AS timestamptz[])) i (id, told_at)"
+    " WHERE s.youngster_id = i.id AND s.received_at <= i.told_at AND s.ended_at IS NULL"
+)
+# A death counts for every signal received before it: also for one whose commit, or whose work, is still under way.
+_FORGET_DEATHS = text(
+    "DELETE FROM death d WHERE d.told_at < :before AND NOT EXISTS"
+    " (SELECT FROM work w JOIN signal s ON s.id = w.signal_id WHERE s.received_at <= d.told_at)"
+)
+UNDER_WAY = timedelta(minutes=1)
+"""Longer than any transaction of intake may take (database._SERVER_BOUNDED)."""
+
+# The last move counts for every signal placed up to it; who told it sees it at once on the own signal.
+_MOVE = text(
+    """
+    WITH moved AS (
+        DELETE FROM move m USING signal s WHERE s.id = m.signal_id AND s.youngster_id = ANY(:youngsters)
+        RETURNING s.youngster_id, m.id, m.municipality_code, m.reporter_id, m.told_at
+    ), latest AS (
+        SELECT DISTINCT ON (youngster_id) youngster_id, municipality_code, reporter_id, told_at FROM moved
+        ORDER BY youngster_id, told_at DESC, id DESC
+    ), applied AS (
+        UPDATE signal s SET residence_municipality = l.municipality_code FROM latest l
+        WHERE s.youngster_id = l.youngster_id AND s.received_at <= l.told_at AND s.ended_at IS NULL
+          AND s.residence_municipality <> l.municipality_code
+    )
+    SELECT youngster_id, reporter_id FROM latest ORDER BY youngster_id
+    """
+)
+
+# Signals of one reporter on one youngster by their time; who begins after all before had ended begins a standing.
+_GIVE_STANDINGS = text(
+    """
+WITH span AS (
+    SELECT id, youngster_id, reporter_id, standing_id, coalesce(held_since, received_at) AS begins,
+           least(ended_at, removal_date::timestamp AT TIME ZONE 'Europe/Amsterdam') AS ends
+    FROM signal WHERE youngster_id = ANY(:youngsters)
+), follows AS (
+    SELECT *, begins < max(ends) OVER (PARTITION BY youngster_id, reporter_id ORDER BY begins, id
+                                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS follows FROM span
+), numbered AS (
+    SELECT *, count(*) FILTER (WHERE follows IS NOT TRUE)
+              OVER (PARTITION BY youngster_id, reporter_id ORDER BY begins, id) AS n FROM follows
+), named AS MATERIALIZED (
+    SELECT youngster_id, reporter_id, n, array_agg(id) FILTER (WHERE standing_id IS NULL) AS signals,
+           (array_agg(standing_id ORDER BY begins, id) FILTER (WHERE standing_id IS NOT NULL))[1] AS known,
+           gen_random_uuid() AS fresh
+    FROM numbered GROUP BY youngster_id, reporter_id, n HAVING bool_or(standing_id IS NULL)
+), added AS (
+    INSERT INTO standing (id, youngster_id, reporter_id)
+    SELECT fresh, youngster_id, reporter_id FROM named WHERE known IS NULL ORDER BY fresh
+)
+UPDATE signal s SET standing_id = coalesce(n.known, n.fresh) FROM named n WHERE s.id = ANY(n.signals)
+"""
+)
+
+
+def attach(connection: Connection, signals: Sequence[UUID], key_version: int) -> list[UUID]:
+    """Give new signals their youngster and parents; those that are new. `key_version`: under which both are sealed."""
+    asked: dict[str, Any] = {"signals": list(signals), "key_version": key_version}
+    connection.execute(_ADD_YOUNGSTERS, asked)
+    connection.execute(_ADD_PARENTS, asked)
+    connection.execute(_LINK_PARENTS, asked)
+    return list(connection.execute(_ATTACH, asked).scalars())
+
+
+def youngsters_of(connection: Connection, signals: Sequence[UUID]) -> set[UUID]:
+    """Whom these signals are about."""
+    return set(connection.execute(_YOUNGSTERS, {"signals": list(signals)}).scalars())
+
+
+def end_by_death(connection: Connection) -> dict[UUID, datetime]:
+    """End what a death that was told ends (R14); the youngsters who died, and when it was told last."""
+    dead = {row.id: row.told_at for row in connection.execute(_DEATHS)}
+    if dead:
+        connection.execute(_DIE, {"youngsters": list(dead), "moments": list(dead.values())})
+    return dead
+
+
+def forget_deaths(connection: Connection, now: datetime) -> None:
+    """Let go of deaths that have nothing left to end."""
+    connection.execute(_FORGET_DEATHS, {"before": now - UNDER_WAY})
+
+
+def move(connection: Connection, youngsters: Sequence[UUID]) -> list[Row[Any]]:
+    """Set what moves were told; of each who moved `youngster_id`, and the `reporter_id` who told it last, if one did."""  # noqa: E501
+    return list(connection.execute(_MOVE, {"youngsters": list(youngsters)}).all())
+
+
+def give_standings(connection: Connection, youngsters: Sequence[UUID]) -> None:
+    """Give every signal that has none its standing: that of the signal it follows without a break, or a new one."""
+    connection.execute(_GIVE_STANDINGS, {"youngsters": list(youngsters)})

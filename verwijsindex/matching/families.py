@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Siblings: youngsters who share a legal parent through live signals on both sides (R10). Pairs do not chain.
+
+The pairs stand in `family_match`, once however many parents are shared; nobody reads them by the API.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from verwijsindex.ledger import events
+
+# Whose matches may change with these youngsters: they themselves, who is a sibling now, and who was one until now.
+_CONCERNED = text(
+    """
+    SELECT unnest(CAST(:youngsters AS uuid[]))
+    UNION SELECT s.youngster_id FROM signal o JOIN signal_parent op ON op.signal_id = o.id
+        JOIN signal_parent sp ON sp.parent_id = op.parent_id JOIN signal s ON s.id = sp.signal_id
+        WHERE o.youngster_id = ANY(:youngsters)
+    UNION SELECT sibling_id FROM family_match WHERE youngster_id = ANY(:youngsters) AND ended_at IS NULL
+    UNION SELECT youngster_id FROM family_match WHERE sibling_id = ANY(:youngsters) AND ended_at IS NULL
+    """
+)
+
+# For a statement about the youngsters :concerned on the day :today. `own`: who stands there, live. `contact`: who
+# stands, live, on a sibling.
+WHO_STANDS = """
+own AS MATERIALIZED (
+    SELECT youngster_id, reporter_id, standing_id, oin,
+           bool_or(bool_or(shielded)) OVER (PARTITION BY youngster_id, reporter_id) AS shielded
+    FROM live_signals(:today) WHERE youngster_id = ANY(:concerned)
+    GROUP BY youngster_id, reporter_id, standing_id, oin
+), sibling AS MATERIALIZED (
+    SELECT DISTINCT o.youngster_id, s.youngster_id AS sibling_id
+    FROM live_signals(:today) o JOIN signal_parent op ON op.signal_id = o.id
+    JOIN signal_parent sp ON sp.parent_id = op.parent_id JOIN live_signals(:today) s ON s.id = sp.signal_id
+    WHERE o.youngster_id = ANY(:concerned) AND s.youngster_id <> o.youngster_id
+), contact AS MATERIALIZED (
+    SELECT DISTINCT s.youngster_id, s.sibling_id, l.reporter_id, l.standing_id
+    FROM sibling s JOIN live_signals(:today) l ON l.youngster_id = s.sibling_id
+)
+"""
+_PAIRS = f"""
+WITH {WHO_STANDS}, should AS (
+    SELECT DISTINCT least(o.youngster_id, c.sibling_id) AS youngster_id,
+           greatest(o.youngster_id, c.sibling_id) AS sibling_id
+    FROM own o JOIN contact c ON c.youngster_id = o.youngster_id AND c.reporter_id <> o.reporter_id
+)
+"""  # noqa: S608 (constants)
+_END = text(
+    _PAIRS  # noqa: S608
+    + "UPDATE family_match f SET ended_at = :now WHERE f.ended_at IS NULL"
+    + " AND (f.youngster_id = ANY(:concerned) OR f.sibling_id = ANY(:concerned))"
+    + " AND (f.youngster_id, f.sibling_id) NOT IN (SELECT youngster_id, sibling_id FROM should) RETURNING f.id"
+)
+_OPEN = text(
+    _PAIRS  # noqa: S608
+    + "INSERT INTO family_match (id, youngster_id, sibling_id, opened_at)"
+    + " SELECT uuidv7(), youngster_id, sibling_id, :now FROM should ORDER BY youngster_id, sibling_id"
+    + " ON CONFLICT (youngster_id, sibling_id) WHERE ended_at IS NULL DO NOTHING RETURNING id"
+)
+
+
+def concerned(connection: Connection, youngsters: Sequence[UUID]) -> list[UUID]:
+    """These youngsters, and their siblings of now and until now."""
+    return list(connection.execute(_CONCERNED, {"youngsters": list(youngsters)}).scalars())
+
+
+def bring_up_to_date(connection: Connection, youngsters: Sequence[UUID], now: datetime, today: date) -> None:
+    """Open and end the family matches of the youngsters that `concerned` gave."""
+    asked: dict[str, Any] = {"concerned": list(youngsters), "now": now, "today": today}
+    ended = connection.execute(_END, asked).scalars().all()
+    opened = connection.execute(_OPEN, asked).scalars().all()
+    events.append(
+        connection,
+        [
+            events.Event(kind, now, events.MATCHER, says={"matchId": str(match)})
+            for kind, matches in ((events.FAMILY_MATCH_ENDED, ended), (events.FAMILY_MATCH_OPENED, opened))
+            for match in matches
+        ],
+    )

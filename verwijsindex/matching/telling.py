@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Who has to be told of what changed (R8, R10, R17, R24, R30, R34, R36, R37; DOMAIN.md, Telling).
+
+What was told is remembered for each two who stand (`told`) and for each supervision (`told_supervision`), so that
+nobody is told of the same one twice, whatever comes and goes in between. Read under the matcher's lock.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from verwijsindex.matching.families import WHO_STANDS
+from verwijsindex.notices.service import Wanted
+
+# The last of a standing's signals that ended: was it withdrawn, and not handed over since? Nothing is told of what is
+# restricted. Who was told of that standing and is still there is told that it withdrew.
+_WITHDREW = """
+WITH gone AS (
+    SELECT st.id, st.handed_over_at FROM standing st
+    WHERE st.youngster_id = ANY(:youngsters)
+      AND NOT EXISTS (SELECT FROM live_signals(:today) l WHERE l.youngster_id = st.youngster_id
+                      AND l.standing_id = st.id)
+), withdrew AS MATERIALIZED (
+    SELECT g.id FROM gone g CROSS JOIN LATERAL (
+        SELECT s.end_reason, least(s.ended_at, s.removal_date::timestamp AT TIME ZONE 'Europe/Amsterdam') AS ends
+        FROM signal s WHERE s.standing_id = g.id AND s.restricted_at IS NULL ORDER BY ends DESC, s.id LIMIT 1
+    ) last
+    WHERE last.end_reason IN ('unjustified', 'risk_gone')
+      AND (g.handed_over_at IS NULL OR g.handed_over_at <= last.ends)
+)
+"""
+_OF_WITHDRAWALS = text(
+    _WITHDREW  # noqa: S608
+    + """
+    SELECT DISTINCT m.id AS match_id, CASE WHEN l.shielded THEN NULL ELSE l.reporter_id END AS reporter_id,
+           NULL AS municipality_code, CASE WHEN l.shielded THEN l.oin END AS officer_oin
+    FROM told t JOIN withdrew w ON w.id = t.contact_id JOIN standing st ON st.id = t.standing_id
+    CROSS JOIN LATERAL (
+        SELECT reporter_id, oin, bool_or(shielded) AS shielded FROM live_signals(:today)
+        WHERE youngster_id = st.youngster_id AND reporter_id = st.reporter_id GROUP BY reporter_id, oin
+    ) l
+    CROSS JOIN LATERAL (
+        SELECT id FROM match WHERE youngster_id = st.youngster_id AND kind = t.kind ORDER BY opened_at DESC, id LIMIT 1
+    ) m
+    UNION ALL
+    SELECT DISTINCT t.match_id, CAST(NULL AS uuid), t.municipality_code, CAST(NULL AS char(20))
+    FROM told_supervision t JOIN withdrew w ON w.id = t.contact_id JOIN match m ON m.id = t.match_id
+    WHERE EXISTS (SELECT FROM live_signals(:today) l WHERE l.youngster_id = m.youngster_id
+                  AND l.residence_municipality = t.municipality_code)
+    """
+)
+_FORGET_WITHDRAWN = text(
+    _WITHDREW  # noqa: S608
+    + ", reporters AS (DELETE FROM told t USING withdrew w WHERE t.contact_id = w.id)"
+    + " DELETE FROM told_supervision t USING withdrew w WHERE t.contact_id = w.id"
+)
+
+_PAIRS = f"""
+WITH {WHO_STANDS}, pair AS MATERIALIZED (
+    SELECT o.youngster_id, 'youngster' AS kind, o.reporter_id, o.standing_id, o.oin, o.shielded,
+           x.reporter_id AS contact_reporter, x.standing_id AS contact_id
+    FROM own o JOIN own x ON x.youngster_id = o.youngster_id AND x.reporter_id <> o.reporter_id
+    UNION ALL
+    SELECT DISTINCT o.youngster_id, 'family', o.reporter_id, o.standing_id, o.oin, o.shielded,
+           c.reporter_id, c.standing_id
+    FROM own o JOIN contact c ON c.youngster_id = o.youngster_id AND c.reporter_id <> o.reporter_id
+)
+"""  # noqa: S608 (constants)
+# A contact is a reporter, however many siblings that reporter stands on: who was told of one of its standings that
+# runs still was told of it.
+_OF_PARTIES = text(
+    _PAIRS  # noqa: S608
+    + """
+    SELECT DISTINCT m.id AS match_id, CASE WHEN p.shielded THEN NULL ELSE p.reporter_id END AS reporter_id,
+           NULL AS municipality_code, CASE WHEN p.shielded THEN p.oin END AS officer_oin
+    FROM pair p JOIN match m ON m.youngster_id = p.youngster_id AND m.kind = p.kind AND m.ended_at IS NULL
+    WHERE NOT EXISTS (
+        SELECT FROM told t JOIN standing st ON st.id = t.contact_id
+        WHERE t.standing_id = p.standing_id AND t.kind = p.kind AND st.reporter_id = p.contact_reporter
+          AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id))
+    """
+)
+_REMEMBER = text(
+    _PAIRS  # noqa: S608
+    + "INSERT INTO told (standing_id, contact_id, kind) SELECT DISTINCT standing_id, contact_id, kind FROM pair"
+    + " ORDER BY standing_id, contact_id, kind ON CONFLICT DO NOTHING"
+)
+
+# Whom a match shows its supervisors: all who stand there, and of a family match the contacts too.
+_SHOWN = f"""
+WITH {WHO_STANDS}, shown AS MATERIALIZED (
+    SELECT m.id AS match_id, p.reporter_id, p.standing_id FROM match m JOIN party p ON p.match_id = m.id
+    WHERE m.youngster_id = ANY(:concerned) AND m.ended_at IS NULL AND p.left_at IS NULL
+    UNION
+    SELECT m.id, c.reporter_id, c.standing_id FROM match m JOIN contact c ON c.youngster_id = m.youngster_id
+    WHERE m.kind = 'family' AND m.ended_at IS NULL
+      AND EXISTS (SELECT FROM own o WHERE o.youngster_id = c.youngster_id AND o.reporter_id <> c.reporter_id)
+), supervised AS (
+    SELECT s.*, v.municipality_code, v.joined_at FROM shown s
+    JOIN supervision v ON v.match_id = s.match_id AND v.left_at IS NULL
+)
+"""  # noqa: S608 (constants)
+# A handover is not told to supervisors (R34): a standing that began with one does not make them be told.
+_OF_SUPERVISION = text(
+    _SHOWN  # noqa: S608
+    + """
+    SELECT DISTINCT u.match_id, CAST(NULL AS uuid) AS reporter_id, u.municipality_code,
+           CAST(NULL AS char(20)) AS officer_oin
+    FROM supervised u
+    WHERE (EXISTS (SELECT FROM signal s WHERE s.standing_id = u.standing_id AND s.held_since IS NULL)
+           OR NOT EXISTS (SELECT FROM told_supervision t WHERE t.match_id = u.match_id
+                          AND t.municipality_code = u.municipality_code))
+      AND NOT EXISTS (
+        SELECT FROM told_supervision t JOIN standing st ON st.id = t.contact_id
+        WHERE t.match_id = u.match_id AND t.municipality_code = u.municipality_code
+          AND st.reporter_id = u.reporter_id
+          AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id))
+    """
+)
+_REMEMBER_SUPERVISION = text(
+    _SHOWN  # noqa: S608
+    + "INSERT INTO told_supervision (match_id, municipality_code, contact_id)"
+    + " SELECT DISTINCT match_id, municipality_code, standing_id FROM supervised"
+    + " ORDER BY match_id, municipality_code, standing_id ON CONFLICT DO NOTHING"
+)
+
+_OF_MOVES = text(
+    """
+    SELECT DISTINCT m.id AS match_id, CASE WHEN l.shielded THEN NULL ELSE l.reporter_id END AS reporter_id,
+           NULL AS municipality_code, CASE WHEN l.shielded THEN l.oin END AS officer_oin
+    FROM unnest(CAST(:movers AS uuid[]), CAST(:tellers AS uuid[])) i (youngster_id, teller)
+    JOIN match m ON m.youngster_id = i.youngster_id AND m.kind = 'youngster' AND m.ended_at IS NULL
+    CROSS JOIN LATERAL (
+        SELECT reporter_id, oin, bool_or(shielded) AS shielded FROM live_signals(:today)
+        WHERE youngster_id = i.youngster_id GROUP BY reporter_id, oin
+    ) l
+    WHERE l.reporter_id IS DISTINCT FROM i.teller
+    """
+)
+# Judged at receipt, and told if both are still there now (R17).
+_OF_ARCHIVE = text(
+    """
+    SELECT DISTINCT a.id AS archived_signal_id, CASE WHEN l.shielded THEN NULL ELSE l.reporter_id END AS reporter_id,
+           NULL AS municipality_code, CASE WHEN l.shielded THEN l.oin END AS officer_oin
+    FROM placed_signals(:today) s JOIN archived_signal a ON a.youngster_id = s.youngster_id
+    CROSS JOIN LATERAL (
+        SELECT reporter_id, oin, bool_or(shielded) AS shielded FROM placed_signals(:today)
+        WHERE youngster_id = s.youngster_id AND reporter_id = s.reporter_id GROUP BY reporter_id, oin
+    ) l
+    WHERE s.id = ANY(:attached) AND a.reporter_id <> s.reporter_id AND a.ended_at <= s.received_at
+      AND a.destroy_on > :today
+    """
+)
+
+
+def of_withdrawals(connection: Connection, youngsters: Sequence[UUID], today: date) -> list[Wanted]:
+    """Who is told that a party withdrew from these youngsters (R37); from now on it counts as told to nobody. Before
+    matches and supervision are brought up to date: it looks at who was told until now."""
+    asked: dict[str, Any] = {"youngsters": list(youngsters), "today": today}
+    wanted = [Wanted("party_withdrew", **row._mapping) for row in connection.execute(_OF_WITHDRAWALS, asked)]
+    connection.execute(_FORGET_WITHDRAWN, asked)
+    return wanted
+
+
+def of_matches(connection: Connection, concerned: Sequence[UUID], today: date) -> list[Wanted]:
+    """Who is told of a party or contact never told before, and which supervisors; from now on they were told."""
+    asked: dict[str, Any] = {"concerned": list(concerned), "today": today}
+    rows = [*connection.execute(_OF_PARTIES, asked), *connection.execute(_OF_SUPERVISION, asked)]
+    connection.execute(_REMEMBER, asked)
+    connection.execute(_REMEMBER_SUPERVISION, asked)
+    return [Wanted("match", **row._mapping) for row in rows]
+
+
+def of_moves(
+    connection: Connection, movers: Sequence[UUID], tellers: Sequence[UUID | None], today: date
+) -> list[Wanted]:
+    """The other live reporters of who moved (R24). `tellers`: of each, the reporter who told it; None a supervisor."""
+    asked = {"movers": list(movers), "tellers": list(tellers), "today": today}
+    return [Wanted("move", **row._mapping) for row in connection.execute(_OF_MOVES, asked)] if movers else []
+
+
+def of_archive(connection: Connection, attached: Sequence[UUID], today: date) -> list[Wanted]:
+    """The reporters of these new signals, for each archived signal of another on the same youngster (R17)."""
+    asked = {"attached": list(attached), "today": today}
+    return [Wanted("archive", **row._mapping) for row in connection.execute(_OF_ARCHIVE, asked)] if attached else []

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What ended leaves the table of signals: into the archive, or destroyed with a tombstone (R14 to R16).
+
+Which of the two is decided from what the signal says, whenever it is looked at: safe to run twice, at once or late.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, time
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from verwijsindex.database import as_json
+from verwijsindex.ledger import events
+from verwijsindex.pseudonyms.sealing import IndexKey
+from verwijsindex.signals.dates import AMSTERDAM, amsterdam_date, two_years_after, years_after
+
+ARCHIVED_YEARS = 5
+"""How long an archived signal is kept at most (Jeugdwet 7.1.4.6)."""
+Bury = Callable[[Sequence[UUID]], None]
+"""Writes the ids of signals that are about to be destroyed where a restored backup finds them (R16)."""
+UPKEEP = events.Actor(role="upkeep")
+
+# Locked, so that no act and no work can come to them any more: an act waits, and finds them gone.
+_ENDED = text(
+    "SELECT id, youngster_id, reporter_id, oin, agreement_id, key_version, made_at, received_at, removal_date,"
+    " turns23_on_sealed, shielded, ended_at, end_reason FROM signal"
+    " WHERE youngster_id = ANY(:youngsters) AND (ended_at IS NOT NULL OR removal_date <= :today)"
+    " ORDER BY id FOR NO KEY UPDATE"
+)
+_DESTROY_ARCHIVED = text(
+    "DELETE FROM archived_signal a USING unnest(CAST(:youngsters AS uuid[]), CAST(:moments AS timestamptz[]))"
+    " i (id, told_at) WHERE a.youngster_id = i.id AND a.received_at <= i.told_at RETURNING a.id"
+)
+_ARCHIVE_COLUMNS = {
+    "id": "uuid",
+    "youngster_id": "uuid",
+    "reporter_id": "uuid",
+    "oin": "char(20)",
+    "agreement_id": "uuid",
+    "shielded": "boolean",
+    "received_at": "timestamptz",
+    "ended_at": "timestamptz",
+    "end_reason": "text",
+    "destroy_on": "date",
+}
+_ARCHIVE = text(
+    f"INSERT INTO archived_signal ({', '.join(_ARCHIVE_COLUMNS)}) SELECT {', '.join(_ARCHIVE_COLUMNS)}"  # noqa: S608
+    f" FROM json_to_recordset(CAST(:rows AS json)) AS i ({', '.join(map(' '.join, _ARCHIVE_COLUMNS.items()))})"
+)
+_BURY = text(
+    "INSERT INTO tombstone (signal_id, destroyed_at) SELECT unnest(CAST(:signals AS uuid[])), :now"
+    " ON CONFLICT DO NOTHING"
+)
+_FORGET_WORK = text("DELETE FROM work WHERE signal_id = ANY(:signals)")
+_TAKE_OUT = text("DELETE FROM signal WHERE id = ANY(:signals)")
+_PARENTS = text("SELECT DISTINCT parent_id FROM signal_parent WHERE signal_id = ANY(:signals)")
+_FORGET_PARENTS = text(
+    "DELETE FROM parent p WHERE p.id = ANY(:parents)"
+    " AND NOT EXISTS (SELECT FROM signal_parent s WHERE s.parent_id = p.id)"
+)
+_FORGET_STANDINGS = text(
+    "DELETE FROM standing st WHERE st.youngster_id = ANY(:youngsters)"
+    " AND NOT EXISTS (SELECT FROM signal s WHERE s.standing_id = st.id)"
+)
+_FORGET_YOUNGSTERS = text(
+    "DELETE FROM youngster y WHERE y.id = ANY(:youngsters)"
+    " AND NOT EXISTS (SELECT FROM signal s WHERE s.youngster_id = y.id)"
+    " AND NOT EXISTS (SELECT FROM archived_signal a WHERE a.youngster_id = y.id)"
+)
+
+
+def settle(
+    connection: Connection,
+    keys: Mapping[int, IndexKey],
+    youngsters: Sequence[UUID],
+    now: datetime,
+    bury: Bury,
+    dead: Mapping[UUID, datetime] | None = None,
+) -> int:
+    """Archive or destroy the signals of these youngsters that have ended, and what was there for them alone.
+
+    Under the matcher's lock, after matches were brought up to date.
+
+    Args:
+        bury: is called before the transaction commits with the ids that it destroys.
+        dead: youngsters who died, and when that was told: their archive goes too.
+
+    Returns:
+        How many signals left.
+    """
+    today = amsterdam_date(now)
+    ended = connection.execute(_ENDED, {"youngsters": list(youngsters), "today": today}).all()
+    signals = [row.id for row in ended]
+    kept = [row for one in ended if (row := _archived(one, keys, today)) and one.youngster_id not in (dead or {})]
+    connection.execute(_ARCHIVE, {"rows": as_json(kept)})
+    gone = set(signals) - {row["id"] for row in kept}
+    if dead:
+        asked = {"youngsters": list(dead), "moments": list(dead.values())}
+        gone |= set(connection.execute(_DESTROY_ARCHIVED, asked).scalars())
+    if signals:
+        parents = list(connection.execute(_PARENTS, {"signals": signals}).scalars())
+        connection.execute(_FORGET_WORK, {"signals": signals})
+        connection.execute(_TAKE_OUT, {"signals": signals})
+        connection.execute(_FORGET_PARENTS, {"parents": parents})
+    if signals or dead:
+        connection.execute(_FORGET_STANDINGS, {"youngsters": list(youngsters)})
+        forget_youngsters(connection, youngsters)
+    destroyed(connection, gone, now, bury)
+    events.append(
+        connection, [events.Event(events.SIGNAL_ARCHIVED, now, UPKEEP, says={"signalId": str(r["id"])}) for r in kept]
+    )
+    return len(signals)
+
+
+def destroyed(connection: Connection, signals: set[UUID], now: datetime, bury: Bury) -> None:
+    """A tombstone, a line outside the database and an event for each signal that this transaction destroys (R16)."""
+    if signals:
+        bury(sorted(signals))
+        connection.execute(_BURY, {"signals": sorted(signals), "now": now})
+        events.append(
+            connection,
+            [events.Event(events.SIGNAL_DESTROYED, now, UPKEEP, says={"signalId": str(s)}) for s in sorted(signals)],
+        )
+
+
+def forget_youngsters(connection: Connection, youngsters: Sequence[UUID]) -> None:
+    """Destroy the pseudonym of those of whom neither a signal nor an archived one is left."""
+    connection.execute(_FORGET_YOUNGSTERS, {"youngsters": list(youngsters)})
+
+
+def _archived(row: Row[Any], keys: Mapping[int, IndexKey], today: date) -> dict[str, Any] | None:
+    """The row of the archive that an ended signal becomes; None when it is destroyed (R15, R16)."""
+    sealed = row.turns23_on_sealed
+    turns_23 = (
+        date.fromisoformat(keys[row.key_version].open("turns-23-on", row.id.bytes, sealed).decode()) if sealed else None
+    )
+    by_law = row.removal_date == two_years_after(amsterdam_date(row.made_at)) and row.removal_date != turns_23
+    reason = row.end_reason or ("expired" if by_law else "turned_23")
+    if reason not in {"risk_gone", "expired"}:
+        return None
+    ended_at = row.ended_at or datetime.combine(row.removal_date, time(), AMSTERDAM)
+    destroy_on = years_after(amsterdam_date(ended_at), ARCHIVED_YEARS)
+    destroy_on = min(destroy_on, turns_23) if turns_23 else destroy_on
+    if destroy_on <= today:
+        return None
+    own = {name: getattr(row, name) for name in _ARCHIVE_COLUMNS if hasattr(row, name)}
+    return own | {"ended_at": ended_at, "end_reason": reason, "destroy_on": destroy_on}
