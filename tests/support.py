@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from werkzeug.test import TestResponse
 
 from verwijsindex import database, keyfiles
-from verwijsindex.access.caller import SCOPES
+from verwijsindex.access.caller import SCOPES, PersonRole
 from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.app import create_app
 from verwijsindex.issuer.signing import Terms, TokenSigner
@@ -35,7 +35,9 @@ from verwijsindex.registry.schemas import (
     Entry,
     InstitutionEntry,
     MunicipalityEntry,
+    NamedOfficerEntry,
     ReporterEntry,
+    RightsDeskOfficerEntry,
 )
 from verwijsindex.settings import IndexSettings, TrustedIssuer
 from verwijsindex.signals.dates import amsterdam_date, two_years_after
@@ -184,7 +186,8 @@ class Index:
     """The index in this process, on a real database, with an issuer whose key the test holds.
 
     Three municipalities with contact points; a school, a clinic and the police, each with an agreement with
-    Westerveld, a coordinator and three reporters; a case supervisor in each municipality.
+    Westerveld, a coordinator, a named officer and three reporters; a case supervisor and an officer of the rights desk
+    in each municipality.
     """
 
     def __init__(self, database: Database, folder: Path, clock: MovableClock) -> None:
@@ -200,6 +203,8 @@ class Index:
         self.reporters: dict[str, list[UUID]] = {}
         self.supervisors: dict[str, UUID] = {}
         self.coordinators: dict[str, UUID] = {}
+        self.officers: dict[str, UUID] = {}
+        self.desk_officers: dict[str, UUID] = {}
         self.open(database)
         self._fill_register()
 
@@ -244,8 +249,10 @@ class Index:
                 )
                 registry.set_contact_point(connection, ADMINISTRATOR, NOW, point)
                 supervisor = add(CaseSupervisorEntry(municipality_code=code, name=f"Regie {name}", **person))
+                desk = add(RightsDeskOfficerEntry(municipality_code=code, name=f"Loket {name}", **person))
                 assert supervisor
-                self.supervisors[code] = supervisor
+                assert desk
+                self.supervisors[code], self.desk_officers[code] = supervisor, desk
             for oin, name, category in (
                 (SCHOOL, "Het Kompas", "primary_education"),
                 (CLINIC, "De Linde", "mental_health_care"),
@@ -255,8 +262,10 @@ class Index:
                 until = today + timedelta(days=3650)
                 add(AgreementEntry(oin=oin, municipality_code=WESTERVELD, valid_from=today, valid_until=until))
                 coordinator = add(CoordinatorEntry(oin=oin, name=f"Coördinator {name}", **person))
+                officer = add(NamedOfficerEntry(oin=oin, name=f"Functionaris {name}", **person))
                 assert coordinator
-                self.coordinators[oin] = coordinator
+                assert officer
+                self.coordinators[oin], self.officers[oin] = coordinator, officer
                 reporters = [
                     add(
                         ReporterEntry(
@@ -274,18 +283,23 @@ class Index:
 
     def supervisor(self, municipality: str = WESTERVELD, person: UUID | None = None) -> dict[str, str]:
         """Headers with the token of a municipality's case supervisor."""
-        terms = Terms(INDEX, SCOPES["case_supervisor"], timedelta(minutes=10))
-        person = person or self.supervisors[municipality]
-        return {
-            "Authorization": "Bearer "
-            + self.signer.supervisor_token(person, municipality, "console", terms, self.clock())
-        }
+        return self._person("case_supervisor", person or self.supervisors[municipality], municipality)
 
     def coordinator(self, oin: str = SCHOOL, person: UUID | None = None) -> dict[str, str]:
         """Headers with the token of an institution's coordinator."""
-        terms = Terms(INDEX, SCOPES["coordinator"], timedelta(minutes=10))
-        person = person or self.coordinators[oin]
-        return {"Authorization": "Bearer " + self.signer.coordinator_token(person, oin, "console", terms, self.clock())}
+        return self._person("coordinator", person or self.coordinators[oin], oin)
+
+    def officer(self, oin: str = SCHOOL, person: UUID | None = None) -> dict[str, str]:
+        """Headers with the token of an institution's named officer."""
+        return self._person("named_officer", person or self.officers[oin], oin)
+
+    def desk(self, municipality: str = WESTERVELD, person: UUID | None = None) -> dict[str, str]:
+        """Headers with the token of an officer of a municipality's rights desk."""
+        return self._person("rights_desk", person or self.desk_officers[municipality], municipality)
+
+    def _person(self, role: PersonRole, person: UUID, of: str) -> dict[str, str]:
+        terms = Terms(INDEX, SCOPES[role], timedelta(minutes=10))
+        return {"Authorization": "Bearer " + self.signer.person_token(role, person, of, "console", terms, self.clock())}
 
     def reader(self, oin: str = SCHOOL, n: int = 0) -> dict[str, str]:
         """Headers with which an institution's client reads for its n-th reporter."""

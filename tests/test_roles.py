@@ -97,7 +97,10 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "event": APPEND,
         "idempotency_record": {"SELECT": "*", "DELETE": "*"},
     },
-    "registrar": {**dict.fromkeys((*REGISTER, "case_supervisor", "subscription"), KEEP), "event": APPEND},
+    "registrar": {
+        **dict.fromkeys((*REGISTER, "case_supervisor", "named_officer", "rights_desk_officer", "subscription"), KEEP),
+        "event": APPEND,
+    },
     "auditor": {"event": READ},
 }
 TABLES = (
@@ -209,7 +212,7 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
         name, role = map(str, row)
         found[name].add(role)
     names = {"scope_own_reporter", "visible_parties", "visible_institutions", "own_signals_in", "match_residences"}
-    names |= {"scope_own_coordinator"}
+    names |= {"scope_own_coordinator", "scope_own_officer", "scope_own_desk"}
     assert found == {name: {"verwijsindex_index"} for name in names} | {"remove_contact_data": {"verwijsindex_worker"}}
 
 

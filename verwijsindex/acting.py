@@ -2,8 +2,9 @@
 """For whom a request acts, and the one transaction of a read with its event (I4, I8).
 
 A machine says by `On-Behalf-Of` for which reporter of its institution it reads; a case supervisor reads for the own
-municipality (R19), a coordinator for the own institution (R20). The scope is checked against the register in the same
-transaction, by row-level security as well.
+municipality (R19), a coordinator and a named officer for the own institution (R20, R36), an officer of the rights desk
+decides for the own municipality (R30). The scope is checked against the register in the same transaction, by row-level
+security as well.
 """
 
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ _IN_REGISTER: dict[Role, tuple[TextClause, ProblemType]] = {
     "machine": (text("SELECT scope_own_reporter()"), REPORTER_NOT_DESIGNATED),
     "case_supervisor": (text("SELECT id FROM case_supervisor WHERE id = :person"), NOT_ALLOWED),
     "coordinator": (text("SELECT scope_own_coordinator()"), NOT_ALLOWED),
+    "named_officer": (text("SELECT scope_own_officer()"), NOT_ALLOWED),
+    "rights_desk": (text("SELECT code FROM scope_own_desk() code WHERE code = :municipality"), NOT_ALLOWED),
 }
 _LOGGED_REFUSALS = (403, 404, 429)
 
@@ -75,7 +78,7 @@ def reading(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
         allowed: the roles that may read this, each with the scope its token must hold.
 
     Raises:
-        Problem: 403 for a role, scope, reporter, supervisor or coordinator that may not.
+        Problem: 403 for a role, scope, reporter or person that may not.
     """
     caller = calling()
     if not any(role == caller.role and scope in caller.scopes for role, scope in allowed):
@@ -91,12 +94,15 @@ def reading(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
         today=amsterdam_date(now),
         oin=caller.oin,
         reporter_id=header.on_behalf_of,
-        municipality=caller.municipality,
+        municipality=caller.municipality if caller.role == "case_supervisor" else None,
         coordinator_id=caller.person_id if caller.role == "coordinator" else None,
+        officer_id=caller.person_id if caller.role == "named_officer" else None,
+        desk_officer_id=caller.person_id if caller.role == "rights_desk" else None,
     )
     with transaction(pool, scope) as connection:
         who, otherwise = _IN_REGISTER[caller.role]
-        if connection.execute(who, {"person": caller.person_id}).scalar_one_or_none() is None:
+        named = {"person": caller.person_id, "municipality": caller.municipality}
+        if connection.execute(who, named).scalar_one_or_none() is None:
             raise Problem(otherwise)
         yield Act(connection, caller, _actor(caller, header.on_behalf_of), now)
 

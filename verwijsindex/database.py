@@ -84,6 +84,8 @@ class Scope:
     reporter_id: UUID | None = None
     municipality: str | None = None
     coordinator_id: UUID | None = None
+    officer_id: UUID | None = None
+    desk_officer_id: UUID | None = None
     client_id: str | None = None
 
 
@@ -126,6 +128,8 @@ _SET_SCOPE = sa.text(
     " set_config('verwijsindex.reporter', :reporter, true),"
     " set_config('verwijsindex.municipality', :municipality, true),"
     " set_config('verwijsindex.coordinator', :coordinator, true),"
+    " set_config('verwijsindex.officer', :officer, true),"
+    " set_config('verwijsindex.desk_officer', :desk_officer, true),"
     " set_config('verwijsindex.client', :client, true)"
 )
 
@@ -143,6 +147,8 @@ def transaction(pool: sa.Engine, scope: Scope | None = None) -> Iterator[sa.Conn
                     "reporter": str(scope.reporter_id or ""),
                     "municipality": scope.municipality or "",
                     "coordinator": str(scope.coordinator_id or ""),
+                    "officer": str(scope.officer_id or ""),
+                    "desk_officer": str(scope.desk_officer_id or ""),
                     "client": scope.client_id or "",
                 },
             )

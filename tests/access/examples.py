@@ -49,7 +49,13 @@ def fill(index: Index) -> None:
         yesterday = "CAST('2026-11-21' AS date)"
         left = index.reporters[SCHOOL][2]
         connection.exec_driver_sql(f"UPDATE reporter SET designated_until = {yesterday} WHERE id = '{left}'")
-        for table, of, owner in (("case_supervisor", "municipality_code", WESTERVELD), ("coordinator", "oin", SCHOOL)):
+        municipality, institution = ("municipality_code", WESTERVELD), ("oin", SCHOOL)
+        for table, (of, owner) in {
+            "case_supervisor": municipality,
+            "coordinator": institution,
+            "named_officer": institution,
+            "rights_desk_officer": municipality,
+        }.items():
             connection.exec_driver_sql(
                 f"INSERT INTO {table} (id, {of}, name, telephone, email, last_day)"
                 f" VALUES ('{LEFT}', '{owner}', 'Who left', '0612345678', 'left@example.org', {yesterday})"
@@ -57,7 +63,7 @@ def fill(index: Index) -> None:
 
 
 LEFT = UUID("11111111-1111-4111-8111-111111111111")
-"""The id of a case supervisor and of a coordinator who left."""
+"""The id of everybody who left."""
 
 
 def _reporter(caller: Caller) -> bool:

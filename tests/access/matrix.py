@@ -114,8 +114,8 @@ def _machines() -> list[Caller]:
     ]
 
 
-def _supervisors() -> list[Caller]:
-    one = Caller("of the municipality", "case_supervisor")
+def _of_municipality(role: Role) -> list[Caller]:
+    one = Caller("of the municipality", role)
     return [
         one,
         replace(one, name="of another municipality", municipality="another"),
@@ -127,8 +127,8 @@ def _supervisors() -> list[Caller]:
     ]
 
 
-def _coordinators() -> list[Caller]:
-    one = Caller("of the institution", "coordinator")
+def _of_institution(role: Role) -> list[Caller]:
+    one = Caller("of the institution", role)
     return [
         one,
         replace(one, name="of another institution", institution="another"),
@@ -151,8 +151,10 @@ NOBODY = [
 CALLERS: dict[str, list[Caller]] = {
     "nobody": NOBODY,
     "machine": _machines(),
-    "case supervisor": _supervisors(),
-    "coordinator": _coordinators(),
+    "case supervisor": _of_municipality("case_supervisor"),
+    "coordinator": _of_institution("coordinator"),
+    "named officer": _of_institution("named_officer"),
+    "rights desk": _of_municipality("rights_desk"),
 }
 
 

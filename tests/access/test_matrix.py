@@ -33,7 +33,7 @@ from support import (
 )
 from support import headers as own_headers
 
-from verwijsindex.access.caller import SCOPES
+from verwijsindex.access.caller import PERSON_OF, SCOPES, PersonRole
 from verwijsindex.app import document_app
 from verwijsindex.issuer.signing import Terms, TokenSigner
 from verwijsindex.keyfiles import encode_base64url
@@ -95,20 +95,23 @@ def credentials(index: Index, caller: Caller, operation: Operation, audience: st
     elif caller.role == "machine":
         client = f"client-{oin}" + ("-2" if caller.client == "another" else "")
         authorization = signer.machine_token(client, oin, terms, now)
-    elif caller.role == "case_supervisor":
-        listed, elsewhere = index.supervisors[place], index.supervisors[DORDRECHT]
-        authorization = signer.supervisor_token(_person(caller, listed, elsewhere), place, "console", terms, now)
     else:
-        listed, elsewhere = index.coordinators[oin], index.coordinators[POLICE]
-        authorization = signer.coordinator_token(_person(caller, listed, elsewhere), oin, "console", terms, now)
+        persons = _register(index)[caller.role]
+        of, another = (place, DORDRECHT) if PERSON_OF[caller.role] == "municipality" else (oin, POLICE)
+        person = persons[of] if caller.in_register else LEFT if caller.name == "who left" else persons[another]
+        authorization = signer.person_token(caller.role, person, of, "console", terms, now)
     headers = {"Authorization": f"Bearer {authorization}"} if authorization else {}
     return headers | ({"On-Behalf-Of": str(reporter_of(index, caller))} if caller.names else {})
 
 
-def _person(caller: Caller, listed: UUID, elsewhere: UUID) -> UUID:
-    if caller.in_register:
-        return listed
-    return LEFT if caller.name == "who left" else elsewhere
+def _register(index: Index) -> dict[PersonRole, dict[str, UUID]]:
+    """The persons of each role, by what they are of."""
+    return {
+        "case_supervisor": index.supervisors,
+        "coordinator": index.coordinators,
+        "named_officer": index.officers,
+        "rights_desk": index.desk_officers,
+    }
 
 
 def _not_believed(index: Index, what: str, terms: Terms) -> str:

@@ -17,7 +17,7 @@ import pytest
 from joserfc.jwk import OKPKey
 from support import Logged
 
-from verwijsindex.access.caller import SIGNALS_READ, SIGNALS_WRITE, SUPERVISION_READ, Caller
+from verwijsindex.access.caller import PERSON_OF, SIGNALS_READ, SIGNALS_WRITE, Caller, PersonRole
 from verwijsindex.access.key_sets import FetchError
 from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.problems import Problem
@@ -63,14 +63,17 @@ def test_a_machine_is_who_its_token_names(verifier: TokenVerifier, sign: Sign) -
     )
 
 
-def test_a_person_is_who_its_token_names(verifier: TokenVerifier, sign: Sign) -> None:
+@pytest.mark.parametrize(("role", "claim"), PERSON_OF.items())
+def test_a_person_is_who_its_token_names(verifier: TokenVerifier, sign: Sign, role: PersonRole, claim: str) -> None:
+    """And is of what the one claim says that goes with the role."""
     person = "7d3f2f0e-6a52-4a0e-9f0e-0d7f6d1c2b3a"
-    token = sign(
-        {"role": "case_supervisor", "sub": person, "municipality": "1701", "oin": None, "scope": SUPERVISION_READ}
-    )
-    caller = verifier.verify(token)
-    assert (caller.role, caller.person_id, caller.municipality) == ("case_supervisor", UUID(person), "1701")
-    assert caller.oin is None
+    both = {"municipality": "1701", "oin": "00000001234567890000"}
+    caller = verifier.verify(sign({"role": role, "sub": person, **both}))
+    assert (caller.role, caller.person_id) == (role, UUID(person))
+    found = {"municipality": caller.municipality, "oin": caller.oin}
+    assert found == dict.fromkeys(both) | {claim: both[claim]}
+    refused(verifier, sign({"role": role, "sub": person, **both, claim: None}))
+    refused(verifier, sign({"role": role, "sub": "who", **both}))
 
 
 def test_a_caller_may_only_what_scope_and_role_allow(verifier: TokenVerifier, sign: Sign) -> None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
@@ -13,7 +13,7 @@ from joserfc.jwk import OKPKey
 from support import Database
 from typer.testing import CliRunner
 
-from verwijsindex.access.caller import INSTITUTION_READ, SUPERVISION_READ
+from verwijsindex.access.caller import PERSON_OF, SCOPES, PersonRole
 from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.issuer.commands import app
 from verwijsindex.issuer.signing import TokenSigner
@@ -87,6 +87,8 @@ def test_what_goes_wrong_is_said_in_one_line(run: Run, tmp_path: Path) -> None:
         ((*MINT[:4], "17", *MINT[5:]), "four digits"),
         ((*MINT, "--institution", "00000001234567890000"), "one --municipality"),
         (("mint", "--role", "coordinator", *MINT[3:]), "one --institution"),
+        (("mint", "--role", "named_officer", *MINT[3:]), "a named officer is of one --institution"),
+        (("mint", "--role", "rights_desk", *MINT[3:], "--institution", "1" * 20), "one --municipality"),
     ):
         done = run(*arguments)
         assert done.exit_code == 1, arguments
@@ -102,21 +104,28 @@ def verifier(run: Run, tmp_path: Path) -> TokenVerifier:
     return TokenVerifier([trusted], "https://index.example", utc_now, fetch=lambda _: key_set)
 
 
-def test_a_minted_token_is_a_case_supervisors(run: Run, verifier: TokenVerifier) -> None:
-    done = run(*MINT, "--minutes", "5")
-    assert done.exit_code == 0
-    caller = verifier.verify(f"Bearer {done.stdout.strip()}")
-    assert (caller.role, caller.person_id, caller.municipality) == ("case_supervisor", UUID(PERSON), "1701")
-    assert caller.scopes == {SUPERVISION_READ}
-    assert (caller.client_id, caller.oin) == ("issuer-mint", None)
+def test_a_token_is_minted_for_an_hour_at_most_and_for_no_machine(run: Run) -> None:
+    assert run(*MINT, "--minutes", "5").exit_code == 0
     assert run(*MINT, "--minutes", "61").exit_code == 2
     assert run("mint", "--role", "machine", *MINT[3:]).exit_code == 2
 
 
-def test_a_minted_token_is_a_coordinators(run: Run, verifier: TokenVerifier) -> None:
+@pytest.mark.parametrize("role", get_args(PersonRole))
+def test_a_minted_token_is_of_a_person_of_its_role(run: Run, verifier: TokenVerifier, role: PersonRole) -> None:
     oin = "00000001234567890000"
-    done = run("mint", "--role", "coordinator", "--institution", oin, "--person", PERSON)
+    option = ("--municipality", "1701") if PERSON_OF[role] == "municipality" else ("--institution", oin)
+    done = run("mint", "--role", role, *option, "--person", PERSON)
     assert done.exit_code == 0, done.stderr
     caller = verifier.verify(f"Bearer {done.stdout.strip()}")
-    assert (caller.role, caller.person_id, caller.oin, caller.municipality) == ("coordinator", UUID(PERSON), oin, None)
-    assert caller.scopes == {INSTITUTION_READ}
+    assert (caller.role, caller.person_id, caller.scopes) == (role, UUID(PERSON), SCOPES[role])
+    assert caller.client_id == "issuer-mint"
+    assert (caller.oin, caller.municipality) == ((None, "1701") if option[1] == "1701" else (oin, None))
+
+
+def test_a_machine_tells_deaths_only_where_that_was_said(run: Run, tmp_path: Path) -> None:
+    """A municipality's case system, with the municipality's own OIN, does so by no accident (R14)."""
+    write_public_key(tmp_path / "town.json", OKPKey.generate_key("Ed25519"))
+    run(*add(tmp_path / "town.json"))
+    assert "deaths:write" not in run("client", "list").stdout
+    assert "deaths:write" not in run("client", "scopes", "school-17").stdout
+    assert run("client", "scopes", "school-17", "--scope", "deaths:write").stdout == "school-17 may deaths:write\n"

@@ -263,7 +263,7 @@ def test_only_machines_with_the_scope_and_a_token_for_here(ask: Ask, http: Flask
     assert ask(body, scopes=(SIGNALS_WRITE,)).status_code == 403
     assert http.post("/api/v1/evaluations", json=body).status_code == 401
     terms = Terms(HERE, frozenset({PSEUDONYMS_EVALUATE, SUPERVISION_READ}), timedelta(minutes=10))
-    person = signer.supervisor_token(uuid4(), "1701", "page", terms, NOW)
+    person = signer.person_token("case_supervisor", uuid4(), "1701", "page", terms, NOW)
     refused = http.post("/api/v1/evaluations", json=body, headers={"Authorization": f"Bearer {person}"})
     assert refused.status_code == 403
 

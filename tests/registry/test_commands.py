@@ -47,16 +47,27 @@ def test_a_whole_register_is_kept_and_each_change_is_an_event(admin: Admin, inde
     admin("institution", "add", OIN, "Het Kompas", "primary_education")
     agreement = admin("agreement", "add", OIN, "1701", "2026-01-01", "2027-12-31")
     admin("agreement", "end", agreement, "2026-12-31")
+    parents = admin("agreement", "add", OIN, "1701", "2027-01-01", "2027-12-31", "--may-send-parents")
     reporter = admin("reporter", "add", OIN, "R. Voorbeeld", "docent", "0612345678", "r@example.org")
     admin("reporter", "end", reporter, "2026-12-31")
     admin("coordinator", "add", OIN, "C. Voorbeeld", "0612345678", "c@example.org")
     admin("supervisor", "add", "1701", "S. Voorbeeld", "0612345678", "s@example.org")
+    officer = admin("officer", "add", OIN, "O. Voorbeeld", "0612345678", "o@example.org")
+    admin("officer", "end", officer, "2026-12-31")
+    desk = admin("desk", "add", "1701", "L. Voorbeeld", "0612345678", "l@example.org")
+    admin("desk", "end", desk, "2026-12-31")
+    admin("municipality", "oin", "1701", "00000001701000000000")
     admin("municipality", "ground", "1701", "off")
     admin("category", "designate", "halt", "--no")
     listed = admin("reporter", "list", OIN)
     assert all(value in listed for value in (reporter, "R. Voorbeeld", "docent", "0612345678", "r@example.org"))
     events = [json.loads(bytes(row[0])) for row in index_database.rows("SELECT body FROM event")]
-    assert len(events) == 11
+    for group, of, person in (("officer", OIN, officer), ("desk", "1701", desk)):
+        listed = admin(group, "list", of)
+        assert all(value in listed for value in (person, "Voorbeeld", "0612345678", "2026-12-31"))
+    may = index_database.rows("SELECT id FROM agreement WHERE may_send_parents")
+    assert [str(row.id) for row in may] == [parents]
+    assert len(events) == 17
     assert {event["actor"]["role"] for event in events} == {"administrator"}
     said = {(event.get("record"), event.get("change")) for event in events}
     assert ("municipality", "legal ground off") in said

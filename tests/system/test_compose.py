@@ -160,10 +160,10 @@ def _register(engine: Engine, today: date) -> list[UUID]:
     url = engine.inside(engine.composition.services["admin"]) / "run/secrets/verwijsindex_registrar_database_url"
     pool = database.engine(SecretStr(url.read_text()), pool_size=1)
     person = {"position": "medewerker", "telephone": "0521000002", "email": "someone@example.org"}
-    valid = {"valid_from": today, "valid_until": today + timedelta(days=30)}
+    until = today + timedelta(days=30)
     entries: list[Entry] = [
         InstitutionEntry(oin=OIN, name="Het Kompas", category_code="primary_education"),
-        AgreementEntry(oin=OIN, municipality_code=WESTERVELD, **valid),
+        AgreementEntry(oin=OIN, municipality_code=WESTERVELD, valid_from=today, valid_until=until),
         *(ReporterEntry(oin=OIN, name=name, designated_from=today, **person) for name in ("A. Een", "B. Twee")),
     ]
     with database.transaction(pool) as connection:

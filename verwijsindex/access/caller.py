@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The caller of a request, as the claims of a verified access token name it (R19, R20, I8)."""
+"""The caller of a request, as the claims of a verified access token name it (R19, R20, R30, R36, I8)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from verwijsindex.problems import NOT_ALLOWED, Problem
 
-Role = Literal["machine", "case_supervisor", "coordinator"]
+Role = Literal["machine", "case_supervisor", "coordinator", "named_officer", "rights_desk"]
 
 SIGNALS_WRITE = "signals:write"
 """A machine places signals of its institution's reporters."""
@@ -21,18 +21,38 @@ SUBSCRIPTIONS_MANAGE = "subscriptions:manage"
 """A machine manages its own webhook subscription, and sees what became of its deliveries."""
 PSEUDONYMS_EVALUATE = "pseudonyms:evaluate"
 """A machine has blinded elements evaluated by the pseudonym service (R7)."""
+DEATHS_WRITE = "deaths:write"
+"""A machine of a municipality tells a death (R14)."""
+SHIELDED_READ = "shielded:read"
+"""A named officer reads the inbox and the matches of the own institution's shielded signals (R36)."""
+RIGHTS_DECIDE = "rights:decide"
+"""An officer of the rights desk restricts and destroys signals that the own municipality contracted (R15, R30)."""
 
 SCOPES: dict[Role, frozenset[str]] = {
-    "machine": frozenset({SIGNALS_WRITE, SIGNALS_READ, SUBSCRIPTIONS_MANAGE, PSEUDONYMS_EVALUATE}),
+    "machine": frozenset({SIGNALS_WRITE, SIGNALS_READ, SUBSCRIPTIONS_MANAGE, PSEUDONYMS_EVALUATE, DEATHS_WRITE}),
     "case_supervisor": frozenset({SUPERVISION_READ}),
     "coordinator": frozenset({INSTITUTION_READ}),
+    "named_officer": frozenset({SHIELDED_READ}),
+    "rights_desk": frozenset({RIGHTS_DECIDE}),
 }
 """The scopes that a token of each role can hold. No two roles share one."""
+
+USUAL: frozenset[str] = SCOPES["machine"] - {DEATHS_WRITE}
+"""Those of a machine for which none are named: a municipality's case system, too, tells no death by accident."""
+
+PersonRole = Literal["case_supervisor", "coordinator", "named_officer", "rights_desk"]
+PERSON_OF: dict[PersonRole, Literal["oin", "municipality"]] = {
+    "case_supervisor": "municipality",
+    "coordinator": "oin",
+    "named_officer": "oin",
+    "rights_desk": "municipality",
+}
+"""For each role of a person the claim that says of which institution or municipality."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling: a machine or the coordinator of an institution, or the case supervisor of a municipality."""
+    """Who is calling: a machine or a person of an institution, or a person of a municipality."""
 
     client_id: str
     issuer: str
@@ -40,11 +60,11 @@ class Caller:
     role: Role
     scopes: frozenset[str]
     oin: str | None = None
-    """Twenty digits; of a machine or a coordinator."""
+    """Twenty digits; of a machine, a coordinator or a named officer."""
     person_id: UUID | None = None
     """Of a person only."""
     municipality: str | None = None
-    """Four digits (CBS); of a case supervisor only."""
+    """Four digits (CBS); of a case supervisor or an officer of the rights desk."""
 
     def require(self, scope: str, *roles: Role) -> None:
         """Raises Problem(NOT_ALLOWED) unless the token holds `scope` and its role is one of `roles`."""

@@ -15,7 +15,7 @@ from joserfc import jws
 from joserfc.jws import JWSRegistry
 
 from verwijsindex import metrics
-from verwijsindex.access.caller import Caller
+from verwijsindex.access.caller import PERSON_OF, Caller
 from verwijsindex.access.key_sets import Fetch, KeySet, PublicKey, fetch_over_http
 from verwijsindex.access.revocations import Revocations
 from verwijsindex.logs import TOKEN_REFUSED, log
@@ -33,7 +33,7 @@ _BEARER = re.compile(r"bearer +([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+) 
 _NAME = re.compile(r"[!-~]{1,128}")
 _SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*")
 _OIN = re.compile(r"[0-9]{20}")
-_MUNICIPALITY = re.compile(r"[0-9]{4}")
+_FORM = {"oin": _OIN, "municipality": re.compile(r"[0-9]{4}")}
 
 
 class _Refused(Exception):  # noqa: N818 (never leaves this module)
@@ -149,23 +149,13 @@ def _caller(claims: dict[str, Any]) -> Caller:
     client_id, subject = _text(claims, "client_id", _NAME), _text(claims, "sub", _NAME)
     issuer, token_id = _text(claims, "iss", _NAME), _text(claims, "jti", _NAME)
     scopes = frozenset(_text(claims, "scope", _SCOPE).split(" "))
-    match claims.get("role"):
-        case "machine" if subject == client_id:
-            return Caller(client_id, issuer, token_id, "machine", scopes, oin=_text(claims, "oin", _OIN))
-        case "case_supervisor":
-            municipality = _text(claims, "municipality", _MUNICIPALITY)
-            return Caller(
-                client_id,
-                issuer,
-                token_id,
-                "case_supervisor",
-                scopes,
-                person_id=_uuid(subject),
-                municipality=municipality,
-            )
-        case "coordinator":
-            oin = _text(claims, "oin", _OIN)
-            return Caller(client_id, issuer, token_id, "coordinator", scopes, oin=oin, person_id=_uuid(subject))
+    role = claims.get("role")
+    if role == "machine" and subject == client_id:
+        return Caller(client_id, issuer, token_id, "machine", scopes, oin=_text(claims, "oin", _OIN))
+    for of_person, claim in PERSON_OF.items():
+        if role == of_person:
+            of = {claim: _text(claims, claim, _FORM[claim])}
+            return Caller(client_id, issuer, token_id, of_person, scopes, person_id=_uuid(subject), **of)
     raise _Refused("role")
 
 

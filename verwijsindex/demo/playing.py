@@ -167,7 +167,6 @@ def _tokens(console: Console, stack: Stack, register: Register) -> dict[str, str
     signer = TokenSigner(read_signing_key(stack.keys / "issuer.jwk"), stack.issuer)
     terms = Terms(stack.index, SCOPES["case_supervisor"], timedelta(minutes=10))
     for place in others:
-        tokens[place.code] = signer.supervisor_token(
-            register.supervisors[place][0], place.code, MINTED_FOR, terms, utc_now()
-        )
+        person = register.supervisors[place][0]
+        tokens[place.code] = signer.person_token("case_supervisor", person, place.code, MINTED_FOR, terms, utc_now())
     return tokens

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -19,7 +19,7 @@ from rich.table import Table
 from sqlalchemy import Connection
 
 from verwijsindex import database
-from verwijsindex.access.caller import SCOPES
+from verwijsindex.access.caller import DEATHS_WRITE, PERSON_OF, SCOPES, USUAL, PersonRole
 from verwijsindex.issuer import service
 from verwijsindex.issuer.signing import Terms, TokenSigner
 from verwijsindex.keyfiles import KeyFileError, read_public_key, read_signing_key
@@ -29,13 +29,11 @@ MINTED_FOR = "issuer-mint"
 """The client id in tokens that the command makes."""
 
 _OF = {
-    "case_supervisor": (
-        re.compile("[0-9]{4}"),
-        "a case supervisor is of one --municipality: CBS code, four digits",
-    ),
-    "coordinator": (re.compile("[0-9]{20}"), "a coordinator is of one --institution: OIN, twenty digits"),
+    "municipality": (re.compile("[0-9]{4}"), "is of one --municipality: CBS code, four digits"),
+    "oin": (re.compile("[0-9]{20}"), "is of one --institution: OIN, twenty digits"),
 }
-"""For each role, of what the person is, and what is said of anything else."""
+"""The form of what a person is of, and what is said of anything else."""
+_SCOPES = f"Of {', '.join(sorted(SCOPES['machine']))}. Repeat it; all but {DEATHS_WRITE} when left out."
 
 app = typer.Typer(no_args_is_help=True, help="The issuer of tokens: its clients, and tokens for the demo.")
 client = typer.Typer(no_args_is_help=True, help="Machines of institutions that may have tokens.")
@@ -82,7 +80,7 @@ def add(
     public_key: Annotated[Path, typer.Option(help="File with the public Ed25519 JWK the institution sent.")],
     scope: Annotated[
         list[str] | None,
-        typer.Option(help=f"Of {', '.join(sorted(SCOPES['machine']))}. Repeat it; all when left out."),
+        typer.Option(help=_SCOPES),
     ] = None,
 ) -> None:
     """Register a machine of an institution with its public key.
@@ -98,7 +96,7 @@ def add(
                 name=name,
                 oin=oin,
                 public_key=key,
-                scopes=scope or SCOPES["machine"],
+                scopes=scope or USUAL,
                 now=utc_now(),
             )
     except (KeyFileError, service.RegistrationError) as error:
@@ -111,7 +109,7 @@ def scopes(
     client_id: Annotated[str, typer.Argument(metavar="ID")],
     scope: Annotated[
         list[str] | None,
-        typer.Option(help=f"Of {', '.join(sorted(SCOPES['machine']))}. Repeat it; all when left out."),
+        typer.Option(help=_SCOPES),
     ] = None,
 ) -> None:
     """Set what a machine may do, in the place of what it might: for one that was registered before there was a scope.
@@ -120,12 +118,12 @@ def scopes(
     """
     try:
         with _owner() as connection:
-            done = service.set_scopes(connection, client_id, scope or SCOPES["machine"])
+            done = service.set_scopes(connection, client_id, scope or USUAL)
     except service.RegistrationError as error:
         raise _stop(error) from None
     if not done:
         raise _stop("no client with this id")
-    typer.echo(f"{client_id} may {' '.join(sorted(scope or SCOPES['machine']))}")
+    typer.echo(f"{client_id} may {' '.join(sorted(scope or USUAL))}")
 
 
 @client.command("list")
@@ -203,10 +201,14 @@ def list_keys(client_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
 
 @app.command("mint")
 def mint(
-    role: Annotated[Literal["case_supervisor", "coordinator"], typer.Option(help="The person's role.")],
+    role: Annotated[PersonRole, typer.Option(help="The person's role.")],
     person: Annotated[UUID, typer.Option(help="The person's id in the index's register.")],
-    municipality: Annotated[str | None, typer.Option(help="Of a case supervisor: CBS code of four digits.")] = None,
-    institution: Annotated[str | None, typer.Option(help="Of a coordinator: OIN of twenty digits.")] = None,
+    municipality: Annotated[
+        str | None, typer.Option(help="Of a case supervisor or rights desk: CBS code of four digits.")
+    ] = None,
+    institution: Annotated[
+        str | None, typer.Option(help="Of a coordinator or named officer: OIN of twenty digits.")
+    ] = None,
     minutes: Annotated[int, typer.Option(min=1, max=60, help="How long the token is good.")] = 60,
     resource: Annotated[
         str | None,
@@ -217,14 +219,15 @@ def mint(
 
     Whoever can run this with the issuer's signing key can be anyone. No production has a use for it.
     """
-    of, other = (municipality, institution) if role == "case_supervisor" else (institution, municipality)
-    if of is None or other is not None or not _OF[role][0].fullmatch(of):
-        raise _stop(_OF[role][1])
+    claim = PERSON_OF[role]
+    of, other = (municipality, institution) if claim == "municipality" else (institution, municipality)
+    form, otherwise = _OF[claim]
+    if of is None or other is not None or not form.fullmatch(of):
+        raise _stop(f"a {role.replace('_', ' ')} {otherwise}")
     settings = MintSettings()
     try:
         signer = TokenSigner(read_signing_key(settings.signing_key), settings.base_url)
     except KeyFileError as error:
         raise _stop(error) from None
     terms = Terms(resource or settings.resources[0], SCOPES[role], timedelta(minutes=minutes))
-    sign = signer.supervisor_token if role == "case_supervisor" else signer.coordinator_token
-    typer.echo(sign(person, of, MINTED_FOR, terms, utc_now()))
+    typer.echo(signer.person_token(role, person, of, MINTED_FOR, terms, utc_now()))

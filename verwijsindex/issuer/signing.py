@@ -12,7 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
 
-from verwijsindex.access.caller import Role
+from verwijsindex.access.caller import PERSON_OF, PersonRole, Role
 from verwijsindex.access.revocations import LIST_TYPE, digest_of
 from verwijsindex.access.tokens import ALGORITHM, TOKEN_TYPE
 
@@ -53,14 +53,10 @@ class TokenSigner:
         """A token for a client of the institution `oin`."""
         return self._sign("machine", {"sub": client_id, "client_id": client_id, "oin": oin}, terms, now)
 
-    def supervisor_token(self, person: UUID, municipality: str, client_id: str, terms: Terms, now: datetime) -> str:
-        """A case supervisor's token; `client_id` names the page or command it is made for."""
-        claims = {"sub": str(person), "client_id": client_id, "municipality": municipality}
-        return self._sign("case_supervisor", claims, terms, now)
-
-    def coordinator_token(self, person: UUID, oin: str, client_id: str, terms: Terms, now: datetime) -> str:
-        """A token of a coordinator of the institution `oin`; `client_id` as above."""
-        return self._sign("coordinator", {"sub": str(person), "client_id": client_id, "oin": oin}, terms, now)
+    def person_token(self, role: PersonRole, person: UUID, of: str, client_id: str, terms: Terms, now: datetime) -> str:
+        """A token of a person of the institution or municipality `of`; `client_id` names the page or command it is
+        made for."""
+        return self._sign(role, {"sub": str(person), "client_id": client_id, PERSON_OF[role]: of}, terms, now)
 
     def revocations(self, client_ids: Iterable[str], now: datetime) -> str:
         """The list of revoked clients (`access.revocations`)."""

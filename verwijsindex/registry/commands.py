@@ -90,6 +90,8 @@ agreement = _group("agreement", "Agreements of institutions with municipalities 
 reporter = _group("reporter", "Persons whom an institution has designated to signal.")
 coordinator = _group("coordinator", "Who manages an institution's contact data and signals.")
 supervisor = _group("supervisor", "Case supervisors of a municipality (R19).")
+officer = _group("officer", "Named officers of an institution, for its shielded signals (R36).")
+desk = _group("desk", "Officers of a municipality's rights desk (R28).")
 
 
 @municipality.command("add")
@@ -104,6 +106,13 @@ def set_legal_ground(code: Code, legal_ground: str) -> None:
     with _registrar() as connection:
         schemas.MunicipalityEntry(code=code, name="-", legal_ground=legal_ground)  # type: ignore[arg-type]
         service.set_legal_ground(connection, _actor(), utc_now(), code, legal_ground)
+
+
+@municipality.command("oin")
+def set_oin(code: Code, oin: Annotated[str, typer.Argument(help="The municipality's own OIN: twenty digits.")]) -> None:
+    """Set the municipality's own OIN: a client of the issuer with it and the scope deaths:write may tell deaths."""
+    with _registrar() as connection:
+        service.set_oin(connection, _actor(), utc_now(), schemas.MunicipalityOin(code=code, oin=oin))
 
 
 @municipality.command("list")
@@ -149,7 +158,7 @@ def set_designated(code: str, designated: Annotated[bool, typer.Option("--yes/--
 def add_institution(
     oin: Oin, name: str, category_code: Annotated[str, typer.Argument(help="One of `admin category list`.")]
 ) -> None:
-    """Add an institution."""
+    """Add an institution. Of a category in person it stands for the one person with an own agreement (R2)."""
     _add(schemas.InstitutionEntry, oin=oin, name=name, category_code=category_code)
 
 
@@ -160,7 +169,15 @@ def list_institutions() -> None:
 
 
 @agreement.command("add")
-def add_agreement(oin: Oin, code: Code, valid_from: Day, valid_until: Day) -> None:
+def add_agreement(
+    oin: Oin,
+    code: Code,
+    valid_from: Day,
+    valid_until: Day,
+    may_send_parents: Annotated[
+        bool, typer.Option("--may-send-parents", help="Signals under it may name parents, for family matches (R10).")
+    ] = False,
+) -> None:
     """Add an agreement; it is valid on its first and on its last day. Prints its id."""
     _add(
         schemas.AgreementEntry,
@@ -168,6 +185,7 @@ def add_agreement(oin: Oin, code: Code, valid_from: Day, valid_until: Day) -> No
         municipality_code=code,
         valid_from=valid_from.date(),
         valid_until=valid_until.date(),
+        may_send_parents=may_send_parents,
     )
 
 
@@ -254,3 +272,41 @@ def end_supervisor(supervisor_id: UUID, last_day: Day) -> None:
 def list_supervisors(code: Annotated[str | None, typer.Argument()] = None) -> None:
     """Show the case supervisors of one municipality or of all."""
     _list(models.CaseSupervisor, municipality_code=code)
+
+
+@officer.command("add")
+def add_officer(oin: Oin, name: str, telephone: Telephone, email: Email) -> None:
+    """Add a named officer of an institution. Prints the id that a token names (`verwijsindex issuer mint`)."""
+    _add(schemas.NamedOfficerEntry, oin=oin, name=name, telephone=telephone, email=email)
+
+
+@officer.command("end")
+def end_officer(officer_id: UUID, last_day: Day) -> None:
+    """Set the last day of a named officer; the last one stays while the institution has shielded signals."""
+    with _registrar() as connection:
+        service.end_service(connection, _actor(), utc_now(), models.NamedOfficer, officer_id, last_day.date())
+
+
+@officer.command("list")
+def list_officers(oin: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Show the named officers of one institution or of all."""
+    _list(models.NamedOfficer, oin=oin)
+
+
+@desk.command("add")
+def add_desk_officer(code: Code, name: str, telephone: Telephone, email: Email) -> None:
+    """Add an officer of a municipality's rights desk. Prints the id that a token names (`verwijsindex issuer mint`)."""
+    _add(schemas.RightsDeskOfficerEntry, municipality_code=code, name=name, telephone=telephone, email=email)
+
+
+@desk.command("end")
+def end_desk_officer(officer_id: UUID, last_day: Day) -> None:
+    """Set the last day on which an officer decides for the rights desk."""
+    with _registrar() as connection:
+        service.end_service(connection, _actor(), utc_now(), models.RightsDeskOfficer, officer_id, last_day.date())
+
+
+@desk.command("list")
+def list_desk_officers(code: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Show the officers of one municipality's rights desk or of all."""
+    _list(models.RightsDeskOfficer, municipality_code=code)

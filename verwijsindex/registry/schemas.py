@@ -50,6 +50,13 @@ class InstitutionEntry(Entry):
     category_code: Text
 
 
+class MunicipalityOin(Entry):
+    """A municipality's own OIN, by which its machine is known (R14)."""
+
+    code: MunicipalityCode
+    oin: Oin
+
+
 class AgreementEntry(Entry):
     """An institution's agreement with a municipality."""
 
@@ -57,6 +64,7 @@ class AgreementEntry(Entry):
     municipality_code: MunicipalityCode
     valid_from: date
     valid_until: date
+    may_send_parents: bool = False
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> "AgreementEntry":
@@ -89,6 +97,18 @@ class CoordinatorEntry(PersonEntry):
 
 class CaseSupervisorEntry(PersonEntry):
     """A case supervisor of a municipality."""
+
+    municipality_code: MunicipalityCode
+
+
+class NamedOfficerEntry(PersonEntry):
+    """A named officer of an institution (R36)."""
+
+    oin: Oin
+
+
+class RightsDeskOfficerEntry(PersonEntry):
+    """An officer of a municipality's rights desk (R28)."""
 
     municipality_code: MunicipalityCode
 

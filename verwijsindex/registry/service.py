@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import Session, SQLModel, col, select
 
 from verwijsindex.ledger import events
@@ -18,7 +18,9 @@ from verwijsindex.registry.models import (
     Coordinator,
     Institution,
     Municipality,
+    NamedOfficer,
     Reporter,
+    RightsDeskOfficer,
 )
 from verwijsindex.registry.schemas import (
     AgreementEntry,
@@ -28,7 +30,10 @@ from verwijsindex.registry.schemas import (
     Entry,
     InstitutionEntry,
     MunicipalityEntry,
+    MunicipalityOin,
+    NamedOfficerEntry,
     ReporterEntry,
+    RightsDeskOfficerEntry,
 )
 
 _TABLES: dict[type[Entry], type[SQLModel]] = {
@@ -38,7 +43,14 @@ _TABLES: dict[type[Entry], type[SQLModel]] = {
     ReporterEntry: Reporter,
     CoordinatorEntry: Coordinator,
     CaseSupervisorEntry: CaseSupervisor,
+    NamedOfficerEntry: NamedOfficer,
+    RightsDeskOfficerEntry: RightsDeskOfficer,
 }
+Serving = type[Coordinator] | type[CaseSupervisor] | type[NamedOfficer] | type[RightsDeskOfficer]
+
+
+LOCKED = "55P03"
+"""SQLSTATE of a lock that was not to be had in time."""
 
 
 class RegistryError(Exception):
@@ -78,6 +90,15 @@ def set_legal_ground(connection: Connection, actor: events.Actor, now: datetime,
     _tell(connection, actor, now, "municipality", code, f"legal ground {ground}")
 
 
+def set_oin(connection: Connection, actor: events.Actor, now: datetime, entry: MunicipalityOin) -> None:
+    """Set a municipality's own OIN (R14). Raises RegistryError: unknown municipality, or another one has this OIN."""
+    with Session(connection) as session:
+        row = _get(session, Municipality, entry.code)
+        row.oin = entry.oin
+        _flush(session)
+    _tell(connection, actor, now, "municipality", entry.code, "oin")
+
+
 def set_designated(connection: Connection, actor: events.Actor, now: datetime, code: str, designated: bool) -> None:
     """Say whether the law designates a category (R1). Raises RegistryError for an unknown category."""
     with Session(connection) as session:
@@ -109,11 +130,14 @@ def end_service(
     connection: Connection,
     actor: events.Actor,
     now: datetime,
-    table: type[Coordinator] | type[CaseSupervisor],
+    table: Serving,
     person: UUID,
     last: date,
 ) -> None:
-    """Set the last day on which a coordinator or case supervisor reads (R19, R20). Raises RegistryError: unknown."""
+    """Set the last day on which somebody who is no reporter serves (R19, R20, R28, R36).
+
+    Raises RegistryError: unknown, or the last named officer of an institution whose shielded signals last longer.
+    """
     with Session(connection) as session:
         row = _get(session, table, person)
         row.last_day = last
@@ -146,10 +170,18 @@ def _flush(session: Session) -> None:
     except IntegrityError as error:
         constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or "a constraint"
         raise RegistryError(_WHY.get(constraint.rsplit("_", 1)[-1], f"it breaks {constraint}")) from None
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != LOCKED:
+            raise
+        raise RegistryError("others are writing just now; give the same command again") from None
 
 
 _WHY = {
     "pkey": "it is there already",
+    "key": "another municipality has this OIN",
+    "person": "this institution is one person with an own agreement: one reporter at a time (end the designation first"
+    " where another takes over), no coordinator and no named officer",
+    "needed": "this is the last named officer, and the institution has shielded signals: add another first",
     "gone": "the contact data of this person was destroyed after the last day: add the person anew",
     "fkey": "the municipality, institution or category that it names is not there; `list` shows which are",
 }

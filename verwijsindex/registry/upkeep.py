@@ -18,8 +18,8 @@ _REMOVE = text("SELECT record, id, municipality_code FROM remove_contact_data(:t
 def remove_contact_data(connection: Connection, now: datetime, today: date, kept_days: int, size: int) -> int:
     """Destroy name, telephone and e-mail of who left more than `kept_days` days ago, each with its event; how many.
 
-    `today` is the Amsterdam date of `now`. At most `size` of each kind at a time. A reporter's stay as long as a signal
-    can show them: while it is live, and while it can be in the archive, five years from its removal date (R16, R17).
+    `today` is the Amsterdam date of `now`. At most `size` of each kind at a time. A reporter's stay as long as there
+    is a signal of theirs, or an archived one (R16, R17).
     """
     values = {"today": today, "before": today - timedelta(days=kept_days), "size": size}
     removed = connection.execute(_REMOVE, values).all()
