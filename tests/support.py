@@ -90,7 +90,9 @@ class Database:
         """Delete signals and all that came of them, and keep the register."""
         with self.superuser.begin() as connection:
             connection.execute(sa.text("SET session_replication_role = replica"))
-            connection.execute(sa.text("TRUNCATE youngster, signal, idempotency_record, event CASCADE"))
+            connection.execute(
+                sa.text("TRUNCATE youngster, parent, signal, death, tombstone, idempotency_record, event CASCADE")
+            )
 
     def close(self) -> None:
         """Let go of every connection."""

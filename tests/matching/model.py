@@ -1,122 +1,447 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Who is told of whom, in plain Python: R8 and R9 with the settled readings "Telling", and when a signal ends (R14).
+"""The rules of matching and telling in plain Python: R8 to R10, R13 to R17, R24, R30, R34, R36, R37 and DOMAIN.md's
+settled readings. Nothing here knows of tables or SQL.
 
-Nothing here knows of tables or SQL. A reporter stands on a youngster from the first of its signals until the day on
-which none is left: that stretch is one party. A match lasts while two or more reporters stand; who comes after it
-is over comes into another.
+A signal is placed until it ends, and live unless it is restricted. A reporter's signals on a youngster that follow each
+other without a break are one standing. What is told is remembered for each two who stand, so that nobody is told of the
+same one twice. `run` looks at the oldest work, as a run of the matcher does: what is told together depends on it.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time, timedelta
+from itertools import count
+from zoneinfo import ZoneInfo
 
-Stretch = int
-"""The number of the signal that began it."""
-Inboxes = dict[str, list[tuple[int, Hashable]]]
-"""By recipient: the youngster and the match of each notice."""
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+UNDER_WAY = timedelta(minutes=1)
+Recipient = str
+"""`reporter NAME`, `municipality CODE` or `officer INSTITUTION`."""
 
 
-@dataclass(frozen=True)
+def day_of(moment: datetime) -> date:
+    return moment.astimezone(AMSTERDAM).date()
+
+
+def years_after(day: date, years: int) -> date:
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:
+        return day.replace(year=day.year + years, day=28)
+
+
+@dataclass(eq=False, repr=False)
 class Signal:
-    """What a matcher may know of a signal. `number` counts all signals in the order in which they came."""
+    """What a matcher may know of a signal; `turns_23` only if it was told."""
 
     number: int
     youngster: int
     reporter: str
     municipality: str
-    came: date
+    received: datetime
     removal: date
+    turns_23: date | None = None
+    parents: frozenset[int] = frozenset()
+    shielded: bool = False
+    held_since: datetime | None = None
+    ended: datetime | None = None
+    reason: str | None = None
+    restricted: bool = False
+    attached: bool = False
+    standing: "Standing | None" = None
+
+    def __repr__(self) -> str:
+        return f"signal {self.number}"
+
+    @property
+    def begins(self) -> datetime:
+        return self.held_since or self.received
+
+    @property
+    def ends(self) -> datetime:
+        removed = datetime.combine(self.removal, time(), AMSTERDAM)
+        return min(self.ended, removed) if self.ended else removed
+
+
+@dataclass(eq=False, repr=False)
+class Standing:
+    """A reporter on a youngster without a break."""
+
+    number: int
+    youngster: int
+    reporter: str
+    handed_over: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"{self.reporter} on {self.youngster}"
+
+
+@dataclass(eq=False)
+class Match:
+    """An open match: of a youngster (R8), or of its family (R10)."""
+
+    name: int
+    youngster: int
+    kind: str
+    parties: set[Standing] = field(default_factory=set)
+    supervisors: set[str] = field(default_factory=set)
+    told: set[tuple[str, Standing]] = field(default_factory=set)
+    """Municipality, and whom its supervisors were told of."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """What was told last of one youngster."""
+class Archived:
+    """A signal in the archive."""
 
-    name: int
-    period: Stretch
-    parties: dict[str, Stretch]
-    municipalities: dict[str, Stretch]
+    signal: Signal
+    ended: datetime
+    destroy_on: date
 
 
-@dataclass
+@dataclass(frozen=True, order=True)
+class Notice:
+    """A line in an inbox: its kind, and the match (by name) or the archived signal (by number)."""
+
+    kind: str
+    about: int
+
+
 class Model:
-    """Signals come in with `place`, `run` looks at the oldest that wait; `inboxes` holds who was told of what."""
+    """The whole of it. `institution` says whose reporter somebody is."""
 
-    waiting: list[Signal] = field(default_factory=list)
-    seen: dict[int, list[Signal]] = field(default_factory=lambda: defaultdict(list))
-    known: dict[int, Known] = field(default_factory=dict)
-    inboxes: Inboxes = field(default_factory=lambda: defaultdict(list))
-    _names: int = 0
+    def __init__(self, institution: dict[str, str]) -> None:
+        self.institution = institution
+        self.signals: list[Signal] = []
+        self.work: list[Signal] = []
+        self.moves: list[tuple[Signal, str, str | None, datetime]] = []
+        self.deaths: list[tuple[int, datetime]] = []
+        self.archive: list[Archived] = []
+        self.destroyed: set[int] = set()
+        self.matches: dict[tuple[int, str], Match] = {}
+        self.last_match: dict[tuple[int, str], int] = {}
+        self.pairs: set[frozenset[int]] = set()
+        self.known: set[tuple[Standing, Standing, str]] = set()
+        self.inboxes: dict[Recipient, list[Notice]] = defaultdict(list)
+        self._names, self._standings = count(1), count(1)
+
+    # What is so at a moment.
+
+    def dead(self, signal: Signal) -> bool:
+        return any(y == signal.youngster and signal.received <= told for y, told in self.deaths)
+
+    def placed(self, signal: Signal, today: date) -> bool:
+        return signal.removal > today and signal.ended is None and not self.dead(signal)
+
+    def live(self, signal: Signal, today: date) -> bool:
+        return signal.attached and not signal.restricted and self.placed(signal, today)
+
+    def on(self, youngster: int, today: date) -> set[Standing]:
+        """Who stands, live, on a youngster."""
+        live = (s for s in self.signals if s.youngster == youngster and self.live(s, today))
+        return {s.standing for s in live if s.standing}
+
+    def siblings(self, youngster: int, today: date) -> set[int]:
+        live = [s for s in self.signals if self.live(s, today)]
+        parents = {p for s in live if s.youngster == youngster for p in s.parents}
+        return {s.youngster for s in live if s.parents & parents} - {youngster}
+
+    def contacts(self, youngster: int, today: date) -> set[Standing]:
+        """Who stands, live, on a sibling."""
+        return {one for sibling in self.siblings(youngster, today) for one in self.on(sibling, today)}
+
+    def shielded(self, youngster: int, reporter: str, today: date) -> bool:
+        mine = (s for s in self.signals if (s.youngster, s.reporter) == (youngster, reporter))
+        return any(s.shielded and self.live(s, today) for s in mine)
+
+    def recipient(self, standing: Standing, today: date) -> Recipient:
+        if self.shielded(standing.youngster, standing.reporter, today):
+            return f"officer {self.institution[standing.reporter]}"
+        return f"reporter {standing.reporter}"
+
+    # What people do.
 
     def place(self, signal: Signal) -> None:
-        self.waiting.append(signal)
+        self.signals.append(signal)
+        self.work.append(signal)
 
-    def run(self, today: date, size: int) -> None:
-        batch, self.waiting = self.waiting[:size], self.waiting[size:]
-        for signal in batch:
-            self.seen[signal.youngster].append(signal)
-        for youngster in sorted({signal.youngster for signal in batch}):
-            self._tell(youngster, today)
+    def withdraw(self, signal: Signal, reason: str, now: datetime) -> None:
+        signal.ended, signal.reason = now, reason
+        self.work.append(signal)
 
-    def live(self, youngster: int, today: date) -> dict[str, Stretch]:
-        """The parties that there should be on a day: none unless two or more reporters stand."""
-        standing = _stretches(((s.reporter, s) for s in self.seen[youngster]), today)
-        return standing if len(standing) > 1 else {}
+    def restrict(self, signal: Signal, restricted: bool) -> None:
+        signal.restricted = restricted
+        self.work.append(signal)
 
-    def supervising(self, youngster: int, today: date) -> dict[str, Stretch]:
-        """The residence municipalities among the live signals of a match."""
-        if not self.live(youngster, today):
-            return {}
-        return _stretches(((s.municipality, s) for s in self.seen[youngster]), today)
+    def hand_over(self, signal: Signal, receiver: str, now: datetime) -> None:
+        if signal.standing:
+            signal.standing.handed_over = now
+        signal.reporter, signal.held_since, signal.standing = receiver, now, None
+        self.work.append(signal)
 
-    def _tell(self, youngster: int, today: date) -> None:
-        parties, municipalities = self.live(youngster, today), self.supervising(youngster, today)
-        before = self.known.pop(youngster, None)
-        if not parties:
-            return
-        period = self._period(youngster)
-        if before is None or before.period != period:
-            self._names += 1
-            before = Known(self._names, period, {}, {})
-        self.known[youngster] = Known(before.name, period, parties, municipalities)
-        if parties.items() - before.parties.items():
-            told = [*parties, *municipalities]
-        else:
-            told = [code for code, began in municipalities.items() if before.municipalities.get(code) != began]
-        for recipient in told:
-            self.inboxes[recipient].append((youngster, before.name))
+    def move(self, signal: Signal, municipality: str, teller: str | None, now: datetime) -> None:
+        if teller:
+            signal.municipality = municipality
+        self.moves.append((signal, municipality, teller, now))
+        self.work.append(signal)
 
-    def _period(self, youngster: int) -> Stretch:
-        """The signal with which the present stretch of two or more reporters began."""
-        began = 0
-        signals = self.seen[youngster]
-        for i, signal in enumerate(signals):
-            before = len({s.reporter for s in signals[:i] if s.removal > signal.came})
-            after = len({s.reporter for s in signals[: i + 1] if s.removal > signal.came})
-            if before < 2 <= after:
-                began = signal.number
-        return began
+    def die(self, youngster: int, now: datetime) -> None:
+        self.deaths.append((youngster, now))
+
+    # What a run of the matcher makes of it.
+
+    def run(self, now: datetime, size: int) -> None:
+        today = day_of(now)
+        batch, self.work = self.work[:size], self.work[size:]
+        new = {s for s in batch if s in self.signals and not s.attached}
+        for signal in new:
+            signal.attached = True
+        there = {s.youngster for s in self.signals if s.attached} | {a.signal.youngster for a in self.archive}
+        dead: dict[int, datetime] = {}
+        for youngster, told in self.deaths:
+            if youngster in there:
+                dead[youngster] = max(told, dead.get(youngster, told))
+        for signal in self.signals:
+            died = signal.youngster in dead and signal.received <= dead[signal.youngster]
+            if signal.attached and died and signal.ended is None:
+                signal.ended, signal.reason = dead[signal.youngster], "death"
+        looked_at = {s.youngster for s in batch if s in self.signals} | dead.keys()
+        if looked_at:
+            self._look(looked_at, new, dead, now, today)
+        self.deaths = [
+            (y, told)
+            for y, told in self.deaths
+            if told >= now - UNDER_WAY or any(w.received <= told for w in self.work)
+        ]
+
+    def _look(
+        self, looked_at: set[int], new: set[Signal], dead: dict[int, datetime], now: datetime, today: date
+    ) -> None:
+        concerned = looked_at | self._family(looked_at)
+        self._stand(concerned | self._family(concerned))
+        moved = self._move(looked_at)
+        told: set[tuple[Recipient, Notice]] = set()
+        told |= self._withdrawals(looked_at, today)
+        self._bring_up_to_date(concerned, today)
+        told |= self._of_matches(concerned, today)
+        told |= {
+            (self.recipient(one, today), Notice("move", self.matches[youngster, "youngster"].name))
+            for youngster, teller in moved.items()
+            if (youngster, "youngster") in self.matches
+            for one in self.on(youngster, today)
+            if one.reporter != teller
+        }
+        self._settle(looked_at, dead, today)
+        for signal in new:
+            if self.placed(signal, today) and signal in self.signals:
+                told |= self._of_archive(signal, today)
+        for recipient, notice in told:
+            if notice.kind != "archive" or notice not in self.inboxes[recipient]:
+                self.inboxes[recipient].append(notice)
+
+    def _stand(self, youngsters: set[int]) -> None:
+        spans: dict[tuple[int, str], list[Signal]] = defaultdict(list)
+        for signal in self.signals:
+            if signal.attached and signal.youngster in youngsters:
+                spans[signal.youngster, signal.reporter].append(signal)
+        for (youngster, reporter), signals in spans.items():
+            islands: list[list[Signal]] = []
+            until: datetime | None = None
+            for signal in sorted(signals, key=lambda s: (s.begins, s.number)):
+                if until is None or signal.begins >= until:
+                    islands.append([])
+                islands[-1].append(signal)
+                until = max(until, signal.ends) if until else signal.ends
+            for island in islands:
+                known = next((s.standing for s in island if s.standing), None)
+                for signal in island:
+                    if signal.standing is None:
+                        known = known or Standing(next(self._standings), youngster, reporter)
+                        signal.standing = known
+
+    def _move(self, youngsters: set[int]) -> dict[int, str | None]:
+        """The youngsters who moved, and who told it last."""
+        latest: dict[int, tuple[Signal, str, str | None, datetime]] = {}
+        for move in self.moves:
+            if move[0].attached and move[0] in self.signals and move[0].youngster in youngsters:
+                latest[move[0].youngster] = max(move, latest.get(move[0].youngster, move), key=lambda m: m[3])
+        self.moves = [m for m in self.moves if m[0] in self.signals and m[0].youngster not in latest]
+        for youngster, (_, municipality, _, told_at) in latest.items():
+            for signal in self.signals:
+                if (
+                    signal.attached
+                    and signal.youngster == youngster
+                    and signal.received <= told_at
+                    and not signal.ended
+                ):
+                    signal.municipality = municipality
+        return {youngster: teller for youngster, (_, _, teller, _) in latest.items()}
+
+    def _family(self, youngsters: set[int]) -> set[int]:
+        """Siblings of now and until now."""
+        attached = [s for s in self.signals if s.attached]
+        parents = {p for s in attached if s.youngster in youngsters for p in s.parents}
+        now = {s.youngster for s in attached if s.parents & parents}
+        return now | {one for pair in self.pairs if pair & youngsters for one in pair}
+
+    def _withdrawals(self, youngsters: set[int], today: date) -> set[tuple[Recipient, Notice]]:
+        told: set[tuple[Recipient, Notice]] = set()
+        by_standing: dict[Standing, list[Signal]] = defaultdict(list)
+        for signal in self.signals:
+            if signal.standing:
+                by_standing[signal.standing].append(signal)
+        live = {one for s in self.signals if self.live(s, today) and (one := s.standing)}
+        for standing, signals in by_standing.items():
+            over = [s for s in signals if not s.restricted]
+            if standing.youngster not in youngsters or standing in live or not over:
+                continue
+            last = max(over, key=lambda s: s.ends)
+            if last.reason not in ("unjustified", "risk_gone"):
+                continue
+            if standing.handed_over and standing.handed_over > last.ends:
+                continue
+            for who, contact, kind in list(self.known):
+                if contact is standing:
+                    self.known.remove((who, contact, kind))
+                    if who in live:
+                        about = self.last_match[who.youngster, kind]
+                        told.add((self.recipient(who, today), Notice("party_withdrew", about)))
+            for match in self.matches.values():
+                residences = self._residences(match.youngster, today)
+                for municipality, contact in list(match.told):
+                    if contact is standing:
+                        match.told.remove((municipality, contact))
+                        if municipality in residences:
+                            told.add((f"municipality {municipality}", Notice("party_withdrew", match.name)))
+        return told
+
+    def _residences(self, youngster: int, today: date) -> set[str]:
+        return {s.municipality for s in self.signals if s.youngster == youngster and self.live(s, today)}
+
+    def _should(self, youngster: int, kind: str, today: date) -> set[Standing]:
+        """The parties that a match should have: none, unless two reporters make it one."""
+        own = self.on(youngster, today)
+        others = own if kind == "youngster" else self.contacts(youngster, today)
+        return {one for one in own if any(o.reporter != one.reporter for o in others)}
+
+    def _bring_up_to_date(self, concerned: set[int], today: date) -> None:
+        self.pairs = {p for p in self.pairs if not p & concerned} | {
+            frozenset((youngster, sibling))
+            for youngster in concerned
+            for sibling in self.siblings(youngster, today)
+            if any(a.reporter != b.reporter for a in self.on(youngster, today) for b in self.on(sibling, today))
+        }
+        for youngster in concerned:
+            for kind, fewest in (("youngster", 2), ("family", 1)):
+                parties = self._should(youngster, kind, today)
+                match = self.matches.get((youngster, kind))
+                if match and len(match.parties & parties) < fewest:
+                    match = self.matches.pop((youngster, kind)) and None
+                if parties:
+                    match = match or Match(next(self._names), youngster, kind)
+                    self.matches[youngster, kind] = match
+                    self.last_match[youngster, kind] = match.name
+                    match.parties = parties
+                    match.supervisors = self._residences(youngster, today)
+                    match.told = {(m, one) for m, one in match.told if m in match.supervisors}
+
+    def _running(self, standing: Standing, today: date) -> bool:
+        return any(s.standing is standing and self.placed(s, today) for s in self.signals)
+
+    def _of_matches(self, concerned: set[int], today: date) -> set[tuple[Recipient, Notice]]:
+        told: set[tuple[Recipient, Notice]] = set()
+        known, by_match = set(self.known), {name: set(match.told) for name, match in self.matches.items()}
+        for key, match in self.matches.items():
+            if match.youngster not in concerned:
+                continue
+            own = self.on(match.youngster, today)
+            others = own if match.kind == "youngster" else self.contacts(match.youngster, today)
+            for who in own:
+                for other in others:
+                    if other.reporter == who.reporter:
+                        continue
+                    if not any(
+                        w is who and k == match.kind and c.reporter == other.reporter and self._running(c, today)
+                        for w, c, k in known
+                    ):
+                        told.add((self.recipient(who, today), Notice("match", match.name)))
+                    self.known.add((who, other, match.kind))
+            shown = set(match.parties)
+            if match.kind == "family":
+                shown |= {c for c in others if any(o.reporter != c.reporter for o in own)}
+            for municipality in match.supervisors:
+                before = {one for m, one in by_match[key] if m == municipality}
+                for one in shown:
+                    begun = any(s.standing is one and s.held_since is None for s in self.signals)
+                    if (begun or not before) and not any(
+                        b.reporter == one.reporter and self._running(b, today) for b in before
+                    ):
+                        told.add((f"municipality {municipality}", Notice("match", match.name)))
+                    match.told.add((municipality, one))
+        return told
+
+    def _settle(self, youngsters: set[int], dead: dict[int, datetime], today: date) -> None:
+        for signal in [s for s in self.signals if s.attached and s.youngster in youngsters]:
+            if signal.ended is None and signal.removal > today:
+                continue
+            self.signals.remove(signal)
+            self.work = [w for w in self.work if w is not signal]
+            archived = self._archived(signal)
+            died = signal.youngster in dead and signal.received <= dead[signal.youngster]
+            if archived and archived.destroy_on > today and not died:
+                self.archive.append(archived)
+            else:
+                self.destroyed.add(signal.number)
+        for archived in list(self.archive):
+            youngster = archived.signal.youngster
+            if youngster in dead and archived.signal.received <= dead[youngster]:
+                self.archive.remove(archived)
+                self.destroyed.add(archived.signal.number)
+        there = {s.standing for s in self.signals}
+        self.known = {(a, b, k) for a, b, k in self.known if a in there and b in there}
+        for match in self.matches.values():
+            match.told = {(m, one) for m, one in match.told if one in there}
+
+    @staticmethod
+    def _archived(signal: Signal) -> Archived | None:
+        """What the archive keeps of a signal that ended (R15, R16)."""
+        two_years = signal.reason is None and signal.removal != signal.turns_23
+        if signal.reason != "risk_gone" and not two_years:
+            return None
+        until = years_after(day_of(signal.ends), 5)
+        return Archived(signal, signal.ends, min(until, signal.turns_23) if signal.turns_23 else until)
+
+    def _of_archive(self, signal: Signal, today: date) -> set[tuple[Recipient, Notice]]:
+        mine = [s for s in self.signals if (s.youngster, s.reporter) == (signal.youngster, signal.reporter)]
+        shielded = any(s.shielded and s.attached and self.placed(s, today) for s in mine)
+        to = f"officer {self.institution[signal.reporter]}" if shielded else f"reporter {signal.reporter}"
+        return {
+            (to, Notice("archive", a.signal.number))
+            for a in self.archive
+            if a.signal.youngster == signal.youngster
+            and a.signal.reporter != signal.reporter
+            and a.ended <= signal.received
+            and a.destroy_on > today
+        }
 
 
-def _stretches(signals: Iterable[tuple[str, Signal]], today: date) -> dict[str, Stretch]:
-    began: dict[str, Stretch] = {}
-    until: dict[str, date] = {}
-    for holder, signal in signals:
-        if holder not in until or signal.came >= until[holder]:
-            began[holder], until[holder] = signal.number, signal.removal
-        until[holder] = max(until[holder], signal.removal)
-    return {holder: began[holder] for holder in began if until[holder] > today}
-
-
-def alike(one: Inboxes, other: Inboxes) -> bool:
+def alike(one: dict[Recipient, list[Notice]], other: dict[Recipient, list[Notice]]) -> bool:
     """Whether two sets of inboxes say the same, when each may name its matches in its own way."""
 
-    def lines(inboxes: Inboxes) -> list[tuple[int, list[str]]]:
-        by_match: dict[tuple[int, Hashable], list[str]] = defaultdict(list)
-        for recipient, told in inboxes.items():
-            for line in told:
-                by_match[line].append(recipient)
-        return sorted((youngster, sorted(recipients)) for (youngster, _), recipients in by_match.items())
+    def lines(inboxes: dict[Recipient, list[Notice]]) -> list[tuple[str, list[str]]]:
+        by_subject: dict[tuple[str, int], list[str]] = defaultdict(list)
+        for recipient, notices in inboxes.items():
+            for notice in notices:
+                subject = "archive" if notice.kind == "archive" else "match"
+                by_subject[subject, notice.about].append(f"{notice.kind} to {recipient}")
+        return sorted(
+            (f"archive {about}" if subject == "archive" else subject, sorted(told))
+            for (subject, about), told in by_subject.items()
+        )
 
     return lines(one) == lines(other)
+
+
+def names(standings: Iterable[Standing]) -> list[str]:
+    """The reporters of these, sorted."""
+    return sorted(one.reporter for one in standings)

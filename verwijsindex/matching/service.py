@@ -179,9 +179,10 @@ def _bring_up_to_date(
         arriving.forget_deaths(connection, now)
         return 0
     today = amsterdam_date(now)
-    arriving.give_standings(connection, youngsters)
-    moved = arriving.move(connection, youngsters)
     concerned = families.concerned(connection, youngsters)
+    # Also of their siblings, whom they see: one may have been handed over, and its work still wait.
+    arriving.give_standings(connection, families.concerned(connection, concerned))
+    moved = arriving.move(connection, youngsters)
     wanted = telling.of_withdrawals(connection, youngsters, today)
     families.bring_up_to_date(connection, concerned, now, today)
     parties.bring_up_to_date(connection, concerned, now, today)

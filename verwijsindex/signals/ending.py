@@ -92,8 +92,9 @@ def settle(
     """
     today = amsterdam_date(now)
     ended = connection.execute(_ENDED, {"youngsters": list(youngsters), "today": today}).all()
-    signals = [row.id for row in ended]
-    kept = [row for one in ended if (row := _archived(one, keys, today)) and one.youngster_id not in (dead or {})]
+    signals, dead = [row.id for row in ended], dead or {}
+    died = {one.id for one in ended if one.youngster_id in dead and one.received_at <= dead[one.youngster_id]}
+    kept = [row for one in ended if one.id not in died and (row := _archived(one, keys, today))]
     connection.execute(_ARCHIVE, {"rows": as_json(kept)})
     gone = set(signals) - {row["id"] for row in kept}
     if dead:
