@@ -132,7 +132,7 @@ class Services(httpx.BaseTransport):
                 now=self.now,
             )
 
-    def start_index(self) -> None:
+    def start_index(self, **limits: Any) -> None:
         """The index, with the list of key versions that is signed now."""
         settings = IndexSettings(
             base_url=INDEX,
@@ -143,11 +143,12 @@ class Services(httpx.BaseTransport):
             key_list=self.folder / "list.jws",
             key_list_signer=self.folder / "signer.pub.json",
             issuers=self._trusted(),
+            **limits,
         )
         self.index: Flask = create_index(settings, lambda: self.now)
         self.index.extensions |= {"token_verifier": self._verifier(INDEX), "match_bell": Silence()}
 
-    def start_pseudonyms(self) -> None:
+    def start_pseudonyms(self, **limits: Any) -> None:
         """The pseudonym service, with the keys and the list that are there now."""
         settings = PseudonymSettings(
             base_url=PSEUDONYMS,
@@ -156,6 +157,7 @@ class Services(httpx.BaseTransport):
             key_list=self.folder / "list.jws",
             key_list_signer=self.folder / "signer.pub.json",
             issuers=self._trusted(),
+            **limits,
         )
         self.pseudonyms: Flask = create_pseudonyms(settings, lambda: self.now)
         self.pseudonyms.extensions["token_verifier"] = self._verifier(PSEUDONYMS)

@@ -91,7 +91,8 @@ class VerwijsindexClient:
         """Sends signals and tells of each what became of it, in their order.
 
         Reads ahead by some batches of BATCH, so that any number of signals fits in memory; the first outcome
-        comes when BATCH signals are read, or all. A repeat of the same signal within seven days gets its first
+        comes when BATCH signals are read, or all. Signals of a reporter at a limit of a day are told as `Limited`,
+        and those of others go on. A repeat of the same signal within seven days gets its first
         answer and is not a second one, so after an error the same signals may be sent again as a whole.
 
         Raises:
