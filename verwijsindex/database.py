@@ -121,6 +121,7 @@ def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> s
 _NOT_FOR_EVER = {"tcp_user_timeout": 30_000, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 2}
 
 
+_NOT_DURABLE = sa.text("SET LOCAL synchronous_commit TO off")
 _SET_SCOPE = sa.text(
     "SELECT set_config('verwijsindex.today', :today, true), set_config('verwijsindex.oin', :oin, true),"
     " set_config('verwijsindex.reporter', :reporter, true),"
@@ -131,9 +132,15 @@ _SET_SCOPE = sa.text(
 
 
 @contextmanager
-def transaction(pool: sa.Engine, scope: Scope | None = None) -> Iterator[sa.Connection]:
-    """One transaction, committed at the end or rolled back by an exception, bounded by `scope`."""
+def transaction(pool: sa.Engine, scope: Scope | None = None, *, durable: bool = True) -> Iterator[sa.Connection]:
+    """One transaction, committed at the end or rolled back by an exception, bounded by `scope`.
+
+    One that is not `durable` waits neither for the disk nor for a replica: if the server dies within a second after,
+    it may be as if it had not been. Only for what may then be done again.
+    """
     with pool.begin() as connection:
+        if not durable:
+            connection.execute(_NOT_DURABLE)
         if scope is not None:
             connection.execute(
                 _SET_SCOPE,
