@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Engines, transactions with the caller's scope for row-level security (I8), roles, databases and migrations."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from psycopg import sql
 from pydantic import SecretStr
+from pydantic_core import to_json
 
 from verwijsindex import metrics
 
@@ -101,6 +101,7 @@ def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> s
         max_overflow=0,
         pool_timeout=10,
         isolation_level="AUTOCOMMIT" if autocommit else "READ COMMITTED",
+        skip_autocommit_rollback=True,  # each statement has ended by itself: there is nothing to roll back
         connect_args={
             "connect_timeout": 5,
             "application_name": "verwijsindex",
@@ -161,13 +162,11 @@ def as_json(rows: Sequence[Mapping[str, Any]]) -> str:
 
     Psycopg would look at each value of each array to find its type: that took longer than all the rest of intake.
     """
-    return json.dumps(rows, default=_as_text)
+    return to_json([{name: _as_text(value) for name, value in row.items()} for row in rows]).decode()
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, bytes):
-        return "\\x" + value.hex()
-    return value.isoformat() if isinstance(value, date) else str(value)
+def _as_text(value: object) -> object:
+    return "\\x" + value.hex() if isinstance(value, bytes) else value
 
 
 def answers(pool: sa.Engine) -> bool:

@@ -20,6 +20,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 _LARGEST = 4096  # bytes; no key file comes near
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
 
 class KeyFileError(Exception):
@@ -34,7 +35,7 @@ def encode_base64url(data: bytes) -> str:
 def decode_base64url(text: str) -> bytes:
     """The bytes of unpadded base64url. Raises ValueError, without the text, for padding, other characters, or
     last bits that are not zero: each value has one text form only."""
-    if re.fullmatch(r"[A-Za-z0-9_-]*", text):
+    if _BASE64URL.fullmatch(text):
         try:
             data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except binascii.Error:
