@@ -67,7 +67,7 @@ class VerwijsindexClient:
         patience: float = PATIENCE,
         tell: Tell = lambda _: None,
     ) -> None:
-        own_key, signer = config.own_key(), config.signer_key()
+        own_key, signers = config.own_key(), config.signer_keys()
         self.index, self.client_id, self.clock = config.index, config.client_id, clock
         self._channel = Channel(
             transport=transport, clock=clock, wait=wait, patience=patience, tell=tell, trust=config.trust()
@@ -76,7 +76,7 @@ class VerwijsindexClient:
         self.subscriptions = Subscriptions(self._authorized, config.index)
         """The client's own webhook subscription."""
         self._keys = IdempotencyKeys(own_key)
-        pseudonymiser = Pseudonymiser(config, signer, self._authorized)
+        pseudonymiser = Pseudonymiser(config, signers, self._authorized)
         self._poster = Poster(config.index, self._authorized, pseudonymiser, self._keys)
 
     def __enter__(self) -> "VerwijsindexClient":

@@ -50,7 +50,8 @@ REPORTER_READ = _kind("reporter.read", "reporterId")
 COORDINATORS_LISTED = _kind("coordinators.listed", "count")
 ACCESS_REFUSED = _kind("access.refused", "problem", "operation", "signalId", "matchId", "reporterId", "subscriptionId")
 REGISTRY_CHANGED = _kind("registry.changed", "record", "recordId", "change")
-INDEX_KEY_CHANGED = _kind("index_key.changed", "change", "version")
+INDEX_KEY_CHANGED = _kind("index_key.changed", "change", "version", "pseudonymVersion")
+PSEUDONYM_KEY_CHANGED = _kind("pseudonym_key.changed", "change", "version")
 CONTACT_DATA_REMOVED = _kind("contact_data.removed", "record", "recordId")
 SUBSCRIPTION_CHANGED = _kind(
     "subscription.changed", "change", "subscriptionId", "subscriber", "subscribingInstitution", "count"

@@ -20,7 +20,8 @@ from verwijsindex.ledger import events
 from verwijsindex.logs import WORK_PARKED, log
 from verwijsindex.matching.aligning import align
 from verwijsindex.notices import service as notices
-from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError
+from verwijsindex.pseudonyms.factors import KeyMissingError
+from verwijsindex.pseudonyms.sealing import IndexKey
 from verwijsindex.signals.dates import amsterdam_date
 
 BATCH = 500  # rows of work in one transaction
@@ -140,7 +141,7 @@ def match_waiting(
         keys: the versions of the index key that this process holds. They are used only while the key is turned.
 
     Raises:
-        IndexKeyMissingError: the key is being turned and this process lacks a version; the work waits for another.
+        KeyMissingError: the key is being turned and this process lacks a version; the work waits for another.
     """
     done = Done(0, 0, more=False)
     try:
@@ -181,7 +182,7 @@ def _is_of_a_row(error: Exception) -> bool:
     that is missing is the fault of none: the work waits until that is mended."""
     if isinstance(error, DBAPIError):
         return (getattr(error.orig, "sqlstate", None) or "").startswith(_OF_A_ROW)
-    return not isinstance(error, SQLAlchemyError | IndexKeyMissingError)
+    return not isinstance(error, SQLAlchemyError | KeyMissingError)
 
 
 def unpark(connection: Connection, now: datetime) -> int:

@@ -221,7 +221,10 @@ def _row(caller: Caller, submission: Submission, key: IndexKey, now: datetime) -
         "reporter_id": signal.reporter,
         "made_at": signal.made_at,
         "removal_date": signal.removal_date,
-        "sealed_pseudonym": key.seal_pseudonym("youngster", signal.pseudonym.value),
+        # Of a version that is not accepted there may be nothing left that turns it; and nothing is placed of it.
+        "sealed_pseudonym": None
+        if submission.clock_faults
+        else key.seal_pseudonym("youngster", signal.pseudonym.value),
         "residence": signal.residence_municipality,
         "informing_status": informing.status,
         "informed_on": informed.on if informed else None,
