@@ -2,7 +2,9 @@
 """Webhooks a second from one deliverer, with write-back, to receivers that take 50 ms, a tenth of which hang.
 
 Ceiling of the same run: the same HTTP client posting to the same receivers from as many threads, with no database. How
-late a webhook is is counted from when it was due to when its receiver had answered, at half of the rate just found.
+late a webhook is is counted from when it was due to when its receiver had answered, at half of the rate just found. The
+bell is rung all the time, as the matcher does while it tells: with the clock's ring alone, once a second, a deliverer
+with nothing to do slept on what was due, while one that waited for a receiver that hangs did not.
 """
 
 import os
@@ -19,9 +21,11 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 import typer
+from pydantic import SecretStr
 from rich.console import Console
 
 from bench.figures import Figure, show
+from verwijsindex.bell import DELIVER_TASK, Bell, celery_app
 from verwijsindex.embedded.stack import Stack
 from verwijsindex.notices.delivery import AT_ONCE
 from verwijsindex.notices.posting import Poster
@@ -66,8 +70,8 @@ def measure(console: Console, *, full: bool) -> list[Figure]:
     settings = {"VERWIJSINDEX_WEBHOOK_TIMEOUT_SECONDS": str(TIMEOUT)}
     with Stack(say=lambda what: console.print(f"starting {what}"), settings=settings) as stack, _receivers() as ports:
         post = _Post(stack, ports)
-        ceiling = _ceiling(ports[:HEALTHY], count)
         post.flood(min(count, 2_000), hanging=False)  # warms up
+        ceiling = _ceiling(ports[:HEALTHY], count)
         alone = post.flood(count, hanging=False)
         beside = post.flood(count, hanging=True)
         late = {hanging: post.paced(count, beside / 2, hanging=hanging) for hanging in (False, True)}
@@ -115,6 +119,7 @@ class _Post:
 
     def __init__(self, stack: Stack, ports: list[int]) -> None:
         self._database = sa.create_engine(stack.postgres.url("verwijsindex"))
+        self._bell = Bell(celery_app(SecretStr(stack.redis.url)), DELIVER_TASK)
         today = amsterdam_date(datetime.now(UTC)).isoformat()
         stack.run("admin", "municipality", "add", MUNICIPALITY, "Westerveld")
         stack.run("admin", "institution", "add", OIN, "Het Kompas", "primary_education")
@@ -196,7 +201,8 @@ class _Post:
         give_up_at = time.monotonic() + 60 + count / 20
         ended = "max(at + duration_ms * interval '1 millisecond')"
         while time.monotonic() < give_up_at:
-            time.sleep(0.25)
+            self._bell.ring()
+            time.sleep(0.05)
             with self._database.connect() as connection:
                 taken, last = connection.execute(
                     sa.text(f"SELECT count(*), {ended} FROM attempt WHERE client_id LIKE 'healthy%' AND outcome = 'ok'")

@@ -163,7 +163,7 @@ def pseudonym(number: int) -> Pseudonym:
     """N of the number-th test BSN under the tests' pseudonym key, by the real protocol."""
     blinded = blind([voprf_input("youngster", bsn(number))])
     evaluation = PSEUDONYM_KEY.evaluate(blinded.elements)
-    return Pseudonym(unblind(evaluation.elements, blinded.blinds)[0])
+    return Pseudonym(unblind(evaluation.elements, blinded.blinds)[0], 1)
 
 
 class Answer(TestResponse):

@@ -2,7 +2,7 @@
 """The index: its composition root."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from flask import Response, current_app
@@ -26,8 +26,9 @@ from verwijsindex.notices.api import api as notices_api
 from verwijsindex.notices.subscription_api import api as subscriptions_api
 from verwijsindex.parsing import Outgoing
 from verwijsindex.problems import UNAVAILABLE, Problem
-from verwijsindex.pseudonyms.key_list import read_key_list
-from verwijsindex.pseudonyms.sealing import IndexKeyMissingError, IndexKeys
+from verwijsindex.pseudonyms.factors import FactorMissingError, KeyMissingError
+from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, read_key_list
+from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.registry.api import api as registry_api
 from verwijsindex.settings import Clock, IndexSettings, utc_now
 from verwijsindex.signals.api import api as signals_api
@@ -96,9 +97,11 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
     index_keys = IndexKeys.load(settings.keys, SealingVersion(sealing_pool, clock))
     metrics.KEY_VERSION.labels("index").set(max(index_keys))
     key_list_text = settings.key_list.read_text("ascii").strip()
+    key_list = read_key_list(key_list_text, read_public_key(settings.key_list_signer))
+    _check_turns(index_keys, key_list, clock())
     app.extensions |= {
         "index_keys": index_keys,
-        "key_list": read_key_list(key_list_text, read_public_key(settings.key_list_signer)),
+        "key_list": key_list,
         "key_list_text": key_list_text,
         "token_verifier": TokenVerifier(
             settings.issuers, settings.base_url, clock, partial(fetch_over_http, trust=trust(settings.ca_file))
@@ -117,12 +120,25 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
         "match_bell": Bell(celery_app(settings.broker_url), MATCH_TASK),
     }
 
-    @app.errorhandler(IndexKeyMissingError)
+    @app.errorhandler(KeyMissingError)
     def on_key_missing(error: Exception) -> Response:
         log(INDEX_KEY_MISSING, error=error)
         return Problem(UNAVAILABLE, headers={"Retry-After": "30"}).response()
 
     return app
+
+
+def _check_turns(index_keys: IndexKeys, key_list: KeyList, now: datetime) -> None:
+    """What senders may send, now or later, can be sealed here: else it would be answered 503 from that moment on."""
+    newest = index_keys[max(index_keys)]
+    for one in key_list.versions:
+        if index_keys.factors.public_keys.get(one.version, one.public_key) != one.public_key:
+            raise KeyListError(f"the list has another public key for version {one.version} than the files factor-*.key")
+        if not one.ended(now):
+            try:
+                index_keys.factors.check(one.version, newest.pseudonym_version)
+            except FactorMissingError as error:
+                raise KeyListError(f"the list accepts version {one.version}, but {error.args[0]}") from None
 
 
 def _readiness(app: OpenAPI) -> Mapping[str, bool]:

@@ -13,6 +13,7 @@ from verwijsindex.keyfiles import KeyFileError
 GROUPS = {
     "client": "verwijsindex.client.cli:app",
     "keys": "verwijsindex.pseudonyms.commands:app",
+    "pseudonym-key": "verwijsindex.pseudonyms.turn_commands:app",
     "admin": "verwijsindex.registry.commands:app",
     "issuer": "verwijsindex.issuer.commands:app",
     "db": "verwijsindex.operating:db",

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Engines, transactions with the caller's scope for row-level security (I8), roles, databases and migrations."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from psycopg import sql
 from pydantic import SecretStr
+from pydantic_core import to_json
 
 from verwijsindex import metrics
 
@@ -103,6 +103,7 @@ def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> s
         max_overflow=0,
         pool_timeout=10,
         isolation_level="AUTOCOMMIT" if autocommit else "READ COMMITTED",
+        skip_autocommit_rollback=True,  # each statement has ended by itself: there is nothing to roll back
         connect_args={
             "connect_timeout": 5,
             "application_name": "verwijsindex",
@@ -123,6 +124,7 @@ def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> s
 _NOT_FOR_EVER = {"tcp_user_timeout": 30_000, "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 2}
 
 
+_NOT_DURABLE = sa.text("SET LOCAL synchronous_commit TO off")
 _SET_SCOPE = sa.text(
     "SELECT set_config('verwijsindex.today', :today, true), set_config('verwijsindex.oin', :oin, true),"
     " set_config('verwijsindex.reporter', :reporter, true),"
@@ -135,9 +137,15 @@ _SET_SCOPE = sa.text(
 
 
 @contextmanager
-def transaction(pool: sa.Engine, scope: Scope | None = None) -> Iterator[sa.Connection]:
-    """One transaction, committed at the end or rolled back by an exception, bounded by `scope`."""
+def transaction(pool: sa.Engine, scope: Scope | None = None, *, durable: bool = True) -> Iterator[sa.Connection]:
+    """One transaction, committed at the end or rolled back by an exception, bounded by `scope`.
+
+    One that is not `durable` waits neither for the disk nor for a replica: if the server dies within a second after,
+    it may be as if it had not been. Only for what may then be done again.
+    """
     with pool.begin() as connection:
+        if not durable:
+            connection.execute(_NOT_DURABLE)
         if scope is not None:
             connection.execute(
                 _SET_SCOPE,
@@ -160,13 +168,11 @@ def as_json(rows: Sequence[Mapping[str, Any]]) -> str:
 
     Psycopg would look at each value of each array to find its type: that took longer than all the rest of intake.
     """
-    return json.dumps(rows, default=_as_text)
+    return to_json([{name: _as_text(value) for name, value in row.items()} for row in rows]).decode()
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, bytes):
-        return "\\x" + value.hex()
-    return value.isoformat() if isinstance(value, date) else str(value)
+def _as_text(value: object) -> object:
+    return "\\x" + value.hex() if isinstance(value, bytes) else value
 
 
 def answers(pool: sa.Engine) -> bool:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import stat
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -20,6 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 _LARGEST = 4096  # bytes; no key file comes near
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
 
 class KeyFileError(Exception):
@@ -34,7 +36,7 @@ def encode_base64url(data: bytes) -> str:
 def decode_base64url(text: str) -> bytes:
     """The bytes of unpadded base64url. Raises ValueError, without the text, for padding, other characters, or
     last bits that are not zero: each value has one text form only."""
-    if re.fullmatch(r"[A-Za-z0-9_-]*", text):
+    if _BASE64URL.fullmatch(text):
         try:
             data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except binascii.Error:
@@ -45,15 +47,16 @@ def decode_base64url(text: str) -> bytes:
     raise ValueError("not unpadded base64url")
 
 
-def read_secret(path: Path, *, length: int = 32) -> bytes:
-    """The secret of `length` bytes in the file. Raises KeyFileError."""
+def read_secret(path: Path, lengths: Collection[int] = (32,)) -> bytes:
+    """The secret in the file, of one of these lengths in bytes. Raises KeyFileError."""
     text = _read(path, private=True).strip()
     try:
         secret = decode_base64url(text)
     except ValueError:
         _refuse(path, "is not one line of unpadded base64url")
-    if len(secret) != length:
-        _refuse(path, f"is too {'short' if len(secret) < length else 'long'}: not {length} bytes")
+    if len(secret) not in lengths:
+        wrong = "short" if len(secret) < min(lengths) else "long"
+        _refuse(path, f"is too {wrong}: not {' or '.join(map(str, lengths))} bytes")
     return secret
 
 
@@ -62,8 +65,8 @@ def write_secret(path: Path, secret: bytes) -> None:
     _write(path, encode_base64url(secret) + "\n", mode=0o600)
 
 
-def versioned_secrets(folder: Path, prefix: str) -> dict[int, bytes]:
-    """The secrets `<prefix>-<version>.key` of 32 bytes in the folder, by version from 1 up.
+def versioned_secrets(folder: Path, prefix: str, lengths: Collection[int] = (32,)) -> dict[int, bytes]:
+    """The secrets `<prefix>-<version>.key` in the folder, by version from 1 up.
 
     Raises KeyFileError where there is none, one cannot be used, or a name is almost of that form: a key that
     is silently passed over would be missed only when its rows can no longer be read.
@@ -75,7 +78,7 @@ def versioned_secrets(folder: Path, prefix: str) -> dict[int, bytes]:
         form = re.fullmatch(rf"{re.escape(prefix)}-([1-9][0-9]{{0,8}})\.key", path.name)
         if form is None:
             _refuse(path, f"is not named {prefix}-<version>.key")
-        secrets[int(form[1])] = read_secret(path)
+        secrets[int(form[1])] = read_secret(path, lengths)
     if not secrets:
         _refuse(folder, f"holds no key file {prefix}-<version>.key")
     return secrets

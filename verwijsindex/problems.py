@@ -157,6 +157,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
         errors: all faults of the input, for INVALID_INPUT.
         headers: more headers of the answer (`WWW-Authenticate`, `Retry-After`).
         detail: what to do next, where the type's own is too general.
+        limit: whose limit was reached, where the caller may know.
     """
 
     def __init__(
@@ -166,12 +167,14 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
         errors: Sequence[Fault] = (),
         headers: dict[str, str] | None = None,
         detail: str | None = None,
+        limit: str = "",
     ) -> None:
         super().__init__(type.slug)
         self.type = type
         self.errors = tuple(errors)
         self.headers = headers or {}
         self.detail = detail or type.detail
+        self.limit = limit
 
     def as_json(self) -> dict[str, Any]:
         """The body of the answer."""
@@ -184,6 +187,8 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
         if self.type is LIMIT_REACHED and "Retry-After" in self.headers:
             # Here too, since an item of a batch has no header of its own.
             body["retryAfter"] = int(self.headers["Retry-After"])
+        if self.limit:
+            body["limit"] = self.limit
         if self.errors:
             body["errors"] = [fault.as_json() for fault in self.errors]
         return body
@@ -224,6 +229,11 @@ class ProblemModel(BaseModel):
     detail: str = Field(description="What to do next.")
     retry_after: int | None = Field(
         default=None, alias="retryAfter", description="Of a limit that was reached: seconds until it can succeed."
+    )
+    limit: str | None = Field(
+        default=None,
+        description="Whose limit was reached: `reporter` stands in the way of that reporter alone, `institution` of all"
+        " of yours. Left out where it is neither's.",
     )
     errors: list[FaultModel] | None = Field(default=None, description="All faults of the input at once.")
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import httpx
 from flask import Flask
 from joserfc.jwk import OKPKey
+from pseudonyms.test_factors import factor
 from pydantic import SecretStr
 from support import Database
 
@@ -22,7 +23,7 @@ from verwijsindex.app import create_app as create_index
 from verwijsindex.client import Bsn, ClientConfig, Informed, SignalDraft, VerwijsindexClient
 from verwijsindex.issuer.app import create_app as create_issuer
 from verwijsindex.issuer.service import register_client
-from verwijsindex.keyfiles import write_public_key, write_secret, write_signing_key
+from verwijsindex.keyfiles import read_secret, write_public_key, write_secret, write_signing_key
 from verwijsindex.ledger.events import Actor
 from verwijsindex.pseudonyms.app import create_app as create_pseudonyms
 from verwijsindex.pseudonyms.key_list import KeyVersion, sign_key_list
@@ -88,11 +89,13 @@ class Services(httpx.BaseTransport):
         self.start_pseudonyms()
 
     def add_key_version(self, accepted_until: datetime | None) -> None:
-        """A new version of the pseudonym key; the one before it is accepted until then."""
+        """A new version of the pseudonym key, which the index can turn; the one before it is accepted until then."""
         secret = generate_secret()
         version = len(self.versions) + 1
         write_secret(self.folder / "pseudonyms" / f"pseudonym-{version}.key", secret)
         if self.versions:
+            old = read_secret(self.folder / "pseudonyms" / f"pseudonym-{version - 1}.key")
+            factor(version - 1, old, version, secret).write(self.folder / "index")
             self.versions[-1] = self.versions[-1].model_copy(update={"accepted_until": accepted_until})
         entry = KeyVersion(
             version=version,
@@ -132,7 +135,7 @@ class Services(httpx.BaseTransport):
                 now=self.now,
             )
 
-    def start_index(self) -> None:
+    def start_index(self, **limits: Any) -> None:
         """The index, with the list of key versions that is signed now."""
         settings = IndexSettings(
             base_url=INDEX,
@@ -143,11 +146,12 @@ class Services(httpx.BaseTransport):
             key_list=self.folder / "list.jws",
             key_list_signer=self.folder / "signer.pub.json",
             issuers=self._trusted(),
+            **limits,
         )
         self.index: Flask = create_index(settings, lambda: self.now)
         self.index.extensions |= {"token_verifier": self._verifier(INDEX), "match_bell": Silence()}
 
-    def start_pseudonyms(self) -> None:
+    def start_pseudonyms(self, **limits: Any) -> None:
         """The pseudonym service, with the keys and the list that are there now."""
         settings = PseudonymSettings(
             base_url=PSEUDONYMS,
@@ -156,6 +160,7 @@ class Services(httpx.BaseTransport):
             key_list=self.folder / "list.jws",
             key_list_signer=self.folder / "signer.pub.json",
             issuers=self._trusted(),
+            **limits,
         )
         self.pseudonyms: Flask = create_pseudonyms(settings, lambda: self.now)
         self.pseudonyms.extensions["token_verifier"] = self._verifier(PSEUDONYMS)
@@ -218,7 +223,7 @@ class Services(httpx.BaseTransport):
             issuer=ISSUER,
             client_id=CLIENT_ID,
             key_file=self.folder / "client.key.json",
-            key_list_signer=self.folder / "signer.pub.json",
+            key_list_signer=(self.folder / "signer.pub.json",),
         )
 
     def client(self, config: ClientConfig | None = None, **how: Any) -> VerwijsindexClient:

@@ -37,7 +37,7 @@ def test_paths_are_seen_from_the_files_folder_and_addresses_have_no_slash(folder
     assert config.key_file == folder / "keys" / "own.key.json"
     assert config.index == "https://index.example"
     assert config.own_key().is_private
-    assert not config.signer_key().is_private
+    assert not config.signer_keys()[0].is_private
 
 
 @pytest.mark.parametrize(

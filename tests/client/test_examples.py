@@ -67,7 +67,8 @@ def test_send_signal_sends_one(
     services.now = datetime.now(UTC)
     [reporter] = services.register(["Anna Voorbeeld"])
     config = services.config()
-    lines = [f"{name} = {json.dumps(str(value))}" for name, value in config.model_dump(exclude_none=True).items()]
+    values = config.model_dump(mode="json", exclude_none=True)
+    lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
     (tmp_path / "client.toml").write_text("\n".join(lines))
     monkeypatch.setattr(verwijsindex.client, "VerwijsindexClient", services.client)
     monkeypatch.setattr(sys, "argv", ["send_signal.py", str(tmp_path / "client.toml"), str(reporter)])

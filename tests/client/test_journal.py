@@ -6,6 +6,7 @@ import json
 import os
 import random
 import stat
+from collections.abc import Collection
 from pathlib import Path
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from verwijsindex.client import (
     ClientProblem,
     Journal,
     JournalError,
+    Limited,
     Outcome,
     ProblemFault,
     Refused,
@@ -27,6 +29,7 @@ from verwijsindex.client import (
 ID = str(UUID(int=7, version=4)).encode()
 SOURCE = {"index": "https://index.example", "client": "c", "file": "f"}
 REPORTER = UUID(int=777, version=4)
+LIMIT = ClientProblem(429, "urn:problem-type:verwijsindex:limit-reached", "Later.", limit="reporter")
 DRAFTS = [draft(REPORTER, bsn, case_reference=f"Z-{n}") for n, bsn in enumerate(bsns(12))]
 
 
@@ -51,9 +54,14 @@ def told(outcome: Outcome | None) -> object:
 
 
 def run(
-    path: Path, rows: list[SignalDraft] = DRAFTS, until: int = 99, *, again: bool = False
+    path: Path,
+    rows: list[SignalDraft] = DRAFTS,
+    until: int = 99,
+    *,
+    again: bool = False,
+    waits: Collection[int] = (),
 ) -> tuple[list[object], list[int]]:
-    """All rows, up to `until` to be sent. Returns what was told of each, and which were sent."""
+    """All rows, up to `until` to be sent, of which some are to wait. Returns what was told, and which were sent."""
     said: list[object] = []
     sent: list[int] = []
     with Journal(path, SOURCE, again=again) as journal:
@@ -62,11 +70,12 @@ def run(
             if outcome is None:
                 if number >= until:
                     return said, sent
-                outcome = fate(number)
+                outcome = Limited(row, LIMIT, NOW) if number in waits else fate(number)
                 sent.append(number)
                 journal.keep(number + 2, f"key-{number}", outcome)
                 journal.sync()
-            said.append(told(outcome))
+            if not isinstance(outcome, Limited):
+                said.append(told(outcome))
         journal.finish(NOW)
     return said, sent
 
@@ -100,6 +109,41 @@ def test_cut_at_any_byte_it_goes_on(tmp_path: Path) -> None:
             assert run(path)[0] == undisturbed
             assert run(path) == (undisturbed, [])
             assert path.read_bytes() == whole
+
+
+def test_what_waits_is_sent_by_a_later_run(tmp_path: Path) -> None:
+    """Seen failing when rows that still wait were written down again, when no line began a section, and when a journal
+    with rows that wait was finished."""
+    undisturbed, _ = run(tmp_path / "one")
+    path = tmp_path / "other"
+    assert run(path, until=9, waits={3, 4, 8})[1] == list(range(9))
+    before = path.read_bytes()
+    assert run(path, until=9, waits={3, 4, 8})[1] == [3, 4, 8]
+    assert path.read_bytes() == before  # however often it is tried in vain
+    assert run(path, waits={3, 8, 10})[1] == [3, 4, 8, 9, 10, 11]
+    said, sent = run(path, waits={3})
+    assert (said, sent) == (undisturbed[:3] + undisturbed[4:], [3, 8, 10])
+    assert run(path) == (undisturbed, [3])
+    assert run(path) == (undisturbed, [])
+
+
+def test_with_any_rows_waiting_and_cut_at_any_byte_it_goes_on(tmp_path: Path) -> None:
+    """Nothing that is on the disk is sent again, and in the end it tells the same as undisturbed."""
+    undisturbed, _ = run(tmp_path / "whole")
+    chance = random.Random(7)  # noqa: S311
+    for trial in range(150):
+        path = tmp_path / str(trial)
+        for _ in range(chance.randint(1, 6)):
+            run(path, until=chance.randint(1, 14), waits=chance.sample(range(12), chance.randint(0, 8)))
+            whole = path.read_bytes()
+            kept = whole[: len(whole) - chance.choice([0, 0, 5, chance.randint(0, len(whole) // 3)])]
+            path.write_bytes(kept)
+        entries = [json.loads(line) for line in kept.splitlines(keepends=True) if line.endswith(b"\n")]
+        settled = {entry["row"] - 2 for entry in entries if "row" in entry and "waits" not in entry}
+        said, sent = run(path)
+        assert said == undisturbed
+        assert sent == [n for n in range(12) if n not in settled]
+        assert run(path) == (undisturbed, [])
 
 
 def test_other_rows_than_before_are_noticed(tmp_path: Path) -> None:
@@ -144,6 +188,7 @@ def test_one_at_a_time(tmp_path: Path) -> None:
 
 
 def test_it_is_its_owners_alone_and_holds_nothing_of_a_youngster(tmp_path: Path) -> None:
+    run(tmp_path / "journal", waits={2})
     run(tmp_path / "journal")
     assert stat.S_IMODE((tmp_path / "journal").stat().st_mode) == 0o600
     text = (tmp_path / "journal").read_text()
@@ -153,7 +198,8 @@ def test_it_is_its_owners_alone_and_holds_nothing_of_a_youngster(tmp_path: Path)
     assert str(REPORTER) not in text
     names = {name for line in text.splitlines() for name in json.loads(line)}
     assert names <= {
-        *SOURCE, "form", "row", "key", "accepted", "receivedAt", "refused", "status", "detail", "errors", "finishedAt"
+        *SOURCE, "form", "row", "key", "waits",
+        "accepted", "receivedAt", "refused", "status", "detail", "errors", "finishedAt"
     }  # fmt: skip
 
 

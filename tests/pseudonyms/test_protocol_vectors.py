@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def of_the_voprf() -> dict[str, Any]:
                 "blindedElement": blinded.elements[i].hex(),
                 "evaluatedElement": evaluation.elements[i].hex(),
                 "pseudonym": pseudonyms[i].hex(),
-                "pseudonymOnTheWire": Pseudonym(pseudonyms[i]).to_text(),
+                "pseudonymOnTheWire": Pseudonym(pseudonyms[i], 1).to_text(),
             }
             for i, ((kind, text), message) in enumerate(zip(FAMILY, inputs, strict=True))
         ],
@@ -181,6 +181,43 @@ def of_the_key_list() -> dict[str, Any]:
         "header": base64.urlsafe_b64decode(header).decode(),
         "payload": base64.urlsafe_b64decode(payload).decode(),
         "jws": signed,
+    }
+
+
+def of_a_key_turn() -> dict[str, Any]:
+    """A list with two versions, which of them to use when, and the factor between their pseudonyms of one youngster."""
+    signer, k = ed25519("list signer"), {1: scalar("k"), 2: scalar("k of version 2")}
+    day = datetime(2026, 12, 1, 10, tzinfo=UTC)
+    times = {1: (datetime(2026, 11, 1, tzinfo=UTC), day + timedelta(days=7)), 2: (day, None)}
+    versions = [
+        KeyVersion(version=n, public_key=Evaluator(k[n]).public_key, accepted_from=since, accepted_until=until)
+        for n, (since, until) in times.items()
+    ]
+    signed = sign_key_list(versions, datetime(2026, 11, 22, 10, tzinfo=UTC), signer)
+    listed = read_key_list(signed, signer)
+    moments = [day - timedelta(seconds=1), day, day + timedelta(days=7, seconds=-1), day + timedelta(days=7)]
+    factor = ristretto.multiply_scalars(k[2], ristretto.invert(k[1]))
+    message = voprf.voprf_input("youngster", Bsn.parse("999900006"))
+    pseudonym = {n: ristretto.multiply(k[n], voprf.hash_to_group(message)) for n in k}
+    assert ristretto.multiply(factor, pseudonym[1]) == pseudonym[2]
+    assert ristretto.multiply(factor, versions[0].public_key) == versions[1].public_key
+    return {
+        "jws": signed,
+        "moments": [
+            {
+                "at": f"{at:%FT%TZ}",
+                "use": listed.current(at).version,
+                "accepted": [one.version for one in versions if one.accepted(at)],
+            }
+            for at in moments
+        ],
+        "k1": k[1].hex(),
+        "k2": k[2].hex(),
+        "publicKey1": versions[0].public_key.hex(),
+        "publicKey2": versions[1].public_key.hex(),
+        "factor": factor.hex(),
+        "pseudonym1": pseudonym[1].hex(),
+        "pseudonym2": pseudonym[2].hex(),
     }
 
 
@@ -269,6 +306,7 @@ def vectors() -> dict[str, Any]:
         "bsn": of_bsns(),
         "voprf": of_the_voprf(),
         "keyList": of_the_key_list(),
+        "keyTurn": of_a_key_turn(),
         "clientAssertion": of_the_client_assertion(),
         "removalDate": of_the_removal_date(),
         "caseReference": of_case_references(),

@@ -17,7 +17,7 @@ from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeys, Purpose, SealEr
 SECRET = bytes(range(32))
 KEY = IndexKey(1, SECRET)
 scalars = st.integers(min_value=1, max_value=2**252).map(lambda n: n.to_bytes(32, "little"))
-pseudonyms = scalars.map(multiply_base).map(Pseudonym)
+pseudonyms = scalars.map(multiply_base).map(lambda point: Pseudonym(point, 1))
 kinds: st.SearchStrategy[Kind] = st.sampled_from(get_args(Kind))
 purposes: st.SearchStrategy[Purpose] = st.sampled_from(get_args(Purpose))
 
@@ -111,7 +111,7 @@ def test_the_highest_version_is_current_and_the_older_ones_stay(tmp_path: Path) 
     keys = IndexKeys.load(tmp_path)
     assert list(keys) == [2, 9, 10]
     assert keys.current is keys[10]
-    pseudonym = Pseudonym(multiply_base(SECRET[:31] + b"\x00"))
+    pseudonym = Pseudonym(multiply_base(SECRET[:31] + b"\x00"), 1)
     sealed = IndexKey(9, bytes([9]) * 32).seal_pseudonym("parent", pseudonym)
     assert keys[9].open_pseudonym("parent", sealed) == pseudonym
     with pytest.raises(KeyError):
@@ -127,7 +127,7 @@ def test_nothing_shows_a_key() -> None:
 
 def test_the_subkeys_never_change() -> None:
     """Rows of years are sealed with them. The bytes were computed once with HKDF and AES-SIV written out."""
-    pseudonym = Pseudonym(multiply_base((7).to_bytes(32, "little")))
+    pseudonym = Pseudonym(multiply_base((7).to_bytes(32, "little")), 1)
     assert KEY.seal_pseudonym("youngster", pseudonym).hex() == (
         "0f15fa8ce8242412d4eac5809a3e7ccf7b7900ee3cd09ff095bce21ddb6ff7a6d32e7202bdc67deb73ad1b2499c3535c"
     )

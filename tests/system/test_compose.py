@@ -188,7 +188,7 @@ def _client(engine: Engine) -> VerwijsindexClient:
             issuer=issuer["VERWIJSINDEX_BASE_URL"],
             client_id="kompas",
             key_file=engine.folder / "own.jwk",
-            key_list_signer=engine.folder / "secrets" / "offline" / "list-signer.jwk.pub.json",
+            key_list_signer=(engine.folder / "secrets" / "offline" / "list-signer.jwk.pub.json",),
         )
     )
 

@@ -125,14 +125,14 @@ class System:
             numbers = fresh[start : start + 32]
             blinded = blind([voprf_input("youngster", bsn(number)) for number in numbers])
             unblinded = unblind(self._evaluator.evaluate(blinded.elements).elements, blinded.blinds)
-            self._pseudonyms.update(zip(numbers, map(Pseudonym, unblinded), strict=True))
+            self._pseudonyms.update((n, Pseudonym(one, 1)) for n, one in zip(numbers, unblinded, strict=True))
         return fresh
 
     def strangers(self, count: int) -> list[int]:
         """Numbers of youngsters with pseudonyms out of the air, for who needs more than there are test BSNs."""
         fresh = list(range(self._strangers, self._strangers + count))
         self._strangers += count
-        self._pseudonyms.update((number, Pseudonym(multiply_base(random_scalar()))) for number in fresh)
+        self._pseudonyms.update((number, Pseudonym(multiply_base(random_scalar()), 1)) for number in fresh)
         return fresh
 
     def remember(self, youngsters: list[int]) -> None:

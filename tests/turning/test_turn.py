@@ -63,7 +63,7 @@ def step(index: Index, what: Callable[..., Any], *arguments: Any) -> Any:
 
 def activate(index: Index, version: int = 2) -> None:
     give(index, version)
-    step(index, service.activate, version, ADMINISTRATOR, NOW)
+    step(index, service.activate, KEYS, version, ADMINISTRATOR, NOW)
 
 
 def subscribe(index: Index, version: int) -> None:
@@ -332,7 +332,7 @@ def _make_youngster(index: Index, held: str) -> None:
 
 def test_an_index_without_the_version_that_seals_says_so(index: Index, logged: Any) -> None:
     """503, so that the sender comes again; and nothing is kept of it."""
-    step(index, service.activate, 2, ADMINISTRATOR, NOW)  # before this process had the file
+    step(index, service.activate, KEYS, 2, ADMINISTRATOR, NOW)  # before this process had the file
     answer = index.post(index.signal())
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
     assert logged.lines("index_key.missing")
@@ -387,7 +387,7 @@ def test_what_does_not_open_is_counted_and_all_else_is_turned(index: Index, turn
 def test_a_version_must_be_newer(index: Index, turn: Turn) -> None:
     assert turn(3).exit_code == 0
     with pytest.raises(service.TurnError, match="not newer"):
-        step(index, service.activate, 2, ADMINISTRATOR, NOW)
+        step(index, service.activate, KEYS, 2, ADMINISTRATOR, NOW)
 
 
 def test_killed_again_and_again_under_load(index: Index, turn: Turn) -> None:

@@ -22,7 +22,7 @@ def turns(index: Index, keys: IndexKeys) -> Iterator[None]:
     """One turn after another, a row at a time."""
     while True:
         target = max(step(index, versions)) + 1
-        step(index, service.activate, target, ADMINISTRATOR, NOW)
+        step(index, service.activate, keys, target, ADMINISTRATOR, NOW)
         yield
         step(index, service.end_older)
         step(index, service.barrier)

@@ -65,8 +65,9 @@ class TokenVerifier:
         self._audience = audience
         self._clock = clock
         # An Ed25519 check takes longer than all the rest, and a client sends its token many times. What is
-        # remembered is only that this key signed these bytes; every claim is checked each time.
+        # remembered is only that this key signed these bytes, and what they say; every claim is checked each time.
         self._check_signature = lru_cache(maxsize=2048)(_check_signature)
+        self._read = lru_cache(maxsize=2048)(_read)
 
     def verify(self, authorization: str | None) -> Caller:
         """The caller whom the request's Authorization header names.
@@ -94,7 +95,7 @@ class TokenVerifier:
         if bearer is None:
             raise _Refused("malformed")
         token = bearer[1]
-        header, claims = _read(token)
+        header, claims = self._read(token)
         if header.get("alg") != ALGORITHM or header.get("typ") not in _TOKEN_TYPES:
             raise _Refused("header")
         key_set = self._key_sets.get(_text(claims, "iss", _NAME))

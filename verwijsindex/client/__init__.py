@@ -22,7 +22,7 @@ from verwijsindex.client.errors import (
 )
 from verwijsindex.client.faults import Fault
 from verwijsindex.client.journal import Journal, JournalError
-from verwijsindex.client.outcome import Accepted, Outcome, Refused
+from verwijsindex.client.outcome import Accepted, Limited, Outcome, Refused
 from verwijsindex.client.report import Report, ReportLine
 from verwijsindex.client.rows import FileRefused, RefusedRow, SignalRow, read_rows
 from verwijsindex.client.sending import submit_rows
@@ -46,6 +46,7 @@ __all__ = [
     "Informed",
     "Journal",
     "JournalError",
+    "Limited",
     "Outcome",
     "Postponed",
     "ProblemFault",

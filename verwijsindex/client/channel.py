@@ -5,7 +5,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from threading import Event
 from typing import Any
@@ -13,13 +13,14 @@ from typing import Any
 import httpx
 
 from verwijsindex import __version__
-from verwijsindex.client.errors import UnreachableError
+from verwijsindex.client.errors import ClientProblem, UnreachableError
 
 PATIENCE = 120.0
 """Seconds that one request is waited for in all, unless told otherwise: the pauses, without the tries."""
 FIRST_DELAY = 0.5  # seconds; doubled at every further attempt
 LONGEST_DELAY = 30.0  # seconds, unless Retry-After asks for more
 WORTH_TELLING = 2.0  # seconds
+LONGEST_ASKED = 10**9  # seconds; beyond any patience, and within the calendar
 LARGEST_ANSWER = 8 << 20  # bytes; a batch of a thousand, each refused at length, has some 4 MiB
 LONGEST_ANSWER = 60.0  # seconds from the first of its bytes to the last
 
@@ -114,7 +115,8 @@ class Channel:
             else:
                 if response.status_code != 429 and response.status_code < 500:
                     return response
-                patience.wait(f"answered with HTTP {response.status_code}", self._retry_after(response))
+                trouble = f"answered with HTTP {response.status_code}"
+                patience.wait(trouble, self._retry_after(response), ClientProblem.of(response))
 
     def _answer(self, method: str, url: str, **parts: Any) -> httpx.Response:
         """The whole answer, or nothing of one that is packed all the same. Raises RequestError, also for one without
@@ -132,15 +134,16 @@ class Channel:
 
     def patience(self, whom: str, stop: Event | None) -> "Patience":
         """Patience for one request to `whom`, fresh."""
-        return Patience(whom, stop or Event(), self._patience, self._wait, self._tell)
+        return Patience(whom, stop or Event(), self._patience, self.clock, self._wait, self._tell)
 
     def _retry_after(self, response: httpx.Response) -> float:
         """Seconds (RFC 9110, section 10.2.3), 0 where it says none."""
         value = response.headers.get("Retry-After", "")
         if value.isascii() and value.isdigit():
-            return float(value)
+            return min(float(value), LONGEST_ASKED)
         try:
-            return max(0.0, (parsedate_to_datetime(value) - self.clock()).total_seconds())
+            asked = (parsedate_to_datetime(value) - self.clock()).total_seconds()
+            return min(max(0.0, asked), LONGEST_ASKED)
         except (TypeError, ValueError, OverflowError):
             return 0.0
 
@@ -148,27 +151,33 @@ class Channel:
 class Patience:
     """The pauses between the attempts of one request; together never longer than the limit."""
 
-    def __init__(self, whom: str, stop: Event, limit: float, wait: Wait, tell: Tell) -> None:
+    def __init__(self, whom: str, stop: Event, limit: float, clock: Clock, wait: Wait, tell: Tell) -> None:
         self._whom = whom
         self._stop = stop
         self._left = limit
+        self._clock = clock
         self._wait = wait
         self._tell = tell
         self._delay = FIRST_DELAY
 
-    def wait(self, trouble: str, asked: float = 0.0) -> None:
+    def lasts(self, asked: float) -> bool:
+        """Whether so many seconds are left of it."""
+        return asked <= self._left
+
+    def wait(self, trouble: str, asked: float = 0.0, problem: ClientProblem | None = None) -> None:
         """Pauses before another attempt.
 
         Args:
             trouble: what `whom` did, such as `did not answer`.
-            asked: seconds that `whom` asks for.
+            asked: seconds that `whom` asks for, LONGEST_ASKED at most.
+            problem: what `whom` said, for the error.
 
         Raises:
             UnreachableError: no patience is left for that, or it was ended.
         """
         delay = max(asked, self._delay * random.uniform(0.5, 1))  # noqa: S311
         trouble = f"{self._whom} {trouble}"
-        if asked > self._left:
+        if not self.lasts(asked):
             hours = f" ({asked / 3600:.1f} hours)" if asked >= 3600 else ""
             trouble += f" and asks to come back after {asked:.0f} seconds{hours}"
         elif delay <= self._left and not self._stop.is_set():
@@ -179,4 +188,5 @@ class Patience:
             self._wait(self._stop, delay)
             if not self._stop.is_set():
                 return
-        raise UnreachableError(f"{trouble}; repeat the same later")
+        again_at = self._clock() + timedelta(seconds=asked) if asked else None
+        raise UnreachableError(f"{trouble}; repeat the same later", problem=problem, again_at=again_at)

@@ -67,7 +67,7 @@ class VerwijsindexClient:
         patience: float = PATIENCE,
         tell: Tell = lambda _: None,
     ) -> None:
-        own_key, signer = config.own_key(), config.signer_key()
+        own_key, signers = config.own_key(), config.signer_keys()
         self.index, self.client_id, self.clock = config.index, config.client_id, clock
         self._channel = Channel(
             transport=transport, clock=clock, wait=wait, patience=patience, tell=tell, trust=config.trust()
@@ -76,7 +76,7 @@ class VerwijsindexClient:
         self.subscriptions = Subscriptions(self._authorized, config.index)
         """The client's own webhook subscription."""
         self._keys = IdempotencyKeys(own_key)
-        pseudonymiser = Pseudonymiser(config, signer, self._authorized)
+        pseudonymiser = Pseudonymiser(config, signers, self._authorized)
         self._poster = Poster(config.index, self._authorized, pseudonymiser, self._keys)
 
     def __enter__(self) -> "VerwijsindexClient":
@@ -91,7 +91,8 @@ class VerwijsindexClient:
         """Sends signals and tells of each what became of it, in their order.
 
         Reads ahead by some batches of BATCH, so that any number of signals fits in memory; the first outcome
-        comes when BATCH signals are read, or all. A repeat of the same signal within seven days gets its first
+        comes when BATCH signals are read, or all. Signals of a reporter at a limit of a day are told as `Limited`,
+        and those of others go on. A repeat of the same signal within seven days gets its first
         answer and is not a second one, so after an error the same signals may be sent again as a whole.
 
         Raises:

@@ -4,7 +4,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from rich.console import Console, RenderableType
 from verwijsindex.client import tables
 from verwijsindex.client.client import VerwijsindexClient
 from verwijsindex.client.config import ClientConfig
-from verwijsindex.client.errors import ClientError, ConfigError
+from verwijsindex.client.errors import ClientError, ConfigError, UnreachableError
 from verwijsindex.client.progress import sending
 from verwijsindex.client.report import Report
 from verwijsindex.client.rows import COLUMNS, FileRefused
@@ -30,6 +30,11 @@ TOO_LATE = (
     "The run before this one ended more than seven days ago. A row that it sent without hearing the answer is now"
     " refused as too old, though the index may hold it: look there with `verwijsindex client signals`."
 )
+_WHOSE = {
+    "reporter": "a reporter has reached the limit of a day",
+    "institution": "your institution has reached its limit of a day",
+    "": "a limit of a day that is not your institution's own was reached",
+}
 
 app = typer.Typer(
     name="client",
@@ -87,9 +92,12 @@ def send(
     and a row that was accepted in the last seven days is still no second signal. After seven days an old file
     is refused row by row, since a signal is sent at most seven days after it was made.
 
+    Rows of a reporter who reached the limit of a day wait, and those of other reporters are sent; at the end it says
+    whose rows wait and when the same command sends them. A limit of the institution or the index stops the file.
+
     Exit status: 0 all rows were accepted; 1 some were refused; 2 file, journal or configuration cannot be used;
-    3 a service gave no answer, or one that stands in the way of every row: give the same command again later;
-    130 stopped by Ctrl-C, likewise.
+    3 rows wait, or a service gave no answer, or one that stands in the way of every row: give the same command again
+    later; 130 stopped by Ctrl-C, likewise.
 
     Example: verwijsindex client send export.csv --refused refused.csv
     """
@@ -122,9 +130,17 @@ def send(
             except KeyboardInterrupt:  # told last: a long report would push it off the screen
                 tell("stopped; give the same command again to go on")
                 raise typer.Exit(INTERRUPTED) from None
+            except UnreachableError as error:
+                if not (error.problem and error.problem.slug == "limit-reached" and error.again_at):
+                    raise
+                tell(f"error: {_WHOSE[error.problem.limit]}: the rows that are not told of above wait")
+                tell(_again(max(error.again_at, report.again_at or error.again_at)))
+                raise typer.Exit(STOPPED) from None
             if kept.finished_at:
                 tell(f"all rows were sent on {tables.in_amsterdam(kept.finished_at)}; nothing was sent now")
-    raise typer.Exit(1 if report.refused else 0)
+            if report.again_at:
+                tell(_again(report.again_at))
+    raise typer.Exit(STOPPED if report.waiting else 1 if report.refused else 0)
 
 
 @app.command()
@@ -182,9 +198,16 @@ def _conclude(report: Report, path: Path | None) -> None:
     console = Console()
     if report.refused:
         console.print(report.table())
-    console.print(f"accepted {report.accepted}, refused {report.refused}", highlight=False)
+    console.print(report.counts(), highlight=False)
     if report.refused and path:
         console.print(f"all refused rows: {path}", highlight=False, markup=False)
+    if report.waiting:
+        told = f"reporters at their limit of a day, and how many rows wait: {report.limited()}"
+        console.print(told, highlight=False, soft_wrap=True)
+
+
+def _again(at: datetime) -> str:
+    return f"give the same command again after {tables.in_amsterdam(at)} to send what waits"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import httpx
 from joserfc.jwk import OKPKey
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from verwijsindex.client.errors import ConfigError
 from verwijsindex.keyfiles import KeyFileError, read_public_key, read_signing_key
@@ -35,6 +35,10 @@ def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     return folder / path if folder else path
 
 
+def _one_or_more(value: object) -> object:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
 def _what_to_do(key_file: Path) -> str:
     """Never another key in the place of one that may be registered."""
     try:
@@ -49,6 +53,7 @@ def _what_to_do(key_file: Path) -> str:
 
 Address = Annotated[str, AfterValidator(_address)]
 KeyPath = Annotated[Path, AfterValidator(_beside_the_file)]
+KeyPaths = Annotated[tuple[KeyPath, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
 
 
 class ClientConfig(BaseModel):
@@ -65,7 +70,9 @@ class ClientConfig(BaseModel):
     certificate_file: KeyPath | None = Field(
         default=None, description="Certificate (PEM) to show to services that ask for one, with its key in one file."
     )
-    key_list_signer: KeyPath = Field(description="Public JWK of who signs the list of key versions.")
+    key_list_signer: KeyPaths = Field(
+        description="Public JWK of who signs the list of key versions; a list of two while that key turns."
+    )
 
     @classmethod
     def load(cls, path: Path) -> "ClientConfig":
@@ -87,7 +94,7 @@ class ClientConfig(BaseModel):
             raise ConfigError(f"configuration {path} cannot be used: {faults}") from None
         config.trust()
         config.own_key()
-        config.signer_key()
+        config.signer_keys()
         return config
 
     def trust(self) -> ssl.SSLContext:
@@ -111,9 +118,9 @@ class ClientConfig(BaseModel):
         except KeyFileError as error:
             raise ConfigError(f"{error}; {_what_to_do(self.key_file)}") from None
 
-    def signer_key(self) -> OKPKey:
-        """The pinned public key of who signs the list of key versions. Raises ConfigError."""
+    def signer_keys(self) -> list[OKPKey]:
+        """The pinned public keys of who signs the list of key versions. Raises ConfigError."""
         try:
-            return read_public_key(self.key_list_signer)
+            return [read_public_key(path) for path in self.key_list_signer]
         except KeyFileError as error:
             raise ConfigError(f"{error}; ask the operator for it, and compare it by telephone") from None

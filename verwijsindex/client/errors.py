@@ -3,6 +3,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -21,6 +22,13 @@ class ConfigError(ClientError):
 class UnreachableError(ClientError):
     """A service did not answer, or asked for patience longer than we have. Repeat the same later: nothing
     is sent twice, since a repeat has the same idempotency key."""
+
+    def __init__(self, text: str, *, problem: "ClientProblem | None" = None, again_at: datetime | None = None) -> None:
+        super().__init__(text)
+        self.problem = problem
+        """What it said, where it answered: a limit, for instance."""
+        self.again_at = again_at
+        """When the same can succeed, where it said so."""
 
 
 class TokenError(ClientError):
@@ -45,7 +53,9 @@ class ProblemFault:
 class ClientProblem(ClientError):  # noqa: N818 (RFC 9457's word)
     """A refusal by a service (problem+json, RFC 9457)."""
 
-    def __init__(self, status: int, kind: str, detail: str, errors: tuple[ProblemFault, ...] = ()) -> None:
+    def __init__(
+        self, status: int, kind: str, detail: str, errors: tuple[ProblemFault, ...] = (), limit: str = ""
+    ) -> None:
         faults = "".join(f"; {fault.place}: {fault.detail}" for fault in errors)
         super().__init__(f"{detail} ({kind}, HTTP {status}){faults}")
         self.status = status
@@ -53,6 +63,8 @@ class ClientProblem(ClientError):  # noqa: N818 (RFC 9457's word)
         """Such as `urn:problem-type:verwijsindex:no-valid-agreement`; `about:blank` where there was none."""
         self.detail = detail
         self.errors = errors
+        self.limit = limit
+        """Whose limit was reached, `reporter` or `institution`; empty where it was none, or not said."""
 
     @property
     def slug(self) -> str:
@@ -81,7 +93,8 @@ class ClientProblem(ClientError):  # noqa: N818 (RFC 9457's word)
             return cls(status, "about:blank", detail)
         errors = body.get("errors")
         faults = [_fault(item) for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
-        return cls(status, _words(body["type"]), _words(body.get("detail", "")), tuple(faults))
+        limit = body["limit"] if body.get("limit") in ("reporter", "institution") else ""
+        return cls(status, _words(body["type"]), _words(body.get("detail", "")), tuple(faults), limit)
 
 
 def _fault(item: dict[str, Any]) -> ProblemFault:

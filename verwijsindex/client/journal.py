@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What became of the rows of one source, kept on disk, so that a run that was cut off goes on where it was.
 
-JSON, a line each: first what the journal belongs to, then every row whose fate is known, in the order of the
-rows, at last that all were sent. It holds row numbers, idempotency keys, ids of signals and the texts of
-refusals; no BSN, no pseudonym, no case reference (I5).
+JSON, a line each: first what the journal belongs to, then every row whose fate is known or that waits for its
+reporter's limit (R37), in the order of the rows, at last that all were sent. It holds row numbers, idempotency keys,
+ids of signals and the texts of refusals; no BSN, no pseudonym, no case reference (I5).
+
+What a later run learns of rows that waited is written after all that was there. Where a line's row is not after that
+of the line before, there begins a section; each is in the order of the rows, so that they are read side by side,
+whatever their size. There are at most as many as there were runs.
 
 Why nothing gets lost or doubled at whatever point a run dies: a row is written down only after its answer. One
 that was answered and not yet written down is sent again under the same key, and the index gives it its first
@@ -26,7 +30,7 @@ from uuid import UUID
 
 from verwijsindex.client.draft import SignalDraft
 from verwijsindex.client.errors import ClientProblem, ConfigError, ProblemFault
-from verwijsindex.client.outcome import Accepted, Outcome, Refused
+from verwijsindex.client.outcome import Accepted, Limited, Outcome, Refused
 from verwijsindex.client.ownfiles import open_own
 
 FORM = "verwijsindex-client-journal/1"
@@ -41,8 +45,8 @@ class JournalError(ConfigError):
 class Journal:
     """The journal of one source of rows; use it as a context manager.
 
-    First every row in turn is asked for with `recall`, until one is not known; from that row on outcomes are put
-    down with `keep`, again in turn, and reach the disk with `sync`. Then `finish`.
+    Every row in turn is asked for with `recall`. The outcomes of those that had none are put down with `keep`, again in
+    turn, and reach the disk with `sync`. Then `finish`.
     """
 
     def __init__(self, path: Path, belongs_to: Mapping[str, str], *, again: bool = False) -> None:
@@ -59,8 +63,12 @@ class Journal:
         self.path = path
         self.belongs_to = belongs_to
         self.finished_at: datetime | None = None
-        """When all rows were sent, known once they are all recalled."""
-        self._recalling = True
+        """When an earlier run had sent all rows; known after `finish`."""
+        self.known_to = -1
+        """The last row of which an earlier run wrote down anything; -1 where there is none."""
+        self._sections: list[_Section] = []
+        self._finished: datetime | None = None
+        self._waits = False
         self._file = os.fdopen(open_own(path), "rb")
         try:
             self._lock()
@@ -68,7 +76,7 @@ class Journal:
             self.resumes = self._begin({"form": FORM, **belongs_to}, again)
             """Whether it holds rows of an earlier run."""
         except BaseException:
-            self._file.close()
+            self._close()
             raise
         self._waiting: list[bytes] = []
 
@@ -95,9 +103,11 @@ class Journal:
                     " on with it, or, if this is new, move the journal away: a row that was accepted in the last seven"
                     " days is not a second signal"
                 )
-            return os.fstat(self._file.fileno()).st_size > self._file.tell()
+            holds_more = os.fstat(self._file.fileno()).st_size > self._file.tell()
+            self._find_sections()
+            return holds_more
         os.fchmod(self._file.fileno(), 0o600)
-        self._go_on_from(0)
+        self._end_at(0)
         self._write(_line(head))
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -106,43 +116,64 @@ class Journal:
             os.close(folder)
         return False
 
+    def _find_sections(self) -> None:
+        """Looks once through all lines. What a crash left of a last one goes; whatever stands after it is of no use."""
+        end, last = self._file.tell(), -1
+        while not self._finished:
+            line = self._file.readline()
+            entry = _read(line) or {}
+            row, self._finished = entry.get("row"), _moment(entry.get("finishedAt"))
+            if isinstance(row, int) and isinstance(entry.get("key"), str):
+                if not self._sections or row <= last:
+                    self._sections.append(_Section(self.path, end))
+                self._sections[-1].end = end + len(line)
+                last, self.known_to = row, max(row, self.known_to)
+            elif not self._finished:
+                break
+            end += len(line)
+        self._end_at(end)
+
     def __enter__(self) -> "Journal":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._file:
+        try:
             if error is None:
                 self.sync()
             else:
                 with suppress(JournalError):  # the error that is under way says more
                     self.sync()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        for section in self._sections:
+            section.file.close()
+        self._file.close()
 
     def recall(self, row: int, draft: SignalDraft, key: str) -> Outcome | None:
-        """What is known of the next row; None from the first row on of which nothing is.
+        """What is known of the next row; None where nothing is, and of one that waits: it is to be sent.
 
         Raises JournalError where the journal knows another row in this place.
         """
-        if not self._recalling:
-            return None
-        place = self._file.tell()
-        entry = _read(self._file.readline()) or {}
-        if "finishedAt" in entry:
+        entries = [entry for section in self._sections if (entry := section.take(row))]
+        if any(entry["row"] < row or entry["key"] != key for entry in entries):
             raise self._other_rows(row)
-        try:
-            outcome, known = _outcome(entry, draft), (entry["row"], entry["key"])
-        except (KeyError, TypeError, ValueError):
-            self._go_on_from(place)
-            return None
-        if known != (row, key):
+        if not entries and (row <= self.known_to or self._finished):
             raise self._other_rows(row)
-        return outcome
+        return _outcome(entries[-1], draft) if entries else None
 
     def keep(self, row: int, key: str, outcome: Outcome) -> None:
-        """Puts down the fate of the next row, for the next `sync`."""
-        if isinstance(outcome, Accepted):
-            fate: dict[str, Any] = {"accepted": str(outcome.id), "receivedAt": outcome.received_at.isoformat()}
+        """Puts down the fate of the next row that had none, for the next `sync`."""
+        if isinstance(outcome, Limited):
+            self._waits = True
+            if row <= self.known_to:  # as it says already
+                return
+            fate: dict[str, Any] = {"waits": True}
+        elif isinstance(outcome, Accepted):
+            fate = {"accepted": str(outcome.id), "receivedAt": outcome.received_at.isoformat()}
         else:
             problem = outcome.problem
             faults = [asdict(fault) for fault in problem.errors]
@@ -156,23 +187,16 @@ class Journal:
             self._waiting.clear()
 
     def finish(self, at: datetime) -> None:
-        """All rows were recalled or kept. Raises JournalError where it knows more rows than there are."""
-        if self._recalling:
-            place = self._file.tell()
-            entry = _read(self._file.readline())
-            if entry and "finishedAt" in entry:
-                with suppress(TypeError, ValueError):
-                    self.finished_at = datetime.fromisoformat(entry["finishedAt"]).astimezone(UTC)
-                    return
-            elif entry:
-                raise self._other_rows(None)
-            self._go_on_from(place)
-        self._waiting.append(_line({"finishedAt": at.isoformat()}))
+        """All rows were recalled or kept: all were sent, unless some wait. Raises JournalError where it knows more rows
+        than there are."""
+        if any(section.take(self.known_to + 1) for section in self._sections):
+            raise self._other_rows(None)
+        self.finished_at = self._finished
+        if not self._finished and not self._waits:
+            self._waiting.append(_line({"finishedAt": at.isoformat()}))
         self.sync()
 
-    def _go_on_from(self, place: int) -> None:
-        """Nothing more is known. What a crash left of a last line goes; whatever stands after it is of no use."""
-        self._recalling = False
+    def _end_at(self, place: int) -> None:
         self._end = place
         os.ftruncate(self._file.fileno(), place)
 
@@ -199,6 +223,25 @@ class Journal:
         )
 
 
+class _Section:
+    """Lines of the journal in the order of their rows, read one after the other."""
+
+    def __init__(self, path: Path, begin: int) -> None:
+        self.file = path.open("rb")
+        self.file.seek(begin)
+        self.end = begin
+        self._next: dict[str, Any] | None = None
+
+    def take(self, row: int) -> dict[str, Any] | None:
+        """The next line, if it is of this row or of one before it."""
+        if self._next is None and self.file.tell() < self.end:
+            self._next = _read(self.file.readline())
+        if self._next is None or self._next["row"] > row:
+            return None
+        taken, self._next = self._next, None
+        return taken
+
+
 def _line(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode("ascii") + b"\n"
 
@@ -212,8 +255,18 @@ def _read(line: bytes) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _outcome(entry: Mapping[str, Any], draft: SignalDraft) -> Outcome:
-    if "accepted" in entry:
-        return Accepted(draft, UUID(entry["accepted"]), datetime.fromisoformat(entry["receivedAt"]))
-    faults = tuple(ProblemFault(**fault) for fault in entry["errors"])
-    return Refused(draft, ClientProblem(entry["status"], entry["refused"], entry["detail"], faults))
+def _moment(text: object) -> datetime | None:
+    with suppress(TypeError, ValueError):
+        return datetime.fromisoformat(text).astimezone(UTC)  # type: ignore[arg-type]
+    return None
+
+
+def _outcome(entry: Mapping[str, Any], draft: SignalDraft) -> Outcome | None:
+    """What a line says of its row; None where that waits, or nobody can read it."""
+    with suppress(KeyError, TypeError, ValueError):
+        if "accepted" in entry:
+            return Accepted(draft, UUID(entry["accepted"]), datetime.fromisoformat(entry["receivedAt"]))
+        if "refused" in entry:
+            faults = tuple(ProblemFault(**fault) for fault in entry["errors"])
+            return Refused(draft, ClientProblem(entry["status"], entry["refused"], entry["detail"], faults))
+    return None

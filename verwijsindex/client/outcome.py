@@ -26,4 +26,14 @@ class Refused:
     problem: ClientProblem
 
 
-Outcome = Accepted | Refused
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A signal that waits, since its reporter is at a limit of a day (R37); nothing of it is stored. Send it again
+    after `until`."""
+
+    draft: SignalDraft
+    problem: ClientProblem
+    until: datetime
+
+
+Outcome = Accepted | Refused | Limited

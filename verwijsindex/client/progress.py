@@ -34,9 +34,8 @@ class Sending:
         self._show(now)
 
     def _show(self, now: float) -> None:
-        accepted, refused = self._report.accepted, self._report.refused
-        rate = (accepted + refused) / max(now - self._began, 0.001)
-        told = f"accepted {accepted}, refused {refused}, {rate:.0f} a second"
+        rate = (self._report.accepted + self._report.refused) / max(now - self._began, 0.001)
+        told = f"{self._report.counts()}, {rate:.0f} a second"
         if self._bar and self._task is not None:
             self._bar.update(self._task, completed=self._position(), told=told)
         else:

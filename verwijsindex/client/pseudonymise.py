@@ -2,7 +2,7 @@
 """From BSNs to pseudonyms: blind, have evaluated, verify, unblind (RFC 9497; R7). Fails closed.
 
 Which public key must be proved for is in a signed list that the index and the pseudonym service both serve.
-With another key for this sender alone the service could mark it; with the two lists, one pinned signer and
+With another key for this sender alone the service could mark it; with the two lists, a pinned signer and
 the proof it cannot, unless the signer helps.
 """
 
@@ -53,9 +53,9 @@ class _Listed(BaseModel):
 class Pseudonymiser:
     """Makes pseudonyms of youngsters. May be used by many threads."""
 
-    def __init__(self, config: ClientConfig, signer: OKPKey, authorized: Authorized) -> None:
+    def __init__(self, config: ClientConfig, signers: Sequence[OKPKey], authorized: Authorized) -> None:
         self._config = config
-        self._signer = signer
+        self._signers = signers
         self._authorized = authorized
         self._channel = authorized.channel
         self._lock = Lock()
@@ -67,7 +67,7 @@ class Pseudonymiser:
         """The pseudonym of the youngster of each, from 1 to MAX_BATCH of them.
 
         Raises:
-            PseudonymError: the lists of key versions differ, are not signed by the pinned key or name no
+            PseudonymError: the lists of key versions differ, are not signed by a pinned key or name no
                 version for now; or the evaluation is not proved for that version's public key.
             ClientProblem: the service refused. UnreachableError, TokenError: as they say.
         """
@@ -110,7 +110,7 @@ class Pseudonymiser:
                 f"the answer of {self._config.pseudonyms} is not proved for the public key of version"
                 f" {key.version}: nothing was sent with it; tell the operators of both services"
             ) from None
-        values = tuple(Pseudonym(value) for value in unblind(elements, blinded.blinds))
+        values = tuple(Pseudonym(value, key.version) for value in unblind(elements, blinded.blinds))
         return Pseudonyms(key.version, values)
 
     def _current_key(self, stop: Event | None) -> KeyVersion:
@@ -146,7 +146,7 @@ class Pseudonymiser:
             raise ClientProblem.of(response)
         try:
             listed = _Listed.model_validate_json(response.content)
-            return read_key_list(listed.key_list, self._signer)
+            return read_key_list(listed.key_list, *self._signers)
         except ValidationError:
             raise PseudonymError(f"{address} serves no list of key versions: check the address") from None
         except KeyListError as error:

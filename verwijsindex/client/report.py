@@ -7,15 +7,17 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from uuid import UUID
 
 from rich.table import Table
 from rich.text import Text
 
 from verwijsindex.client.draft import showable
 from verwijsindex.client.faults import WHOLE_ROW
-from verwijsindex.client.outcome import Refused
+from verwijsindex.client.outcome import Limited, Refused
 from verwijsindex.client.ownfiles import open_own
 from verwijsindex.client.rows import RefusedRow
 
@@ -59,6 +61,10 @@ class Report:
         """Raises OSError when the file cannot be made, or is there and is no report."""
         self.accepted = 0
         self.refused = 0
+        self.waiting: Counter[UUID] = Counter()
+        """Rows that wait, of each reporter at a limit of a day."""
+        self.again_at: datetime | None = None
+        """When the last of them can be sent."""
         self._codes: Counter[str] = Counter()
         self._first: list[ReportLine] = []
         self._file = None
@@ -99,6 +105,22 @@ class Report:
             )
         else:
             self._refuse([ReportLine(line, reference, WHOLE_ROW, problem.slug, problem.detail)])
+
+    def wait(self, limited: Limited) -> None:
+        """A row that is to be sent another time."""
+        self.waiting[limited.draft.reporter] += 1
+        self.again_at = max(self.again_at or limited.until, limited.until)
+
+    def counts(self) -> str:
+        """How many rows there are of each fate."""
+        waiting = f", waiting {self.waiting.total()}" if self.waiting else ""
+        return f"accepted {self.accepted}, refused {self.refused}{waiting}"
+
+    def limited(self) -> str:
+        """The reporters at their limit, those with most rows first, and how many rows of each wait."""
+        most = self.waiting.most_common(SHOWN)
+        more = f" and {len(self.waiting) - SHOWN} reporters more" if len(self.waiting) > SHOWN else ""
+        return ", ".join(f"{reporter} {rows}" for reporter, rows in most) + more
 
     def _refuse(self, lines: Iterable[ReportLine]) -> None:
         self.refused += 1

@@ -3,14 +3,15 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import BinaryIO
 
 from verwijsindex.client.client import VerwijsindexClient
 from verwijsindex.client.draft import SignalDraft
+from verwijsindex.client.errors import ClientError, ConfigError
 from verwijsindex.client.journal import Journal
-from verwijsindex.client.outcome import Accepted, Outcome
+from verwijsindex.client.outcome import Accepted, Limited, Outcome
 from verwijsindex.client.posting import BATCH
 from verwijsindex.client.report import Report
 from verwijsindex.client.rows import FileRefused, RefusedRow, SignalRow, read_rows
@@ -33,6 +34,7 @@ def submit_file(
     progress: Callable[[], None] = lambda: None,
 ) -> None:
     """Sends what can be sent of an export (`rows.read_rows`) and enters every row's fate in the report, in order.
+    Rows that wait for their reporter's limit are in the report as such; the next run with the same journal sends them.
 
     Args:
         journal: `journal_of` this file; without one every row is sent, whatever an earlier run did.
@@ -47,6 +49,8 @@ def submit_file(
             report.refuse_row(row)
         elif isinstance(outcome, Accepted):
             report.accepted += 1
+        elif isinstance(outcome, Limited):
+            report.wait(outcome)
         elif outcome:
             report.refuse_signal(row.line, outcome)
         progress()
@@ -66,35 +70,44 @@ def submit_rows(
     """Each row and what became of it, in order, None for one that was not sent. For who has another source of rows
     than a file: the same rows, with the same ascending numbers in `line`, must come again in every run.
 
-    What the journal knows is told from it and not sent. At most some batches of BATCH rows are in memory. Call
-    `Journal.finish` at the end. Raises ClientError, JournalError.
+    What the journal knows is told from it and not sent, also when something stands in the way of all that it does not
+    know. At most some batches of BATCH rows are in memory. Call `Journal.finish` at the end. Raises ClientError,
+    JournalError.
     """
     remaining = iter(rows)
-    for row in remaining:
-        known = None
-        if isinstance(row, SignalRow):
-            known = journal.recall(row.line, row.draft, client.key_of(row.draft)) if journal else None
-            if known is None:
-                remaining = chain([row], remaining)
-                break
-        yield row, known
-    under_way: deque[list[Row]] = deque()
+    under_way: deque[list[tuple[Row, Outcome | None]]] = deque()
+
+    def known(row: Row) -> Outcome | None:
+        if journal and isinstance(row, SignalRow):
+            return journal.recall(row.line, row.draft, client.key_of(row.draft))
+        return None
 
     def batches() -> Iterator[list[SignalDraft]]:
-        while batch := list(islice(remaining, BATCH)):
+        while batch := [(row, known(row)) for row in islice(remaining, BATCH)]:
             under_way.append(batch)
-            yield [row.draft for row in batch if isinstance(row, SignalRow)]
+            yield [row.draft for row, outcome in batch if isinstance(row, SignalRow) and not outcome]
 
-    for outcomes in client.submit_batches(batches()):
-        told = iter(outcomes)
-        for row in under_way.popleft():
-            outcome = None
-            if isinstance(row, SignalRow):
-                outcome = next(told, None)
-                if outcome is None:  # what stands in the way is raised by the next step
-                    break
-                if journal:
-                    journal.keep(row.line, client.key_of(row.draft), outcome)
-            yield row, outcome
-        if journal:
-            journal.sync()
+    try:
+        for outcomes in client.submit_batches(batches()):
+            told, batch = iter(outcomes), deque(under_way.popleft())
+            while batch:
+                row, outcome = batch[0]
+                if isinstance(row, SignalRow) and not outcome:
+                    outcome = next(told, None)
+                    if not outcome:  # what stands in the way is raised by the next step
+                        under_way.appendleft(list(batch))
+                        break
+                    if journal:
+                        journal.keep(row.line, client.key_of(row.draft), outcome)
+                batch.popleft()
+                yield row, outcome
+            if journal:
+                journal.sync()
+    except ConfigError:  # of the journal
+        raise
+    except ClientError:
+        rest = chain(chain.from_iterable(under_way), ((row, known(row)) for row in remaining))
+        for row, outcome in takewhile(lambda each: journal and each[0].line <= journal.known_to, rest):
+            if outcome or not isinstance(row, SignalRow):
+                yield row, outcome
+        raise

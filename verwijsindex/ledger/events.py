@@ -4,7 +4,6 @@
 A kind's fields are an allow-list: what is not listed cannot be written, so that no call can leak a value (I5).
 """
 
-import json
 import secrets
 import time
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, text
 
 from verwijsindex.database import as_json
@@ -54,7 +54,8 @@ REPORTER_READ = _kind("reporter.read", "reporterId")
 COORDINATORS_LISTED = _kind("coordinators.listed", "count")
 ACCESS_REFUSED = _kind("access.refused", "problem", "operation", "signalId", "matchId", "reporterId", "subscriptionId")
 REGISTRY_CHANGED = _kind("registry.changed", "record", "recordId", "change")
-INDEX_KEY_CHANGED = _kind("index_key.changed", "change", "version")
+INDEX_KEY_CHANGED = _kind("index_key.changed", "change", "version", "pseudonymVersion")
+PSEUDONYM_KEY_CHANGED = _kind("pseudonym_key.changed", "change", "version")
 CONTACT_DATA_REMOVED = _kind("contact_data.removed", "record", "recordId")
 SUBSCRIPTION_CHANGED = _kind(
     "subscription.changed", "change", "subscriptionId", "subscriber", "subscribingInstitution", "count"
@@ -114,15 +115,15 @@ class Event:
     def canonical_bytes(self) -> bytes:
         """The event as RFC 8785 JSON: what the ledger's tree will be made of."""
         actor = {
-            "role": self.actor.role,
             "clientId": self.actor.client_id,
             "institution": self.actor.oin,
             "municipality": self.actor.municipality,
+            "onBehalfOf": self.actor.on_behalf_of,
             "person": self.actor.person,
-            "onBehalfOf": str(self.actor.on_behalf_of) if self.actor.on_behalf_of else None,
+            "role": self.actor.role,
         }
         body: dict[str, Any] = {
-            "id": str(self.id),
+            "id": self.id,
             "at": self.at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "kind": self.kind.name,
             "outcome": self.outcome,
@@ -130,12 +131,18 @@ class Event:
             **self.says,
         }
         if self.recipient_reporter:
-            body["reporter"] = str(self.recipient_reporter)
+            body["reporter"] = self.recipient_reporter
         if self.recipient_municipality:
             body["municipality"] = self.recipient_municipality
         # Of objects with ASCII names, texts and integers these are RFC 8785's bytes: names of ASCII sort the same, and
-        # json escapes the very same characters in the very same way (compared with `rfc8785` in the tests).
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+        # pydantic escapes the very same characters in the very same way (compared with `rfc8785` in the tests). The
+        # standard library's json takes four times as long, for what every signal needs.
+        return to_json(dict(sorted(body.items())))
+
+
+def new_nonce() -> bytes:
+    """What hides an event whose leaf is known from who guesses at its body: 16 bytes."""
+    return secrets.token_bytes(16)
 
 
 COLUMNS: dict[str, str] = {
@@ -168,7 +175,7 @@ def row_of(event: Event) -> dict[str, Any]:
         "municipality_code": event.recipient_municipality or event.actor.municipality,
         "client_id": event.actor.client_id,
         "body": event.canonical_bytes(),
-        "nonce": secrets.token_bytes(16),
+        "nonce": new_nonce(),
     }
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from threading import Lock
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -27,6 +28,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEPT = timedelta(days=2)
 _TIDIED_EVERY = timedelta(minutes=10)
 _MOST_LEASES = 100_000
+_REACHED = {
+    "reporter": "This reporter has reached the limit of a day",
+    "institution": "Your institution has reached the limit of a day",
+    "": "A limit was reached",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Limit:
     name: str
     most: int
     window: timedelta = DAY
-    whose: str = ""
+    whose: Literal["reporter", "institution", ""] = ""
     """Who has reached it, as told to a caller whose own it is; empty where it tells of others."""
 
     @property
@@ -68,9 +74,9 @@ class Reached:
 
     def problem(self) -> Problem:
         """The refusal. It names the limit only where it is the caller's own (R37)."""
-        whose = self.limit.whose or "A limit was reached"
-        detail = f"{whose}; send the same request again after the seconds in Retry-After."
-        return Problem(LIMIT_REACHED, detail=detail, headers={"Retry-After": str(self.retry_after)})
+        detail = f"{_REACHED[self.limit.whose]}; send the same request again after the seconds in Retry-After."
+        headers = {"Retry-After": str(self.retry_after)}
+        return Problem(LIMIT_REACHED, detail=detail, headers=headers, limit=self.limit.whose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +91,8 @@ class NationalLimits:
     def on(cls, what: str, *, reporter: int, institution: int, country: int) -> "NationalLimits":
         """Limits named `{what}/reporter`, `{what}/institution` and `{what}/country`."""
         return cls(
-            Limit(f"{what}/reporter", reporter, whose="This reporter has reached the limit of a day"),
-            Limit(f"{what}/institution", institution, whose="Your institution has reached the limit of a day"),
+            Limit(f"{what}/reporter", reporter, whose="reporter"),
+            Limit(f"{what}/institution", institution, whose="institution"),
             Limit(f"{what}/country", country),
         )
 

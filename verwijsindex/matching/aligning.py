@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """While the index key is turned: youngsters and parents are found under every version in use (I2).
 
-All of this runs under the matcher's lock. Nobody else makes youngsters or parents, and turning
-seals them again under the same lock, so that what is read here is true until the commit.
+Where the pseudonym key turns with it, what is sealed under the one is turned to be looked up under the other, and back.
+
+All of this runs under the matcher's lock. Nobody else makes youngsters or parents, and turning seals them again under
+the same lock, so that what is read here is true until the commit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +44,8 @@ def align(connection: Connection, keys: Mapping[int, IndexKey], signals: Sequenc
         The version under which a new youngster is sealed.
 
     Raises:
-        IndexKeyMissingError: several versions are in use and this process lacks one; another one must do it.
+        KeyMissingError: several versions are in use and this process lacks one, or what turns the one into the other;
+            another process must do it.
     """
     versions = connection.execute(_VERSIONS, {"held": ",".join(map(str, keys))}).all()
     [sealing] = [row.version for row in versions if row.seals]

@@ -18,7 +18,8 @@ from verwijsindex.logs import WORK_PARKED, log
 from verwijsindex.matching import arriving, families, parties, telling
 from verwijsindex.matching.aligning import align
 from verwijsindex.notices import service as notices
-from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError
+from verwijsindex.pseudonyms.factors import KeyMissingError
+from verwijsindex.pseudonyms.sealing import IndexKey
 from verwijsindex.signals.dates import amsterdam_date
 from verwijsindex.signals.ending import Bury, settle
 
@@ -79,7 +80,7 @@ def match_waiting(
         bury: writes down outside the database what is about to be destroyed (R16).
 
     Raises:
-        IndexKeyMissingError: the key is being turned and this process lacks a version; the work waits for another.
+        KeyMissingError: the key is being turned and this process lacks a version; the work waits for another.
     """
     done = Done(0, 0, more=False)
     try:
@@ -123,7 +124,7 @@ def _is_of_a_row(error: Exception) -> bool:
     that is missing is the fault of none: the work waits until that is mended."""
     if isinstance(error, DBAPIError):
         return (getattr(error.orig, "sqlstate", None) or "").startswith(_OF_A_ROW)
-    return not isinstance(error, SQLAlchemyError | IndexKeyMissingError)
+    return not isinstance(error, SQLAlchemyError | KeyMissingError)
 
 
 def unpark(connection: Connection, now: datetime) -> int:

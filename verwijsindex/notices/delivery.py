@@ -67,12 +67,17 @@ class Deliverer:
                 return False
             if time.monotonic() >= ends_at:
                 return True
-            self._end(self._gather(min(self._look_at, ends_at)))
+            ended = self._gather(min(self._look_at, ends_at))
+            self._end(ended)
+            self._begin()  # so that receivers have something to do meanwhile
+            self._write_back(ended)
 
     def finish(self) -> None:
         """Begin nothing more, wait for what is on the way, and write it back."""
         while self._on_the_way:
-            self._end(self._gather(time.monotonic() + self._sender.timeout))
+            ended = self._gather(time.monotonic() + self._sender.timeout)
+            self._end(ended)
+            self._write_back(ended)
         self._threads.shutdown()
         self._poster.close()
 
@@ -93,7 +98,7 @@ class Deliverer:
         rooms = self._receivers.room(self._due)
         if not rooms:
             return
-        with transaction(self._pool) as connection:
+        with transaction(self._pool, durable=False) as connection:
             rows = outcomes.claim(connection, rooms, self._clock())
         self._receivers.began(row.client_id for row in rows)
         found = [row.client_id for row in rows]
@@ -114,15 +119,19 @@ class Deliverer:
         return gathered
 
     def _end(self, ended: Sequence[tuple[Result, bool]]) -> None:
-        deliveries = [result for result, is_challenge in ended if not is_challenge]
-        for result in deliveries:
+        for result, is_challenge in ended:
+            if is_challenge:
+                self._challenged -= 1
+                continue
             self._receivers.ended(result.row.client_id, result.ok, result.milliseconds)
             if not result.ok:
                 self._due.discard(result.row.client_id)  # it rests; the next look sees for how long
-        self._challenged -= len(ended) - len(deliveries)
+
+    def _write_back(self, ended: Sequence[tuple[Result, bool]]) -> None:
+        deliveries = [result for result, is_challenge in ended if not is_challenge]
         now = self._clock()
         if deliveries:
-            with transaction(self._pool) as connection:
+            with transaction(self._pool, durable=False) as connection:
                 outcomes.write_back(connection, deliveries, now)
         for result, is_challenge in ended:
             if is_challenge:

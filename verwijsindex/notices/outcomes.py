@@ -2,12 +2,13 @@
 """Claiming what is due and writing back how it went, in batches (I3).
 
 A delivery is claimed with SKIP LOCKED and a lease, in a transaction of its own; nothing is locked while HTTP goes on.
-A worker that dies leaves a lease that runs out. A subscription's row is always locked before rows of its deliveries, as
+A worker that dies leaves a lease that runs out. Neither waits for the disk: what a dying database forgets of them is
+delivered again, with the same id. A subscription's row is always locked before rows of its deliveries, as
 by who changes or deletes it (`subscriptions`), so that none waits for another in a circle.
 """
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Row, text
 
+from verwijsindex.database import as_json
 from verwijsindex.ledger import events
 
 LEASE = timedelta(minutes=2)
@@ -81,22 +83,18 @@ _ATTEMPTS = text(
     """
     INSERT INTO attempt (id, client_id, delivery_id, about, at, outcome, duration_ms, next_try_at)
     SELECT r.id, s.client_id, r.delivery_id, r.about, r.at, r.outcome, r.duration_ms, r.next_try_at
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:clients AS text[]), CAST(:deliveries AS uuid[]), CAST(:abouts AS text[]),
-                CAST(:ats AS timestamptz[]), CAST(:outcomes AS text[]), CAST(:durations AS int[]),
-                CAST(:nexts AS timestamptz[]))
-         AS r (id, client_id, delivery_id, about, at, outcome, duration_ms, next_try_at)
+    FROM json_to_recordset(:tries) AS r (id uuid, client_id text, delivery_id uuid, about text, at timestamptz,
+                                         outcome text, duration_ms int, next_try_at timestamptz)
     JOIN subscription s USING (client_id) FOR KEY SHARE OF s
     """
 )
 # Only the holder of the lease writes back: who came too late has lost it to another.
 _WRITE_BACK = text(
     """
-    UPDATE delivery d SET leased_until = NULL, last_outcome = r.outcome, delivered_at = r.delivered_at,
-           due_at = r.due_at
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:leases AS timestamptz[]), CAST(:outcomes AS text[]),
-                CAST(:delivered AS timestamptz[]), CAST(:due AS timestamptz[]))
-         AS r (id, lease, outcome, delivered_at, due_at)
-    WHERE d.id = r.id AND d.leased_until = r.lease AND d.delivered_at IS NULL
+    UPDATE delivery d SET leased_until = NULL, last_outcome = r.outcome, due_at = coalesce(r.next_try_at, :now),
+           delivered_at = CASE WHEN r.next_try_at IS NULL THEN :now END
+    FROM json_to_recordset(:tries) AS r (delivery_id uuid, lease timestamptz, outcome text, next_try_at timestamptz)
+    WHERE d.id = r.delivery_id AND d.leased_until = r.lease AND d.delivered_at IS NULL
     """
 )
 
@@ -136,18 +134,14 @@ def write_back(connection: Connection, results: Sequence[Result], now: datetime)
         connection.execute(_REST, asked)
     if taken:
         connection.execute(_RECOVER, {"clients": sorted(taken)})
-    due = [now if result.ok else now + pause(result.row.attempts) for result in results]
-    _note(connection, "inbox", results, [None if r.ok else at for r, at in zip(results, due, strict=True)])
-    connection.execute(
-        _WRITE_BACK,
-        {
-            "ids": [r.row.id for r in results],
-            "leases": [r.row.leased_until for r in results],
-            "outcomes": [r.outcome for r in results],
-            "delivered": [now if r.ok else None for r in results],
-            "due": due,
-        },
+    tries = as_json(
+        [
+            _try("inbox", r, None if r.ok else now + pause(r.row.attempts)) | {"lease": r.row.leased_until}
+            for r in results
+        ]
     )
+    connection.execute(_ATTEMPTS, {"tries": tries})
+    connection.execute(_WRITE_BACK, {"tries": tries, "now": now})
 
 
 _CLAIM_CHALLENGES = text(
@@ -188,7 +182,8 @@ def write_back_challenge(connection: Connection, result: Result, now: datetime) 
     due = now + pause(row.attempts)
     asked = {"subscription": row.subscription_id, "challenge": row.id, "due": due}
     state = connection.execute(_CONFIRM if result.ok else _NOT_CONFIRMED, asked).scalar_one_or_none()
-    _note(connection, "challenge", [result], [due if state == "pending" else None])
+    tries = [_try("challenge", result, due if state == "pending" else None)]
+    connection.execute(_ATTEMPTS, {"tries": as_json(tries)})
     if state in {"active", "failed"}:
         says: dict[str, str | int] = {
             "change": "confirmed" if state == "active" else "failed",
@@ -199,22 +194,17 @@ def write_back_challenge(connection: Connection, result: Result, now: datetime) 
         events.append(connection, [events.Event(events.SUBSCRIPTION_CHANGED, now, events.DELIVERER, says=says)])
 
 
-def _note(
-    connection: Connection, about: str, results: Sequence[Result], next_tries: Collection[datetime | None]
-) -> None:
-    connection.execute(
-        _ATTEMPTS,
-        {
-            "ids": [uuid4() for _ in results],
-            "clients": [r.row.client_id for r in results],
-            "deliveries": [r.row.id for r in results],
-            "abouts": [about for _ in results],
-            "ats": [r.began_at for r in results],
-            "outcomes": [r.outcome for r in results],
-            "durations": [r.milliseconds for r in results],
-            "nexts": list(next_tries),
-        },
-    )
+def _try(about: str, result: Result, next_try_at: datetime | None) -> dict[str, Any]:
+    return {
+        "id": uuid4(),
+        "client_id": result.row.client_id,
+        "delivery_id": result.row.id,
+        "about": about,
+        "at": result.began_at,
+        "outcome": result.outcome,
+        "duration_ms": result.milliseconds,
+        "next_try_at": next_try_at,
+    }
 
 
 def pause(attempts: int) -> timedelta:

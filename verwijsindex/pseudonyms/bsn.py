@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from stdnum.exceptions import InvalidChecksum, ValidationError
 from stdnum.nl import bsn as eleven_test
 
+_RUN = re.compile(r"(?<![0-9])[0-9]{8,9}(?![0-9])")
+
 
 class BsnError(ValueError):
     """What was given is no BSN. Its text says which check failed and holds nothing of the input."""
@@ -44,4 +46,4 @@ class Bsn:
 
 def hides_bsn(text: str) -> bool:
     """Whether a whole run of digits in the text has eight or nine and passes the 11-test (R6)."""
-    return any(eleven_test.is_valid(run) for run in re.findall(r"[0-9]+", text) if len(run) in {8, 9})
+    return any(map(eleven_test.is_valid, _RUN.findall(text)))

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,10 @@ from joserfc.jwk import OKPKey
 
 from verwijsindex import keyfiles
 from verwijsindex.keyfiles import KeyFileError, encode_base64url, versioned_secrets
-from verwijsindex.pseudonyms.key_list import KeyListError, KeyVersion, read_key_list, sign_key_list
+from verwijsindex.pseudonyms.factors import FactorError
+from verwijsindex.pseudonyms.key_list import KeyListError, parse_time, read_key_list, sign_key_list
+from verwijsindex.pseudonyms.listing import next_list
+from verwijsindex.pseudonyms.sealing import LENGTHS, IndexKey, write_next_key
 from verwijsindex.pseudonyms.voprf import Evaluator, generate_secret, load_evaluators
 
 app = typer.Typer(
@@ -36,11 +38,11 @@ NewFile = Annotated[Path, typer.Argument(help="File to make; its public part goe
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """A fault is one line on standard error and exit status 1."""
     try:
         yield
-    except (KeyFileError, KeyListError) as error:
+    except (KeyFileError, KeyListError, FactorError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 
@@ -53,7 +55,10 @@ def make_index_key(folder: Folder) -> None:
     Who has it and the database still needs the pseudonym key to name a youngster. Lost: no new signal matches
     those that are there, and what was sealed with it is unreadable for good.
     """
-    _make_version(folder, "index", secrets.token_bytes(32))
+    with told():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = write_next_key(folder)
+        typer.echo(f"{path}: {_describe(path)}")
 
 
 @app.command("pseudonym")
@@ -62,9 +67,14 @@ def make_pseudonym_key(folder: Folder) -> None:
 
     Held by: the pseudonym service alone, under another operator than the index. Who has it and the index key
     can name every youngster. Lost: new signals match none of those that are there. Sign the list of versions
-    after this (`keys sign-list`).
+    after this (`keys sign-list`). The next version is the first step of a turn (`pseudonym-key --help`).
     """
-    _make_version(folder, "pseudonym", generate_secret())
+    with told():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        there = versioned_secrets(folder, "pseudonym") if any(folder.glob("pseudonym-*")) else {}
+        path = folder / f"pseudonym-{max(there, default=0) + 1}.key"
+        keyfiles.write_secret(path, generate_secret())
+        typer.echo(f"{path}: {_describe(path)}")
 
 
 @app.command("list-signer")
@@ -91,7 +101,7 @@ def make_issuer_key(file: NewFile) -> None:
 @app.command("public")
 def show_public(file: Annotated[Path, typer.Argument(help="File with a private or public JWK.")]) -> None:
     """Print the public JWK of a signing key: what may be handed to anyone."""
-    with _told():
+    with told():
         typer.echo(_public_jwk(_read_either(file)))
 
 
@@ -100,36 +110,36 @@ def sign_list(
     service_keys: Annotated[Path, typer.Option(help="Folder with the service's pseudonym-N.key.")],
     signer: Annotated[Path, typer.Option(help="File of the key that `keys list-signer` made.")],
     out: Annotated[Path, typer.Option(help="The signed list, for the service and the index to serve.")],
+    begins: Annotated[
+        str | None, typer.Option(help="From when the newest version is accepted, as 2026-12-01T10:00:00Z.")
+    ] = None,
+    ends: Annotated[
+        list[str] | None, typer.Option(help="A version that is accepted no more from then: 1=2026-12-08T10:00:00Z.")
+    ] = None,
+    former_signer: Annotated[
+        Path | None, typer.Option(help="Public key that signed the list at --out, when that was another.")
+    ] = None,
 ) -> None:
     """Sign the list of versions of the pseudonym key, with their public keys and times of acceptance.
 
-    A version that stands in the list at --out keeps the time from which it is accepted; a new one is accepted
-    from now. The public keys are computed from the secrets, so do this where the service's key files are,
-    with the signing key brought there for the occasion.
+    It follows the list at --out: what stands there keeps its times. A version that is new there needs --begins, a
+    moment that index and service have this list by; --ends is for the one before it, an hour later at least.
+    The public keys are computed from the secrets, so do this where the service's key files are, with the signing
+    key brought there for the occasion.
     """
-    with _told():
-        public_keys = {version: one.public_key for version, one in load_evaluators(service_keys).items()}
-        if len(public_keys) > 1:
-            raise KeyListError(
-                f"folder {service_keys} holds versions {sorted(public_keys)}: what two versions make never "
-                "matches, and turning one into the other is not built yet. Leave the one in use."
-            )
+    with told():
+        held = {version: one.public_key for version, one in load_evaluators(service_keys).items()}
         key = keyfiles.read_signing_key(signer)
+        former = keyfiles.read_public_key(former_signer) if former_signer else key
+        text = out.read_text(encoding="ascii", errors="replace") if out.exists() else ""
+        before = {one.version: one for one in read_key_list(text, former).versions} if text else {}
         now = datetime.now(UTC).replace(microsecond=0)
-        since = _accepted_since(out, key, public_keys)
-        versions = [
-            KeyVersion(
-                version=version,
-                public_key=public_key,
-                accepted_from=since.get(version, now),
-                accepted_until=None,
-            )
-            for version, public_key in public_keys.items()
-        ]
+        versions = next_list(before, held, now, _moment(begins) if begins else None, dict(map(_end, ends or [])))
         _replace(out, sign_key_list(versions, now, key) + "\n")
         for one in versions:
-            point, start = encode_base64url(one.public_key), one.accepted_from.isoformat()
-            typer.echo(f"version {one.version}, public key {point}, accepted from {start}")
+            until = f" until {one.accepted_until:%FT%TZ}" if one.accepted_until else ""
+            point = encode_base64url(one.public_key)
+            typer.echo(f"version {one.version}, public key {point}, accepted from {one.accepted_from:%FT%TZ}{until}")
 
 
 @app.command("check")
@@ -150,18 +160,9 @@ def check(files: Annotated[list[Path], typer.Argument(help="Key files.")]) -> No
         raise typer.Exit(1)
 
 
-def _make_version(folder: Path, prefix: str, secret: bytes) -> None:
-    with _told():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        there = versioned_secrets(folder, prefix) if any(folder.glob(f"{prefix}-*")) else {}
-        path = folder / f"{prefix}-{max(there, default=0) + 1}.key"
-        keyfiles.write_secret(path, secret)
-        typer.echo(f"{path}: {_describe(path)}")
-
-
 def _make_signing_key(file: Path) -> None:
     public = file.with_name(f"{file.name}.pub.json")
-    with _told():
+    with told():
         if public.exists():
             raise KeyFileError(f"key file {public} exists already and is not overwritten")
         key = OKPKey.generate_key("Ed25519")
@@ -187,28 +188,34 @@ def _describe(file: Path) -> str:
         key = _read_either(file)
         part = "private" if key.is_private else "public"
         return f"{part} Ed25519 key, fingerprint {key.thumbprint()}"
-    secret = keyfiles.read_secret(file)
-    named = re.fullmatch(r"(index|pseudonym)-([1-9][0-9]*)\.key", file.name)
-    kind = f"{named[1]} key, version {named[2]}" if named else "secret of 32 bytes"
-    if named and named[1] == "pseudonym":
+    named = re.fullmatch(r"(index|pseudonym|factor)-([1-9][0-9]*)(?:-([1-9][0-9]*))?\.key", file.name)
+    kind, version = (named[1], int(named[2])) if named else ("", 0)
+    secret = keyfiles.read_secret(file, {"index": LENGTHS, "factor": (96,)}.get(kind, (32,)))
+    what = f"{kind} key, version {version}" if kind else "secret of 32 bytes"
+    if kind == "factor":
+        what = f"factor from version {version} to {named and named[3]} of the pseudonym key"
+    elif kind == "index" and len(secret) > min(LENGTHS):
+        what += f", for version {IndexKey(version, secret).pseudonym_version} of the pseudonym key"
+    elif kind == "pseudonym":
         try:
-            kind += f", public key {encode_base64url(Evaluator(secret).public_key)}"
+            what += f", public key {encode_base64url(Evaluator(secret).public_key)}"
         except ValueError:
             raise KeyFileError(f"key file {file} holds no scalar of ristretto255") from None
-    return f"{kind}, fingerprint {hashlib.sha256(b'verwijsindex/1/fingerprint/' + secret).hexdigest()[:16]}"
+    return f"{what}, fingerprint {hashlib.sha256(b'verwijsindex/1/fingerprint/' + secret).hexdigest()[:16]}"
 
 
-def _accepted_since(out: Path, key: OKPKey, public_keys: dict[int, bytes]) -> dict[int, datetime]:
-    """From when each version was accepted in the list that is there. Raises KeyListError where a version has
-    become another key: then a key file was replaced, and what it made would match no more."""
-    if not out.exists():
-        return {}
-    since = {}
-    for one in read_key_list(out.read_text(encoding="ascii", errors="replace"), key).versions:
-        if public_keys.get(one.version, one.public_key) != one.public_key:
-            raise KeyListError(f"version {one.version} has another public key in the list at {out}")
-        since[one.version] = one.accepted_from
-    return since
+def _moment(text: str) -> datetime:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise KeyListError(f"{text}: {error}") from None
+
+
+def _end(text: str) -> tuple[int, datetime]:
+    version, _, moment = text.partition("=")
+    if not version.isdecimal():
+        raise KeyListError(f"{text}: write a version and a moment, as 1=2026-12-08T10:00:00Z")
+    return int(version), _moment(moment)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -37,11 +37,16 @@ class KeyListError(Exception):
     """A list that must not be used, or one with no version for this moment."""
 
 
+def parse_time(text: str) -> datetime:
+    """The moment in its one form, in UTC. Raises ValueError."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text, re.ASCII):
+        raise ValueError("a time is written as 2026-11-22T10:00:00Z")
+    return datetime.fromisoformat(text)
+
+
 def _parse_time(value: Any) -> Any:
     if isinstance(value, str):
-        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value, re.ASCII):
-            raise ValueError("a time is written as 2026-11-22T10:00:00Z")
-        return datetime.fromisoformat(value)
+        return parse_time(value)
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).replace(microsecond=0)
     raise ValueError("not a time with its zone")
@@ -91,7 +96,11 @@ class KeyVersion(_Strict):
 
     def accepted(self, now: datetime) -> bool:
         """Whether it is accepted at this moment."""
-        return self.accepted_from <= now and (self.accepted_until is None or now < self.accepted_until)
+        return self.accepted_from <= now and not self.ended(now)
+
+    def ended(self, now: datetime) -> bool:
+        """Whether it is accepted no more, and never will be."""
+        return self.accepted_until is not None and self.accepted_until <= now
 
 
 class KeyList(_Strict):
@@ -126,12 +135,17 @@ def sign_key_list(versions: Sequence[KeyVersion], issued_at: datetime, signing_k
     return jws.serialize_compact({"alg": ALGORITHM, "typ": TYPE}, payload, signing_key, [ALGORITHM])
 
 
-def read_key_list(text: str, signing_public_key: OKPKey) -> KeyList:
-    """The list in a compact JWS, when the signature is the pinned key's. Raises KeyListError."""
-    try:
-        signed = jws.deserialize_compact(text.strip(), signing_public_key, [ALGORITHM])
-    except (JoseError, ValueError) as error:
-        raise KeyListError(f"the list of key versions has no valid signature ({type(error).__name__})") from None
+def read_key_list(text: str, *signers: OKPKey) -> KeyList:
+    """The list in a compact JWS, when it is signed by one of the pinned public keys; there are two while the signer
+    turns. Raises KeyListError."""
+    for signer in signers:
+        try:
+            signed = jws.deserialize_compact(text.strip(), signer, [ALGORITHM])
+            break
+        except (JoseError, ValueError) as error:
+            fault = type(error).__name__
+    else:
+        raise KeyListError(f"the list of key versions has no valid signature ({fault})")
     if signed.headers() != {"alg": ALGORITHM, "typ": TYPE}:
         raise KeyListError("the list of key versions has other headers than alg and typ")
     try:

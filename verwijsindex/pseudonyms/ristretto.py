@@ -91,9 +91,14 @@ def invert(scalar: bytes) -> bytes:
     return bytes(rbcl.crypto_core_ristretto255_scalar_invert(scalar))
 
 
+def multiply_scalars(one: bytes, other: bytes) -> bytes:
+    """one · other, modulo the group's order."""
+    return bytes(rbcl.crypto_core_ristretto255_scalar_mul(one, other))
+
+
 def subtract_product(r: bytes, c: bytes, k: bytes) -> bytes:
     """The scalar r - c · k."""
-    return bytes(rbcl.crypto_core_ristretto255_scalar_sub(r, rbcl.crypto_core_ristretto255_scalar_mul(c, k)))
+    return bytes(rbcl.crypto_core_ristretto255_scalar_sub(r, multiply_scalars(c, k)))
 
 
 def hash_to_group(message: bytes, dst: bytes) -> bytes:

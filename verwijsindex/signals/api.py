@@ -21,6 +21,7 @@ from verwijsindex.ledger import events
 from verwijsindex.paging import Page
 from verwijsindex.parsing import ParseContext, Strict, parsed
 from verwijsindex.problems import INVALID_INPUT, Fault, Problem
+from verwijsindex.pseudonyms.key_list import KeyList
 from verwijsindex.signals import reading as own
 from verwijsindex.signals.batch import MAX_BATCH_BYTES, BatchIn, BatchOut
 from verwijsindex.signals.limiting import SignalLimits
@@ -107,7 +108,7 @@ def register_signal_batch(body: BatchIn, context: ParseContext) -> Response:
 
 
 def _register(sent: Sequence[Submission], now: datetime) -> list[RegisteredSignal | Problem]:
-    submissions = [replace(one, clock_faults=[*one.clock_faults, *_key_faults(one.signal, now)]) for one in sent]
+    submissions = _with_key_faults(sent, now)
     pool: Engine = current_app.extensions["intake_pool"]
     limits: SignalLimits = current_app.extensions["signal_limits"]
     with pool.connect() as connection:
@@ -119,11 +120,22 @@ def _register(sent: Sequence[Submission], now: datetime) -> list[RegisteredSigna
     return outcomes
 
 
-def _key_faults(signal: SignalIn, now: datetime) -> list[Fault]:
-    if current_app.extensions["key_list"].accepted(signal.pseudonym.key_version, now):
-        return []
-    detail = "This key version is not accepted now; see key-versions and compute the pseudonym anew."
-    return [Fault("body", "#/pseudonym/keyVersion", "not_accepted", detail)]
+_KEY_FAULT = Fault(
+    "body",
+    "#/pseudonym/keyVersion",
+    "not_accepted",
+    "This key version is not accepted now; see key-versions and compute the pseudonym anew.",
+)
+
+
+def _with_key_faults(sent: Sequence[Submission], now: datetime) -> list[Submission]:
+    key_list: KeyList = current_app.extensions["key_list"]
+    versions = {one.signal.pseudonym.key_version for one in sent}
+    wrong = {version for version in versions if not key_list.accepted(version, now)}
+    return [
+        replace(one, clock_faults=[*one.clock_faults, _KEY_FAULT]) if one.signal.pseudonym.key_version in wrong else one
+        for one in sent
+    ]
 
 
 @api.get(

@@ -51,10 +51,10 @@ MunicipalityCode = Annotated[
 ]
 
 
-def _pseudonym(value: object) -> Pseudonym:
+def _pseudonym(value: object, info: ValidationInfo) -> Pseudonym:
     if not isinstance(value, str):
         raise ValueError("a pseudonym is a text of 43 characters of base64url")
-    return Pseudonym.parse(value)
+    return Pseudonym.parse(value, info.data.get("key_version", 0))  # 0: the version is a fault of its own
 
 
 PseudonymText = Annotated[

@@ -43,7 +43,9 @@ _COLUMNS: dict[str, str] = {
     "review_date": "date",
     "turns23_on_sealed": "bytea",
     "case_reference_sealed": "bytea",
-    **{f"event_{name}": kind for name, kind in events.COLUMNS.items()},
+    "event_id": "uuid",
+    "event_body": "bytea",
+    "event_nonce": "bytea",
 }
 
 # One statement, so one snapshot and one transaction: who may (R1), the idempotency record, the signal, its work and
@@ -54,27 +56,32 @@ _COLUMNS: dict[str, str] = {
 # and only for what was not placed, so that a signal costs one round trip and nothing is looked up in a large table.
 # PostgreSQL does not know how many rows come in, and keeps the plan it once made: LATERAL with LIMIT 1 looks each up by
 # its key whatever it guesses, where a plain join read all of a table that had been small when the plan was made.
+# What is the same for all rows (the caller's category and agreements, what the event repeats) is read or written once.
 # On one line it is short enough for psycopg to remember how it is sent (4,096 characters).
 _STATEMENT = f"""
 WITH input AS (
     SELECT * FROM json_to_recordset(CAST(:submissions AS json))
         AS i (ordinal int, {", ".join(map(" ".join, _COLUMNS.items()))})
+), agreements AS MATERIALIZED (
+    SELECT a.id, a.municipality_code, a.valid_from, m.legal_ground
+    FROM agreement a JOIN municipality m ON m.code = a.municipality_code
+    WHERE a.oin = :oin AND :today BETWEEN a.valid_from AND a.valid_until
 ), judged AS (
-    SELECT input.*, r.oin IS NOT NULL AS reporter_designated, coalesce(r.category_designated, false)
-           AS category_designated, a.id AS agreement_id, a.legal_ground, m.code IS NOT NULL AS residence_known
+    SELECT input.*, r.oin IS NOT NULL AS reporter_designated, category_designated, a.id AS agreement_id, a.legal_ground,
+           m.code IS NOT NULL AS residence_known
     FROM input
     LEFT JOIN LATERAL (
-        SELECT r.oin, c.designated AS category_designated
-        FROM reporter r JOIN institution o ON o.oin = r.oin JOIN category c ON c.code = o.category_code
+        SELECT r.oin FROM reporter r
         WHERE r.id = input.reporter_id AND r.oin = :oin AND r.designated_from <= :today
           AND (r.designated_until IS NULL OR r.designated_until >= :today) LIMIT 1
     ) r ON true
     LEFT JOIN LATERAL (
-        SELECT a.id, m.legal_ground FROM agreement a JOIN municipality m ON m.code = a.municipality_code
-        WHERE a.oin = r.oin AND :today BETWEEN a.valid_from AND a.valid_until
-        ORDER BY a.municipality_code = input.residence DESC, a.valid_from, a.id LIMIT 1
+        SELECT id, legal_ground FROM agreements
+        ORDER BY municipality_code = input.residence DESC, valid_from, id LIMIT 1
     ) a ON true
-    LEFT JOIN LATERAL (SELECT m.code FROM municipality m WHERE m.code = input.residence LIMIT 1) m ON true
+    LEFT JOIN LATERAL (SELECT m.code FROM municipality m WHERE m.code = input.residence LIMIT 1) m ON true,
+    LATERAL (SELECT coalesce((SELECT c.designated FROM institution o JOIN category c ON c.code = o.category_code
+        WHERE o.oin = :oin), false) AS category_designated) c
 ), claimed AS (
     INSERT INTO idempotency_record
         (client_id, key, key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version, signal_id,
@@ -101,8 +108,10 @@ WITH input AS (
 ), works AS (
     INSERT INTO work (signal_id) SELECT signal_id FROM placed ORDER BY ordinal
 ), told AS (
-    INSERT INTO event ({", ".join(events.COLUMNS)})
-    SELECT {", ".join(f"event_{name}" for name in events.COLUMNS)} FROM placed
+    INSERT INTO event (id, at, kind, outcome, signal_id, reporter_id, oin, client_id, body, nonce)
+    SELECT event_id, :now, '{events.SIGNAL_REGISTERED.name}', 'success', signal_id, reporter_id, :oin, :client_id,
+           event_body, event_nonce
+    FROM placed
 )
 SELECT claimed.signal_id IS NOT NULL AS placed, CASE
     WHEN NOT reporter_designated THEN 'reporter-not-designated'
@@ -167,7 +176,7 @@ def _place(
     }
     outcomes: dict[int, RegisteredSignal | Problem] = {}
     placed: dict[str, int] = {}
-    for i, (submission, row) in enumerate(zip(submissions, connection.execute(_REGISTER, values), strict=True)):
+    for i, (submission, row) in enumerate(zip(submissions, connection.execute(_REGISTER, values).all(), strict=True)):
         if row.placed:
             outcomes[i] = RegisteredSignal(id=submission.signal_id, received_at=now)
             placed[submission.key] = i
@@ -212,7 +221,10 @@ def _row(caller: Caller, submission: Submission, key: IndexKey, now: datetime) -
         "reporter_id": signal.reporter,
         "made_at": signal.made_at,
         "removal_date": signal.removal_date,
-        "sealed_pseudonym": key.seal_pseudonym("youngster", signal.pseudonym.value),
+        # Of a version that is not accepted there may be nothing left that turns it; and nothing is placed of it.
+        "sealed_pseudonym": None
+        if submission.clock_faults
+        else key.seal_pseudonym("youngster", signal.pseudonym.value),
         "residence": signal.residence_municipality,
         "informing_status": informing.status,
         "informed_on": informed.on if informed else None,
@@ -225,7 +237,9 @@ def _row(caller: Caller, submission: Submission, key: IndexKey, now: datetime) -
         "case_reference_sealed": key.seal("case-reference", context, signal.case_reference.encode())
         if signal.case_reference
         else None,
-        **{f"event_{name}": value for name, value in events.row_of(event).items()},
+        "event_id": event.id,
+        "event_body": event.canonical_bytes(),
+        "event_nonce": events.new_nonce(),
     }
 
 

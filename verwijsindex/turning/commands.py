@@ -3,7 +3,7 @@
 
 import getpass
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -16,11 +16,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from verwijsindex.database import engine, transaction
+from verwijsindex.keyfiles import read_public_key
 from verwijsindex.ledger.events import Actor
-from verwijsindex.pseudonyms.sealing import IndexKeyMissingError, IndexKeys
+from verwijsindex.pseudonyms.factors import Factor, KeyMissingError
+from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, read_key_list
+from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.settings import Settings, utc_now
 from verwijsindex.signals.service import KEPT
-from verwijsindex.turning import service
+from verwijsindex.turning import destroying, service
 from verwijsindex.turning.versions import HEARD_WITHIN, versions
 
 app = typer.Typer(
@@ -33,23 +36,27 @@ _HEARD = 2 * HEARD_WITHIN.total_seconds()
 
 
 class TurnSettings(Settings):
-    """The owner's address, and the folder with every version of the key."""
+    """The owner's address, the folder with every version of the key, and the list that the index serves."""
 
     owner_database_url: SecretStr
     keys: Path
+    key_list: Path | None = None
+    key_list_signer: Path | None = None
 
 
 @app.command("status")
 def status() -> None:
     """Say which versions are in use, and how much is still sealed with an older one."""
-    pool = engine(TurnSettings().owner_database_url, pool_size=1)
+    settings = TurnSettings()
+    keys, pool = IndexKeys.load(settings.keys), engine(settings.owner_database_url, pool_size=1)
     with transaction(pool) as connection:
         found = versions(connection)
         sealing = next(version for version, state in found.items() if state == "sealing")
         left = service.left(connection, sealing)
         compared = service.compared_until(connection)
     for version, state in found.items():
-        typer.echo(f"version {version}: {state}")
+        of = f", for version {keys[version].pseudonym_version} of the pseudonym key" if version in keys else ""
+        typer.echo(f"version {version}: {state}{of}")
     for table, count in left.items():
         typer.echo(f"{table}: {count} rows to be sealed with version {sealing}")
     for version in sorted(compared.keys() - found.keys()):
@@ -86,14 +93,66 @@ def turn(
         _reseal_all(pool, keys, target)
         with transaction(pool) as connection:
             dropped = service.drop_ended(connection, actor, utc_now())
-    except (service.TurnError, IndexKeyMissingError) as error:
+    except (service.TurnError, KeyMissingError) as error:
         typer.echo(f"error: {error.args[0]}", err=True)
         raise typer.Exit(1) from None
     for version in dropped:
         typer.echo(
             f"nothing is sealed with version {version} any more. Take its file from every process in {KEPT.days} days, "
-            "when no repeat is compared by it; destroy it, and its copies, when no backup of its time is left (35 days)"
+            "when no repeat is compared by it; when no backup of its time is left (35 days), destroy all copies and"
+            f" state it with `verwijsindex index-key destroy {version}`"
         )
+
+
+@app.command("destroy")
+def destroy(
+    version: Annotated[int, typer.Argument(help="A version that nothing is sealed with any more.", min=1)],
+    yes: Annotated[bool, typer.Option("--yes", help="Every copy is destroyed already; do not ask.")] = False,
+) -> None:
+    """Delete a version's file in the folder, and state in the ledger that it is destroyed; likewise each factor of the
+    pseudonym key that nobody needs any more.
+
+    A factor is needed while the list accepts its older version of the pseudonym key, and while another index key in
+    the folder is for that. Where there is a factor, set VERWIJSINDEX_KEY_LIST and VERWIJSINDEX_KEY_LIST_SIGNER.
+    """
+    settings, now = TurnSettings(), utc_now()
+    keys, pool = IndexKeys.load(settings.keys), engine(settings.owner_database_url, pool_size=1)
+    actor = Actor(role="administrator", person=getpass.getuser())
+    try:
+        factors = destroying.unneeded(keys, version, _key_list(settings), now) if keys.factors.known else []
+        with transaction(pool) as connection:
+            destroying.check_unused(connection, version)
+            compared = service.compared_until(connection).get(version)
+            if compared and compared + KEPT > now:
+                typer.echo(
+                    f"until {compared + KEPT:%F %R} repeats of requests are compared with version {version}: without it"
+                    " one with other content gets the first one's answer"
+                )
+            if not yes and not typer.confirm(_question(version, factors)):
+                raise service.TurnError("nothing was changed; what it sealed can be read from any copy")
+            destroying.state(connection, version, factors, actor, now)
+            for name in (f"index-{version}.key", *(one.file_name for one in factors)):
+                (settings.keys / name).unlink(missing_ok=True)
+                typer.echo(f"{settings.keys / name}: destroyed, and the ledger says so")
+    except (service.TurnError, KeyListError) as error:
+        typer.echo(f"error: {error.args[0]}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _key_list(settings: TurnSettings) -> KeyList:
+    if settings.key_list is None or settings.key_list_signer is None:
+        raise KeyListError("set VERWIJSINDEX_KEY_LIST and VERWIJSINDEX_KEY_LIST_SIGNER: the list says what is needed")
+    return read_key_list(settings.key_list.read_text("ascii"), read_public_key(settings.key_list_signer))
+
+
+def _question(version: int, factors: Sequence[Factor]) -> str:
+    question = f"Is every copy of index-{version}.key destroyed, at each process and in each safe"
+    for one in factors:
+        question += (
+            f", and of {one.file_name}, and did the operator of the pseudonym service declare the same of"
+            f" pseudonym-{one.old}.key"
+        )
+    return question + "?"
 
 
 def _passed(pool: Engine) -> bool:
@@ -122,7 +181,7 @@ def _activate(pool: Engine, keys: IndexKeys, actor: Actor, yes: bool) -> int | N
         if not yes and not typer.confirm(question):
             raise service.TurnError("nothing was changed; give each the file first: a process without it cannot go on")
         with transaction(pool) as connection:
-            service.activate(connection, newest, actor, utc_now())
+            service.activate(connection, keys, newest, actor, utc_now())
     return newest
 
 

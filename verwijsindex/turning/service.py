@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Turning the index key: from one version to the next, row by row, while everything serves (R16, I1, I2).
 
+Where the next version is for pseudonyms of another version of the pseudonym key, each is turned to that as it is sealed
+again (decision 0020): that is all there is to a turn of the pseudonym key here.
+
 The steps, each a transaction of its own, so that a turn that was cut goes on where it was: the new version seals
 (`activate`); the older ones end, so that nothing new comes under them (`end_older`); what is there is sealed again, a
 batch at a time (`reseal`); when nothing is left, the older ones go (`drop_ended`). All run as the database's owner:
@@ -18,7 +21,7 @@ from sqlalchemy import Connection, Row, text
 from verwijsindex.database import as_json
 from verwijsindex.ledger import events
 from verwijsindex.matching.service import LOCK_WAITED_FOR
-from verwijsindex.pseudonyms.sealing import IndexKey, SealError
+from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeys, SealError
 from verwijsindex.turning.versions import versions
 
 Table = Literal["youngster", "signal", "subscription"]
@@ -92,19 +95,28 @@ class Batch:
     after: UUID | None
 
 
-def activate(connection: Connection, version: int, actor: events.Actor, now: datetime) -> None:
+def activate(connection: Connection, keys: IndexKeys, version: int, actor: events.Actor, now: datetime) -> None:
     """From now on processes seal with `version`, as soon as each has heard it; they must all hold it already.
 
     Under the matcher's lock: the matcher that runs next looks for youngsters under all versions. Raises TurnError for
-    a version that is not newer than every one in use.
+    a version that is not newer than every one in use, KeyMissingError where `keys` lack what the turn needs.
     """
     connection.execute(LOCK_WAITED_FOR)
-    newest = max(versions(connection))
-    if version <= newest:
-        raise TurnError(f"version {version} is not newer than {newest}, which is in use")
+    used = versions(connection)
+    if version <= max(used):
+        raise TurnError(f"version {version} is not newer than {max(used)}, which is in use")
+    pseudonym_version = keys[version].pseudonym_version
+    for one in used:
+        if keys[one].pseudonym_version > pseudonym_version:
+            raise TurnError(
+                f"version {version} is for version {pseudonym_version} of the pseudonym key, and version {one} for a"
+                f" newer one: make it anew, in a folder that holds index-{one}.key"
+            )
+        keys.factors.check(keys[one].pseudonym_version, pseudonym_version)
     connection.execute(_SEAL)
     connection.execute(_ADD, {"version": version})
-    events.append(connection, [_event(actor, now, "activated", version)])
+    says: dict[str, str | int] = {"change": "activated", "version": version, "pseudonymVersion": pseudonym_version}
+    events.append(connection, [events.Event(events.INDEX_KEY_CHANGED, now, actor, says=says)])
 
 
 def end_older(connection: Connection) -> None:
@@ -132,7 +144,7 @@ def reseal(
     Youngsters, and signals that wait for the matcher, under its lock: a matcher that had looked for the old value would
     not find it any more, and make a second youngster, or leave the signal for ever. A row that does not open stays.
 
-    Raises IndexKeyMissingError where a version of a row is not in `keys`.
+    Raises KeyMissingError where `keys` lack the version of a row, or what turns its pseudonym.
     """
     asked: dict[str, Any] = {"target": target, "after": after, "size": size}
     ids = connection.execute(_NEXT[table], asked).scalars().all()
@@ -161,7 +173,8 @@ def drop_ended(connection: Connection, actor: events.Actor, now: datetime) -> li
     if remaining:
         raise TurnError(f"still sealed with an older version: {remaining}")
     dropped = sorted(connection.execute(_DROP).scalars())
-    events.append(connection, [_event(actor, now, "dropped", version) for version in dropped])
+    says = [{"change": "dropped", "version": version} for version in dropped]
+    events.append(connection, [events.Event(events.INDEX_KEY_CHANGED, now, actor, says=one) for one in says])
     return dropped
 
 
@@ -209,7 +222,3 @@ _AGAIN: Mapping[Table, Callable[[Mapping[int, IndexKey], Row[Any], IndexKey], di
     "signal": _signal,
     "subscription": _subscription,
 }
-
-
-def _event(actor: events.Actor, now: datetime, change: str, version: int) -> events.Event:
-    return events.Event(events.INDEX_KEY_CHANGED, now, actor, says={"change": change, "version": version})

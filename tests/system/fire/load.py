@@ -92,7 +92,7 @@ def enlist(system: System) -> dict[str, ClientConfig]:
             issuer=system.stack.issuer,
             client_id=f"client-{oin}",
             key_file=file,
-            key_list_signer=system.stack.key_list_signer,
+            key_list_signer=(system.stack.key_list_signer,),
         )
     pool.dispose()
     return made

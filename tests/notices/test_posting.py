@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Connections to receivers are kept, and one that its receiver closed costs no try (I3)."""
+
+import socket
+import threading
+
+from system.receiver import Handler, Receiver, answering
+
+from verwijsindex.notices.posting import Poster
+
+
+def test_a_connection_is_used_again_until_its_receiver_closes_it() -> None:
+    """Without the look at whether it was closed, the third try failed (seen)."""
+    ports: list[int] = []
+    closed = threading.Event()
+
+    def closing_the_second(handler: Handler, number: int) -> None:
+        ports.append(handler.client_address[1])
+        answering(204)(handler, number)
+        if number == 1:
+            handler.close_connection = True
+            handler.connection.shutdown(socket.SHUT_RDWR)
+            closed.set()
+
+    poster = Poster(seconds=10, allow_plain_http=True)
+    with Receiver(closing_the_second) as receiver:
+        outcomes = [poster.post(receiver.address, b"{}", {}).outcome for _ in range(2)]
+        assert closed.wait(10)
+        outcomes += [poster.post(receiver.address, b"{}", {}).outcome for _ in range(2)]
+        poster.close()
+        outcomes += [poster.post(receiver.address, b"{}", {}).outcome]
+        poster.close()
+    assert outcomes == ["ok"] * 5
+    first, second, third, fourth, fifth = ports
+    assert first == second
+    assert third == fourth
+    assert len({second, third, fifth}) == 3
