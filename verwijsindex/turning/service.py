@@ -13,6 +13,7 @@ no process that serves may change a key.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
@@ -21,11 +22,12 @@ from sqlalchemy import Connection, Row, text
 from verwijsindex.database import as_json
 from verwijsindex.ledger import events
 from verwijsindex.matching.service import LOCK_WAITED_FOR
+from verwijsindex.pseudonyms.pseudonym import Kind
 from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeys, SealError
 from verwijsindex.turning.versions import versions
 
-Table = Literal["youngster", "signal", "subscription"]
-TABLES: tuple[Table, ...] = ("youngster", "signal", "subscription")
+Table = Literal["youngster", "parent", "signal", "subscription"]
+TABLES: tuple[Table, ...] = ("youngster", "parent", "signal", "subscription")
 BATCH = 500
 FIRST = UUID(int=0)
 
@@ -36,10 +38,17 @@ _END = text("UPDATE index_key_version SET state = 'ending' WHERE state = 'accept
 # the version ends, since a statement takes its locks before it looks. Who inserts waits behind it: two seconds at most.
 _SHORTLY = text("SET LOCAL lock_timeout = '2s'")
 _BARRIER = text("LOCK TABLE signal, subscription IN SHARE MODE")
+# A death is sealed under each version that intake held; who held the older one alone told it before the turn began.
+_DEATHS_LEFT = text(
+    "SELECT count(*) FROM death d WHERE d.key_version <> :target"
+    " AND NOT EXISTS (SELECT FROM death n WHERE n.id = d.id AND n.key_version = :target)"
+)
+_FORGET_OLDER_DEATHS = text("DELETE FROM death WHERE key_version <> :target")
 _DROP = text("DELETE FROM index_key_version WHERE state = 'ending' RETURNING version")
 
 _OLDER: Mapping[Table, str] = {
     "youngster": "key_version <> :target",
+    "parent": "key_version <> :target",
     "signal": "key_version <> :target",
     "subscription": "(key_version <> :target OR previous_key_version <> :target)",
 }
@@ -57,19 +66,25 @@ _ROWS = {
     table: text(f"SELECT * FROM {table} WHERE id = ANY(:ids) AND {older} ORDER BY id FOR NO KEY UPDATE")  # noqa: S608
     for table, older in _OLDER.items()
 }
-_INTO: Mapping[Table, tuple[str, ...]] = {
-    "youngster": ("key",),
-    "signal": ("sealed_pseudonym", "turns23_on_sealed", "case_reference_sealed"),
-    "subscription": ("secret_sealed", "previous_secret_sealed"),
+_INTO: Mapping[Table, Mapping[str, str]] = {
+    "youngster": {"key": "bytea"},
+    "parent": {"key": "bytea"},
+    "signal": {
+        "sealed_pseudonym": "bytea",
+        "parents_sealed": "bytea[]",
+        "turns23_on_sealed": "bytea",
+        "case_reference_sealed": "bytea",
+    },
+    "subscription": {"secret_sealed": "bytea", "previous_secret_sealed": "bytea"},
 }
 _UPDATE = {
     table: text(
         f"UPDATE {table} t SET key_version = :target, {', '.join(f'{name} = i.{name}' for name in names)}"  # noqa: S608
         + (
             ", previous_key_version = CASE WHEN previous_key_version IS NOT NULL THEN :target END"
-            * (table == TABLES[2])
+            * (table == "subscription")
         )
-        + f" FROM json_to_recordset(CAST(:rows AS json)) AS i (id uuid, {', '.join(f'{n} bytea' for n in names)})"
+        + f" FROM json_to_recordset(CAST(:rows AS json)) AS i (id uuid, {', '.join(map(' '.join, names.items()))})"
         " WHERE t.id = i.id"
     )
     for table, names in _INTO.items()
@@ -141,8 +156,9 @@ def reseal(
 ) -> Batch:
     """Seal the next rows after the id `after` again with version `target`, in the transaction of `connection`.
 
-    Youngsters, and signals that wait for the matcher, under its lock: a matcher that had looked for the old value would
-    not find it any more, and make a second youngster, or leave the signal for ever. A row that does not open stays.
+    Youngsters and parents, and signals that wait for the matcher, under its lock: a matcher that had looked for the old
+    value would not find it any more, and make a second youngster of one, or leave the signal for ever. A row that does
+    not open stays.
 
     Raises KeyMissingError where `keys` lack the version of a row, or what turns its pseudonym.
     """
@@ -150,7 +166,9 @@ def reseal(
     ids = connection.execute(_NEXT[table], asked).scalars().all()
     if not ids:
         return Batch(0, 0, None)
-    if table == "youngster" or (table == "signal" and connection.execute(_WAITS, {"ids": ids}).scalar_one()):
+    if table in {"youngster", "parent"} or (
+        table == "signal" and connection.execute(_WAITS, {"ids": ids}).scalar_one()
+    ):
         connection.execute(LOCK_WAITED_FOR)
     rows, unopened = [], 0
     for row in connection.execute(_ROWS[table], {"ids": ids, "target": target}):
@@ -172,6 +190,9 @@ def drop_ended(connection: Connection, actor: events.Actor, now: datetime) -> li
     remaining = {table: count for table, count in left(connection, target).items() if count}
     if remaining:
         raise TurnError(f"still sealed with an older version: {remaining}")
+    if connection.execute(_DEATHS_LEFT, {"target": target}).scalar_one():
+        raise TurnError("the matcher still deals with a death under an older version: run this again in some minutes")
+    connection.execute(_FORGET_OLDER_DEATHS, {"target": target})
     dropped = sorted(connection.execute(_DROP).scalars())
     says = [{"change": "dropped", "version": version} for version in dropped]
     events.append(connection, [events.Event(events.INDEX_KEY_CHANGED, now, actor, says=one) for one in says])
@@ -183,9 +204,12 @@ def compared_until(connection: Connection) -> dict[int, datetime]:
     return {row.key_version: row.until for row in connection.execute(_COMPARED)}
 
 
-def _youngster(keys: Mapping[int, IndexKey], row: Row[Any], new: IndexKey) -> dict[str, Any]:
-    pseudonym = keys[row.key_version].open_pseudonym("youngster", row.key)
-    return {"id": row.id, "key": new.seal_pseudonym("youngster", pseudonym)}
+def _person(kind: Kind, keys: Mapping[int, IndexKey], row: Row[Any], new: IndexKey) -> dict[str, Any]:
+    return {"id": row.id, "key": _again(kind, keys[row.key_version], row.key, new)}
+
+
+def _again(kind: Kind, old: IndexKey, sealed: bytes, new: IndexKey) -> bytes:
+    return new.seal_pseudonym(kind, old.open_pseudonym(kind, sealed))
 
 
 def _signal(keys: Mapping[int, IndexKey], row: Row[Any], new: IndexKey) -> dict[str, Any]:
@@ -193,9 +217,8 @@ def _signal(keys: Mapping[int, IndexKey], row: Row[Any], new: IndexKey) -> dict[
     sealed = row.sealed_pseudonym
     return {
         "id": row.id,
-        "sealed_pseudonym": new.seal_pseudonym("youngster", old.open_pseudonym("youngster", sealed))
-        if sealed
-        else None,
+        "sealed_pseudonym": sealed and _again("youngster", old, sealed, new),
+        "parents_sealed": row.parents_sealed and [_again("parent", old, parent, new) for parent in row.parents_sealed],
         "turns23_on_sealed": row.turns23_on_sealed
         and new.seal("turns-23-on", context, old.open("turns-23-on", context, row.turns23_on_sealed)),
         "case_reference_sealed": row.case_reference_sealed
@@ -218,7 +241,8 @@ def _subscription(keys: Mapping[int, IndexKey], row: Row[Any], new: IndexKey) ->
 
 
 _AGAIN: Mapping[Table, Callable[[Mapping[int, IndexKey], Row[Any], IndexKey], dict[str, Any]]] = {
-    "youngster": _youngster,
+    "youngster": partial(_person, "youngster"),
+    "parent": partial(_person, "parent"),
     "signal": _signal,
     "subscription": _subscription,
 }
