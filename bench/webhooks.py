@@ -140,6 +140,7 @@ class _Post:
                     ),
                     values | {"client": client, "address": f"http://127.0.0.1:{port}/", "secret": secret},
                 )
+            connection.exec_driver_sql("SET LOCAL verwijsindex.matcher = 'life'")
             connection.execute(sa.text("INSERT INTO youngster VALUES (gen_random_uuid(), 'bench', 1)"))
             connection.execute(
                 sa.text(

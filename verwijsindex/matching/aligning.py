@@ -18,7 +18,8 @@ from verwijsindex.pseudonyms.pseudonym import Kind
 from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError
 
 _VERSIONS = text(
-    "SELECT version, state = 'sealing' AS seals, set_config('verwijsindex.index_keys', :held, true)"
+    "SELECT version, state = 'sealing' AS seals, set_config('verwijsindex.index_keys', :held, true),"
+    " set_config('verwijsindex.matcher', 'life', true)"
     " FROM index_key_version"
 )
 _WAITING = text(

@@ -264,8 +264,24 @@ CREATE POLICY worker ON act_request TO verwijsindex_worker USING (true);
 CREATE POLICY worker_destroy ON signal FOR DELETE TO verwijsindex_worker USING (true);
 """
 
+# The version before would match what was withdrawn or restricted, and end what it does not know (I2).
+GUARD = """
+CREATE FUNCTION refuse_matcher_of_before() RETURNS trigger LANGUAGE plpgsql
+SET search_path = public, pg_temp AS $$
+BEGIN
+    IF current_setting('verwijsindex.matcher', true) IS DISTINCT FROM 'life' THEN
+        RAISE EXCEPTION 'this matcher is older than the tables: update the workers'
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION refuse_matcher_of_before() FROM PUBLIC;
+CREATE TRIGGER youngster_is_made_by_who_knows_its_life BEFORE INSERT ON youngster
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_matcher_of_before();
+"""
+
 
 def upgrade() -> None:
     """Add what the life of a signal and the family need; nothing that the version before reads goes away."""
-    for part in (REGISTER, SIGNALS, MATCHING, LIVE, MATCHER):
+    for part in (REGISTER, SIGNALS, MATCHING, LIVE, MATCHER, GUARD):
         op.execute(part)
