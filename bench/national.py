@@ -47,12 +47,21 @@ _GROUPS = "generate_series(CAST(:first AS bigint) / 15, CAST(:last AS bigint) / 
 _FILL = (
     "INSERT INTO youngster (id, key, key_version) SELECT DISTINCT md5(n.youngster)::uuid, sha384(n.youngster::bytea), 1"
     f" FROM {_NUMBERS}",
-    f"{_SIGNAL} SELECT md5('signal' || n.n)::uuid, {_REST}, NULL, md5(n.youngster)::uuid, {_INFORMED}"
-    f" FROM {_NUMBERS}{_OF_REPORTER}",
+    "INSERT INTO standing (id, youngster_id, reporter_id) SELECT md5('standing' || n.n)::uuid,"
+    f" md5(n.youngster)::uuid, md5('reporter' || n.reporter)::uuid FROM {_NUMBERS}",
+    f"{_SIGNAL[:-1]}, standing_id) SELECT md5('signal' || n.n)::uuid, {_REST}, NULL, md5(n.youngster)::uuid,"
+    f" {_INFORMED}, md5('standing' || n.n)::uuid FROM {_NUMBERS}{_OF_REPORTER}",
     "INSERT INTO match (id, kind, youngster_id, opened_at, change)"
     f" SELECT md5('match' || g)::uuid, 'youngster', md5('shared' || g)::uuid, :now, 1 FROM {_GROUPS}",
-    "INSERT INTO party (id, match_id, reporter_id, joined_at) SELECT gen_random_uuid(), md5('match' || g)::uuid,"
-    f" md5('reporter' || (g * 10 + p) % {REPORTERS})::uuid, :now FROM {_GROUPS}, generate_series(5, 14) p",
+    "INSERT INTO party (id, match_id, reporter_id, joined_at, standing_id)"
+    f" SELECT gen_random_uuid(), md5('match' || g)::uuid, md5('reporter' || (g * 10 + p) % {REPORTERS})::uuid, :now,"
+    f" md5('standing' || g * 15 + p)::uuid FROM {_GROUPS}, generate_series(5, 14) p",
+    "INSERT INTO told (standing_id, contact_id, kind) SELECT md5('standing' || g * 15 + p)::uuid,"
+    f" md5('standing' || g * 15 + q)::uuid, 'youngster' FROM {_GROUPS}, generate_series(5, 14) p,"
+    " generate_series(5, 14) q WHERE p <> q",
+    "INSERT INTO told_supervision (match_id, municipality_code, contact_id) SELECT md5('match' || g)::uuid,"
+    f" to_char(1 + g % {MUNICIPALITIES}, 'FM0000'), md5('standing' || g * 15 + p)::uuid"
+    f" FROM {_GROUPS}, generate_series(5, 14) p",
     "INSERT INTO supervision (id, match_id, municipality_code, joined_at) SELECT gen_random_uuid(),"
     f" md5('match' || g)::uuid, to_char(1 + g % {MUNICIPALITIES}, 'FM0000'), :now FROM {_GROUPS}",
     "INSERT INTO notice (id, kind, match_id, change, reporter_id, placed_at) SELECT gen_random_uuid(), 'match',"

@@ -61,6 +61,7 @@ _JOIN = text(
     f"{_INPUT} INSERT INTO party (id, match_id, reporter_id, standing_id, joined_at)"  # noqa: S608
     " SELECT DISTINCT ON (m.id, s.reporter_id) uuidv7(), m.id, s.reporter_id, s.standing_id, :now"
     " FROM should s JOIN match m ON m.youngster_id = s.youngster_id AND m.kind = s.kind AND m.ended_at IS NULL"
+    " WHERE m.youngster_id = ANY(:concerned)"
     " ORDER BY m.id, s.reporter_id, s.standing_id"
     " ON CONFLICT (match_id, reporter_id) WHERE left_at IS NULL DO NOTHING RETURNING match_id, reporter_id"
 )

@@ -77,10 +77,10 @@ _OF_PARTIES = text(
     SELECT DISTINCT m.id AS match_id, CASE WHEN p.shielded THEN NULL ELSE p.reporter_id END AS reporter_id,
            NULL AS municipality_code, CASE WHEN p.shielded THEN p.oin END AS officer_oin
     FROM pair p JOIN match m ON m.youngster_id = p.youngster_id AND m.kind = p.kind AND m.ended_at IS NULL
-    WHERE NOT EXISTS (
+    WHERE m.youngster_id = ANY(:concerned) AND NOT EXISTS (
         SELECT FROM told t JOIN standing st ON st.id = t.contact_id
         WHERE t.standing_id = p.standing_id AND t.kind = p.kind AND st.reporter_id = p.contact_reporter
-          AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id))
+          AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id) OFFSET 0)
     """
 )
 _REMEMBER = text(
@@ -89,6 +89,7 @@ _REMEMBER = text(
     + " ORDER BY standing_id, contact_id, kind ON CONFLICT DO NOTHING"
 )
 
+# OFFSET 0 has PostgreSQL look each row up, whatever it guesses: its guess of what a CTE holds is far too high.
 # Whom a match shows its supervisors: all who stand there, and of a family match the contacts too.
 _SHOWN = f"""
 WITH {WHO_STANDS}, shown AS MATERIALIZED (
@@ -99,8 +100,9 @@ WITH {WHO_STANDS}, shown AS MATERIALIZED (
     WHERE m.kind = 'family' AND m.ended_at IS NULL
       AND EXISTS (SELECT FROM own o WHERE o.youngster_id = c.youngster_id AND o.reporter_id <> c.reporter_id)
 ), supervised AS (
-    SELECT s.*, v.municipality_code, v.joined_at FROM shown s
-    JOIN supervision v ON v.match_id = s.match_id AND v.left_at IS NULL
+    SELECT s.*, v.municipality_code FROM shown s CROSS JOIN LATERAL (
+        SELECT municipality_code FROM supervision WHERE match_id = s.match_id AND left_at IS NULL OFFSET 0
+    ) v
 )
 """  # noqa: S608 (constants)
 # A handover is not told to supervisors (R34): a standing that began with one does not make them be told.
@@ -110,14 +112,14 @@ _OF_SUPERVISION = text(
     SELECT DISTINCT u.match_id, CAST(NULL AS uuid) AS reporter_id, u.municipality_code,
            CAST(NULL AS char(20)) AS officer_oin
     FROM supervised u
-    WHERE (EXISTS (SELECT FROM signal s WHERE s.standing_id = u.standing_id AND s.held_since IS NULL)
+    WHERE (EXISTS (SELECT FROM signal s WHERE s.standing_id = u.standing_id AND s.held_since IS NULL OFFSET 0)
            OR NOT EXISTS (SELECT FROM told_supervision t WHERE t.match_id = u.match_id
-                          AND t.municipality_code = u.municipality_code))
+                          AND t.municipality_code = u.municipality_code OFFSET 0))
       AND NOT EXISTS (
         SELECT FROM told_supervision t JOIN standing st ON st.id = t.contact_id
         WHERE t.match_id = u.match_id AND t.municipality_code = u.municipality_code
           AND st.reporter_id = u.reporter_id
-          AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id))
+          AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id) OFFSET 0)
     """
 )
 _REMEMBER_SUPERVISION = text(

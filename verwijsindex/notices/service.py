@@ -33,11 +33,11 @@ _PLACE = text(
     """
     INSERT INTO notice
         (id, kind, match_id, archived_signal_id, change, reporter_id, municipality_code, officer_oin, placed_at)
-    SELECT uuidv7(), i.kind, i.match_id, i.archived_signal_id, coalesce(m.change, 0), i.reporter_id,
-           i.municipality_code, i.officer_oin, :now
+    SELECT uuidv7(), i.kind, i.match_id, i.archived_signal_id,
+           coalesce((SELECT change FROM match WHERE id = i.match_id), 0), i.reporter_id, i.municipality_code,
+           i.officer_oin, :now
     FROM json_to_recordset(CAST(:wanted AS json)) AS i (kind text, match_id uuid, archived_signal_id uuid,
         reporter_id uuid, municipality_code char(4), officer_oin char(20))
-    LEFT JOIN match m ON m.id = i.match_id
     ORDER BY i.match_id, i.archived_signal_id, i.kind, i.reporter_id, i.municipality_code, i.officer_oin
     ON CONFLICT DO NOTHING
     RETURNING id, match_id, archived_signal_id, reporter_id, municipality_code, officer_oin
@@ -48,8 +48,8 @@ _PUSH = text(
     """
     INSERT INTO delivery (id, notice_id, client_id, due_at, attempts)
     SELECT gen_random_uuid(), n.id, s.client_id, :due_at, 0
-    FROM notice n LEFT JOIN reporter r ON r.id = n.reporter_id
-    JOIN subscription s ON s.oin = coalesce(n.officer_oin, r.oin)
+    FROM notice n
+    JOIN subscription s ON s.oin = coalesce(n.officer_oin, (SELECT r.oin FROM reporter r WHERE r.id = n.reporter_id))
     WHERE n.id = ANY(:notices) ORDER BY n.id, s.client_id
     FOR KEY SHARE OF s
     ON CONFLICT (notice_id, client_id) DO NOTHING
