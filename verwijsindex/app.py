@@ -33,12 +33,21 @@ from verwijsindex.registry.api import api as registry_api
 from verwijsindex.settings import Clock, IndexSettings, utc_now
 from verwijsindex.signals.api import api as signals_api
 from verwijsindex.signals.api import batch_api as signal_batches_api
+from verwijsindex.signals.archived_api import api as archived_api
 from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.tls import trust
 from verwijsindex.turning.versions import SealingVersion
 from verwijsindex.web import API_PREFIX, answer, create_api, oauth2, problem_responses
 
-AUTHENTICATED = (signals_api, signal_batches_api, notices_api, matches_api, subscriptions_api, registry_api)
+AUTHENTICATED = (
+    signals_api,
+    signal_batches_api,
+    archived_api,
+    notices_api,
+    matches_api,
+    subscriptions_api,
+    registry_api,
+)
 for _api in AUTHENTICATED:
     authenticated(_api)
 

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from access.matrix import Caller, nothing_else
+from matching import life
 from support import CLINIC, SCHOOL, WESTERVELD, Index
 
 Json = dict[str, Any]
@@ -41,7 +42,10 @@ class Example:
 
 
 def fill(index: Index) -> None:
-    """The matter: a match of the school's and the clinic's first reporters; and people who left."""
+    """The matter: a match of the school's and the clinic's first reporters, an archived signal of the latter, of which
+    the former was told; and people who left."""
+    life.end(index, index.place(0, CLINIC))
+    index.match()
     index.place(0, SCHOOL)
     index.place(0, CLINIC)
     index.match()
@@ -87,6 +91,10 @@ def _signal(index: Index) -> UUID:
 
 def _match(index: Index) -> UUID:
     return UUID(str(index.database.scalar("SELECT id FROM match")))
+
+
+def _archived(index: Index) -> UUID:
+    return UUID(str(index.database.scalar("SELECT id FROM archived_signal")))
 
 
 def _client(caller: Caller) -> bool:
@@ -149,6 +157,9 @@ EXAMPLES: dict[str, Example] = {
     ),
     "listNotices": Example(
         lambda index, _: Asked(shows=(_match(index),)), lambda caller: _reporter(caller) or _supervisor(caller)
+    ),
+    "getArchivedSignal": Example(
+        lambda index, _: Asked({"archivedSignalId": _archived(index)}, shows=(_archived(index),)), _reporter
     ),
     "listReporters": Example(lambda index, _: Asked(shows=(index.reporters[SCHOOL][0],)), _coordinator),
     "getReporter": Example(

@@ -253,7 +253,19 @@ def test_another_ones_match_is_not_found_and_ends_with_3(services: Services, she
 
 @pytest.mark.parametrize(
     "command",
-    ["", "keygen", "send", "signals", "inbox", "matches", "match", "check", "check sender", "check receiver"],
+    [
+        "",
+        "keygen",
+        "send",
+        "signals",
+        "inbox",
+        "matches",
+        "match",
+        "archived",
+        "check",
+        "check sender",
+        "check receiver",
+    ],
 )
 def test_help_teaches(command: str) -> None:
     result = CliRunner().invoke(cli.app, [*command.split(), "--help"])

@@ -7,13 +7,17 @@ from uuid import UUID, uuid4
 
 import pytest
 from ledger.faults import failing
+from matching import life
 from signals.evidence import counts, slug
 from support import CLINIC, DORDRECHT, POLICE, SCHOOL, WESTERVELD, Answer, Index, Logged
 
 
 @pytest.fixture
 def match(index: Index) -> UUID:
-    """The id of a match of the school's and the clinic's first reporters, in Westerveld."""
+    """The id of a match of the school's and the clinic's first reporters, in Westerveld; the latter had signalled
+    before."""
+    life.end(index, index.place(0, CLINIC))
+    index.match()
     index.place(0, SCHOOL)
     index.place(0, CLINIC)
     index.match()
@@ -47,7 +51,14 @@ def _reads(index: Index, match: UUID) -> dict[str, tuple[str, dict[str, str]]]:
         "reporters.listed by a coordinator": ("/reporters", index.coordinator()),
         "reporter.read by a coordinator": (f"/reporters/{index.reporters[SCHOOL][0]}", index.coordinator()),
         "coordinators.listed by a coordinator": ("/coordinators", index.coordinator()),
+        "matches.listed by a coordinator": ("/matches", index.coordinator()),
+        "notices.listed by a coordinator": ("/notices", index.coordinator()),
+        "archived_signal.read": (f"/archived-signals/{_archived(index)}", reader),
     }
+
+
+def _archived(index: Index) -> object:
+    return index.database.scalar("SELECT id FROM archived_signal")
 
 
 NAMES = [
@@ -64,6 +75,9 @@ NAMES = [
     "reporters.listed by a coordinator",
     "reporter.read by a coordinator",
     "coordinators.listed by a coordinator",
+    "matches.listed by a coordinator",
+    "notices.listed by a coordinator",
+    "archived_signal.read",
 ]
 
 

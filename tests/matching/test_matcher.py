@@ -9,7 +9,7 @@ from support import CLINIC, DORDRECHT, POLICE, SCHOOL, STEIN, WESTERVELD, Index
 def _inbox(index: Index, oin: str, n: int = 0) -> list[str]:
     answer = index.get("/notices", index.reader(oin, n))
     assert answer.status_code == 200, answer.text
-    return [item["match"] for item in answer.json["items"]]
+    return [item["match"] for item in answer.json["items"] if item["kind"] == "match"]
 
 
 def _supervision(index: Index, municipality: str) -> list[str]:

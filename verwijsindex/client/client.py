@@ -138,6 +138,11 @@ class VerwijsindexClient:
         reporter's."""
         return self._read(f"/api/v1/matches/{match_id}", reporter)
 
+    def archived_signal(self, reporter: UUID, archived_id: UUID) -> Json:
+        """Whom to ask about a youngster who was signalled before (R17), by the id in an archive notice. Raises
+        ClientError; ClientProblem with status 404 where it was not told to the reporter, or one of the two is gone."""
+        return self._read(f"/api/v1/archived-signals/{archived_id}", reporter)
+
     def _pages(self, path: str, reporter: UUID) -> Iterator[Json]:
         cursor: str | None = None
         while True:

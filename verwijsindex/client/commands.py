@@ -174,6 +174,19 @@ def match(
         print_view(found, as_json, tables.match_view(found))
 
 
+@app.command()
+def archived(
+    archived_id: Annotated[UUID, typer.Argument(help="As it stands in a notice of kind archive in the inbox.")],
+    reporter: Reporter,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Read an archived signal: who signalled this youngster before."""
+    with told(), VerwijsindexClient(ClientConfig.load(config)) as client:
+        found = client.archived_signal(reporter, archived_id)
+        print_view(found, as_json, tables.archived_view(found))
+
+
 def _list(
     config: Path,
     as_json: bool,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the client's commands show of what they read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -20,9 +20,10 @@ SIGNALS = {
     "removalDate": "ends on",
     "residenceMunicipality": "residence",
 }
-NOTICES = {"placedAt": "placed at", "kind": "about", "match": "match"}
+NOTICES = {"placedAt": "placed at", "kind": "about", "match": "match", "archivedSignal": "archived signal"}
 MATCHES = {"id": "match", "openedAt": "opened at", "kind": "about"}
 CONTACTS = {
+    "concerns": "about",
     "name": "name",
     "position": "position",
     "institution": "institution",
@@ -54,19 +55,40 @@ def table(title: str, columns: dict[str, str], items: Iterable[Json]) -> Table:
 def match_view(match: Json) -> RenderableType:
     """A match: whom to call, under which own reference, and who else helps (R12)."""
     parties = match.get("parties", [])
-    coordinators = [
-        {**coordinator, "institution": party.get("institution")}
-        for party in parties
-        for coordinator in party.get("coordinators", [])
-    ]
     references = ", ".join(match.get("ownCaseReferences", [])) or "none"
     return Group(
         Text(f"Match {_shown('id', match.get('id'))}; your own case reference: {_shown('', references)}"),
-        table("Call", CONTACTS, parties),
-        table("Their coordinators", {k: v for k, v in CONTACTS.items() if k != "position"}, coordinators),
+        table("Call", CONTACTS, to_call(parties)),
+        table("Their coordinators", _BESIDE, _beside(parties)),
         table("In the municipality", POINTS, match.get("contactPoints", [])),
         table("A child in danger now", NUMBERS, match.get("inDangerNow", [])),
     )
+
+
+def archived_view(earlier: Json) -> RenderableType:
+    """An archived signal: whom to ask about before (R17)."""
+    contacts = {name: heading for name, heading in CONTACTS.items() if name != "concerns"}
+    return Group(table("Call", contacts, to_call([earlier])), table("Their coordinators", _BESIDE, _beside([earlier])))
+
+
+def to_call(contacts: Iterable[Json]) -> Iterator[Json]:
+    """A row for each one to call: the reporter, or all who stand in; the institution alone if nobody does today."""
+    for contact in contacts:
+        stand_ins = [] if "name" in contact else contact.get("standIns", [])
+        yield from ({**contact, "position": contact.get("shownAs"), **one} for one in stand_ins)
+        if not stand_ins:
+            yield contact
+
+
+_BESIDE = {name: heading for name, heading in CONTACTS.items() if name not in ("concerns", "position")}
+
+
+def _beside(contacts: Iterable[Json]) -> Iterator[Json]:
+    """Who can be called beside a reporter: the coordinators, or who stands in for them."""
+    for contact in contacts:
+        if "name" in contact:
+            others = [*contact.get("coordinators", []), *contact.get("standIns", [])]
+            yield from ({"institution": contact.get("institution"), **one} for one in others)
 
 
 def in_amsterdam(moment: datetime) -> str:

@@ -125,7 +125,7 @@ def match(whose: str, shown: dict[str, Any]) -> RenderableType:
 
 def supervised(whose: str, shown: dict[str, Any]) -> Table:
     """The parties of a match as its case supervisor sees them."""
-    return tables.table(f"The same match as {whose} sees it", tables.CONTACTS, shown["parties"])
+    return tables.table(f"The same match as {whose} sees it", tables.CONTACTS, tables.to_call(shown["parties"]))
 
 
 def timing(measured: Timing, tick: float) -> Table:

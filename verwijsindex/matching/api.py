@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Routes of matches: list and read those in which the reader is a party, or of the own municipality."""
+"""Routes of matches: list and read those in which the reader is a party or stands in for one (R34, R36), or of the own
+municipality (R19)."""
 
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
-from verwijsindex.access.caller import SIGNALS_READ, SUPERVISION_READ, Role
+from verwijsindex.access.caller import INSTITUTION_READ, SHIELDED_READ, SIGNALS_READ, SUPERVISION_READ, Role
 from verwijsindex.acting import OnBehalfOf, reading
 from verwijsindex.ledger import events
 from verwijsindex.matching import reading as matches
@@ -17,15 +18,20 @@ from verwijsindex.paging import Page
 from verwijsindex.parsing import Strict, parsed
 from verwijsindex.web import API_PREFIX, answer, problem_responses
 
+READERS: tuple[tuple[Role, str], ...] = (
+    ("machine", SIGNALS_READ),
+    ("case_supervisor", SUPERVISION_READ),
+    ("coordinator", INSTITUTION_READ),
+    ("named_officer", SHIELDED_READ),
+)
 api = APIBlueprint(
     "matches",
     __name__,
     url_prefix=API_PREFIX,
     abp_tags=[Tag(name="matches", description="Who else is concerned, and how to reach them.")],
-    abp_security=[{"oauth2": [SIGNALS_READ]}, {"oauth2": [SUPERVISION_READ]}],
+    abp_security=[{"oauth2": [scope]} for _, scope in READERS],
     abp_responses=problem_responses(400, 401, 403, 406, 500, 503),
 )
-READERS: tuple[tuple[Role, str], ...] = (("machine", SIGNALS_READ), ("case_supervisor", SUPERVISION_READ))
 
 
 class MatchPath(Strict):

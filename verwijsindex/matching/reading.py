@@ -1,39 +1,24 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Reading matches: what row-level security leaves of them in the reader's scope, today (R12, R19, I6, I8)."""
+"""Reading matches: what the database's functions leave of them in the reader's scope, today (R12, R19, R34, R36, I6,
+I8). No table is read: the functions of migration 0013 give neither a youngster nor who is not to be shown."""
 
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from verwijsindex.matching.schemas import (
-    ContactPointOut,
-    CoordinatorContact,
-    MatchesOut,
-    MatchLine,
-    MatchOut,
-    PartyContact,
-)
+from verwijsindex.matching.schemas import ContactPointOut, MatchesOut, MatchLine, MatchOut, OwnSignal, PartyContact
 from verwijsindex.paging import Page
 from verwijsindex.problems import NOT_FOUND, Problem
 from verwijsindex.pseudonyms.sealing import IndexKeys
+from verwijsindex.registry.contacts import as_shown
 
 _LIST = text(
-    "SELECT id, kind, opened_at FROM match WHERE CAST(:cursor_at AS timestamptz) IS NULL"
-    " OR (opened_at, id) > (:cursor_at, CAST(:cursor_id AS uuid)) ORDER BY opened_at, id LIMIT :limit"
+    "SELECT id, kind, opened_at FROM visible_matches("
+    "NULL, CAST(:cursor_at AS timestamptz), CAST(:cursor_id AS uuid), CAST(:limit AS integer))"
 )
-_NARROW = text("SELECT set_config('verwijsindex.match', :match, true)")
-_ONE = text("SELECT id, kind, opened_at FROM match WHERE id = :match")
-_PARTIES = text(
-    "SELECT r.name, r.position, r.telephone, r.email, r.oin, i.name AS institution"
-    " FROM party p JOIN reporter r ON r.id = p.reporter_id JOIN institution i ON i.oin = r.oin"
-    " WHERE p.match_id = :match AND p.reporter_id IS DISTINCT FROM (SELECT scope_reporter())"
-    " ORDER BY p.joined_at, r.name, r.id"
-)
-_COORDINATORS = text("SELECT oin, name, telephone, email FROM coordinator WHERE oin = ANY(:oins) ORDER BY name, id")
-_OWN_REFERENCES = text(
-    "SELECT id, key_version, case_reference_sealed FROM signal WHERE id IN (SELECT own_signals_in(:match))"
-    " AND case_reference_sealed IS NOT NULL ORDER BY received_at, id"
-)
+_ONE = text("SELECT id, kind, opened_at FROM visible_matches(:match, NULL, NULL, 1)")
+_CONTACTS = text("SELECT * FROM match_contacts(:match)")
+_OWN_SIGNALS = text("SELECT * FROM seat_signals(:match)")
 _CONTACT_POINTS = text(
     "SELECT c.municipality_code AS municipality, c.kind, c.name, c.telephone, c.email FROM contact_point c"
     " WHERE c.municipality_code IN (SELECT match_residences(:match)) ORDER BY c.municipality_code, c.kind"
@@ -51,35 +36,21 @@ def open_matches(connection: Connection, page: Page) -> MatchesOut:
 
 def open_match(connection: Connection, keys: IndexKeys, match_id: UUID) -> MatchOut:
     """One open match in the scope, with contact data as it is now (R12). Raises Problem 404 for any other."""
-    connection.execute(_NARROW, {"match": str(match_id)})
     asked = {"match": match_id}
     match = connection.execute(_ONE, asked).one_or_none()
     if match is None:
         raise Problem(NOT_FOUND)
-    parties = connection.execute(_PARTIES, asked).all()
-    coordinators: dict[str, list[CoordinatorContact]] = {}
-    for row in connection.execute(_COORDINATORS, {"oins": list({party.oin for party in parties})}):
-        contact = CoordinatorContact(name=row.name, telephone=row.telephone, email=row.email)
-        coordinators.setdefault(row.oin, []).append(contact)
+    own = connection.execute(_OWN_SIGNALS, asked).all()
     return MatchOut(
         id=match.id,
         kind=match.kind,
         opened_at=match.opened_at,
-        parties=[
-            PartyContact(
-                concerns="same_youngster",
-                name=party.name,
-                position=party.position,
-                telephone=party.telephone,
-                email=party.email,
-                institution=party.institution,
-                coordinators=coordinators.get(party.oin, []),
-            )
-            for party in parties
-        ],
+        parties=[PartyContact(concerns=row.concerns, **as_shown(row)) for row in connection.execute(_CONTACTS, asked)],
+        own_signals=[OwnSignal(id=row.id, reporter=row.reporter_id, reporter_name=row.reporter_name) for row in own],
         own_case_references=[
             keys[row.key_version].open("case-reference", row.id.bytes, row.case_reference_sealed).decode()
-            for row in connection.execute(_OWN_REFERENCES, asked)
+            for row in own
+            if row.case_reference_sealed
         ],
         contact_points=[ContactPointOut(**row._mapping) for row in connection.execute(_CONTACT_POINTS, asked)],
     )

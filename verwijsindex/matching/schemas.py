@@ -8,13 +8,16 @@ from uuid import UUID
 from pydantic import Field
 
 from verwijsindex.parsing import Outgoing
+from verwijsindex.registry.contacts import Contact
+
+MatchKind = Literal["youngster", "family"]
 
 
 class MatchLine(Outgoing):
     """A match in a list."""
 
     id: UUID
-    kind: Literal["youngster"]
+    kind: MatchKind
     opened_at: datetime
 
 
@@ -25,24 +28,20 @@ class MatchesOut(Outgoing):
     next_cursor: str | None = Field(default=None, description="Send as cursor to get the next page.")
 
 
-class CoordinatorContact(Outgoing):
-    """The coordinator of a party's institution."""
+class PartyContact(Contact):
+    """Another party of the match."""
 
-    name: str
-    telephone: str
-    email: str
+    concerns: Literal["same_youngster", "different_youngster", "both"] | None = Field(
+        default=None, description="Which youngster this party signalled; left out for a supervisor of a family match."
+    )
 
 
-class PartyContact(Outgoing):
-    """Another party of the match, as it can be reached now."""
+class OwnSignal(Outgoing):
+    """A live signal on the own youngster, and whose."""
 
-    concerns: Literal["same_youngster"]
-    name: str
-    position: str
-    telephone: str
-    email: str
-    institution: str
-    coordinators: list[CoordinatorContact]
+    id: UUID
+    reporter: UUID
+    reporter_name: str
 
 
 class ContactPointOut(Outgoing):
@@ -72,9 +71,13 @@ class MatchOut(Outgoing):
     """An open match as its reader may see it."""
 
     id: UUID
-    kind: Literal["youngster"]
+    kind: MatchKind = Field(description="youngster: others signalled the same youngster; family: a sibling.")
     opened_at: datetime
     parties: list[PartyContact] = Field(description="The other parties; for a case supervisor all of them.")
+    own_signals: list[OwnSignal] = Field(
+        description="For which live signals the match is read: the reporter's own; of a coordinator or named officer"
+        " those of the reporters they stand in for. None for a case supervisor."
+    )
     own_case_references: list[str] = Field(description="The reader's own references of its own live signals.")
     contact_points: list[ContactPointOut]
     in_danger_now: list[NationalNumber] = Field(default=NATIONAL_NUMBERS)

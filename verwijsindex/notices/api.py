@@ -5,7 +5,7 @@ from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from verwijsindex.access.caller import SIGNALS_READ, SUPERVISION_READ
+from verwijsindex.access.caller import INSTITUTION_READ, SHIELDED_READ, SIGNALS_READ, SUPERVISION_READ, Role
 from verwijsindex.acting import OnBehalfOf, reading
 from verwijsindex.ledger import events
 from verwijsindex.notices.reading import inbox
@@ -14,12 +14,24 @@ from verwijsindex.paging import Page
 from verwijsindex.parsing import parsed
 from verwijsindex.web import API_PREFIX, answer, problem_responses
 
+READERS: tuple[tuple[Role, str], ...] = (
+    ("machine", SIGNALS_READ),
+    ("case_supervisor", SUPERVISION_READ),
+    ("coordinator", INSTITUTION_READ),
+    ("named_officer", SHIELDED_READ),
+)
 api = APIBlueprint(
     "notices",
     __name__,
     url_prefix=API_PREFIX,
-    abp_tags=[Tag(name="notices", description="The inbox of a reporter, or of a municipality's supervision.")],
-    abp_security=[{"oauth2": [SIGNALS_READ]}, {"oauth2": [SUPERVISION_READ]}],
+    abp_tags=[
+        Tag(
+            name="notices",
+            description="The inbox of a reporter, of a municipality's supervision, of an institution's named officers,"
+            " or, for its coordinator, of its reporters who left.",
+        )
+    ],
+    abp_security=[{"oauth2": [scope]} for _, scope in READERS],
     abp_responses=problem_responses(400, 401, 403, 406, 500, 503),
 )
 
@@ -27,7 +39,7 @@ api = APIBlueprint(
 @api.get("/notices", operation_id="listNotices", summary="Read the inbox", responses={200: NoticesOut})
 @parsed
 def list_notices(header: OnBehalfOf, query: Page) -> Response:
-    with reading(header, ("machine", SIGNALS_READ), ("case_supervisor", SUPERVISION_READ)) as act:
-        notices = inbox(act.connection, query)
+    with reading(header, *READERS) as act:
+        notices = inbox(act.connection, query, of_others=act.caller.role == "coordinator")
         act.tell(events.NOTICES_LISTED, count=len(notices.items))
     return answer(notices)

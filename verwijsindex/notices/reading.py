@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Reading an inbox, or the attempts of a subscription: those of the scope, and no others (I8)."""
+"""Reading an inbox, or the attempts of a subscription: those of the scope, and no others (I8).
+
+Whose inboxes a scope reads says the database's function `inbox` (R34, R36).
+"""
 
 from sqlalchemy import Connection, text
 
@@ -9,10 +12,8 @@ from verwijsindex.paging import Page
 from verwijsindex.web import API_PREFIX
 
 _LIST = text(
-    "SELECT id, kind, match_id, placed_at FROM notice"
-    " WHERE (reporter_id = (SELECT scope_reporter()) OR municipality_code = (SELECT scope_municipality()))"
-    " AND (CAST(:cursor_at AS timestamptz) IS NULL OR (placed_at, id) < (:cursor_at, CAST(:cursor_id AS uuid)))"
-    " ORDER BY placed_at DESC, id DESC LIMIT :limit"
+    "SELECT id, kind, match_id, archived_signal_id, reporter_id, placed_at FROM inbox("
+    "CAST(:cursor_at AS timestamptz), CAST(:cursor_id AS uuid), CAST(:limit AS integer))"
 )
 # Row-level security leaves the attempts of the scope's client.
 _ATTEMPTS = text(
@@ -41,8 +42,8 @@ def attempts(connection: Connection, page: Page) -> AttemptsOut:
     return AttemptsOut(items=items, next_cursor=cursor)
 
 
-def inbox(connection: Connection, page: Page) -> NoticesOut:
-    """A page of the inbox of the scope, newest first."""
+def inbox(connection: Connection, page: Page, *, of_others: bool = False) -> NoticesOut:
+    """A page of the inbox of the scope, newest first. `of_others`: of a coordinator, who is told whose each line is."""
     rows, cursor = page.cut(connection.execute(_LIST, page.parameters()).all(), "placed_at")
     return NoticesOut(
         items=[
@@ -50,8 +51,12 @@ def inbox(connection: Connection, page: Page) -> NoticesOut:
                 id=row.id,
                 kind=row.kind,
                 placed_at=row.placed_at,
+                reporter=row.reporter_id if of_others else None,
                 match=row.match_id,
-                link=f"{API_PREFIX}/matches/{row.match_id}",
+                archived_signal=row.archived_signal_id,
+                link=f"{API_PREFIX}/matches/{row.match_id}"
+                if row.match_id
+                else f"{API_PREFIX}/archived-signals/{row.archived_signal_id}",
             )
             for row in rows
         ],

@@ -14,10 +14,17 @@ class NoticeOut(Outgoing):
     """One notice; its link is read as things are then, or is a 404."""
 
     id: UUID
-    kind: Literal["match"]
+    kind: Literal["match", "party_withdrew", "move", "archive"] = Field(
+        description="match: someone came into it; party_withdrew: a party of it withdrew, ask its coordinator;"
+        " move: the youngster moved; archive: someone signalled this youngster before."
+    )
     placed_at: datetime
-    match: UUID
-    link: str = Field(description="Path of the match on this server.")
+    reporter: UUID | None = Field(
+        default=None, description="For a coordinator: the reporter who left and to whom it was told."
+    )
+    match: UUID | None = None
+    archived_signal: UUID | None = Field(default=None, description="Of a notice of kind archive.")
+    link: str = Field(description="Path of the match or the archived signal on this server.")
 
 
 class NoticesOut(Outgoing):

@@ -57,8 +57,8 @@ class Signal(SQLModel, table=True):
         Index("ix_signal_youngster", "youngster_id", "removal_date", "reporter_id"),
         Index("ix_signal_reporter", "reporter_id", "received_at", "id"),
         Index("ix_signal_removal_date", "removal_date"),
-        Index("ix_signal_shielded", "oin", postgresql_where="shielded"),
         Index("ix_signal_ended", "ended_at", postgresql_where="ended_at IS NOT NULL"),
+        Index("ix_signal_shielded", "oin", postgresql_where="shielded"),
         {
             "comment": "By law (Jeugdwet 7.1.4.3): reporter, times, removal date, sealed pseudonym. "
             "Ours besides (R6, P): residence_municipality, informing_*, informed_*, postponed_ground, review_date, "
