@@ -18,7 +18,7 @@ READ, WRITE = {"SELECT": "*"}, {"SELECT": "*", "INSERT": "*"}
 APPEND, KEEP = {"INSERT": "*"}, {"SELECT": "*", "INSERT": "*", "UPDATE": "*"}
 MAY: dict[str, dict[str, dict[str, str]]] = {
     "intake": {
-        "municipality": {"SELECT": "code legal_ground"},
+        "municipality": {"SELECT": "code legal_ground oin"},
         "category": {"SELECT": "code designated"},
         "institution": {"SELECT": "oin category_code"},
         "agreement": READ,
@@ -27,6 +27,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "index_key_version": READ,
         "limit_counter": WRITE | {"UPDATE": "taken", "DELETE": "*"},
         "signal": APPEND,
+        "death": APPEND,
         "work": APPEND,
         "event": APPEND,
     },

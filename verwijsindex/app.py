@@ -34,6 +34,7 @@ from verwijsindex.settings import Clock, IndexSettings, utc_now
 from verwijsindex.signals.api import api as signals_api
 from verwijsindex.signals.api import batch_api as signal_batches_api
 from verwijsindex.signals.archived_api import api as archived_api
+from verwijsindex.signals.deaths_api import api as deaths_api
 from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.tls import trust
 from verwijsindex.turning.versions import SealingVersion
@@ -42,6 +43,7 @@ from verwijsindex.web import API_PREFIX, answer, create_api, oauth2, problem_res
 AUTHENTICATED = (
     signals_api,
     signal_batches_api,
+    deaths_api,
     archived_api,
     notices_api,
     matches_api,

@@ -78,6 +78,12 @@ INSTITUTION_NOT_REGISTERED = ProblemType(
     "Your institution is not in the register",
     "Ask the index's administrator to add your institution, and send the request again.",
 )
+NOT_A_MUNICIPALITY = ProblemType(
+    "not-a-municipality",
+    403,
+    "Your client is of no municipality that takes part",
+    "Only a municipality tells a death; ask the index's administrator to register your municipality's OIN.",
+)
 NOT_FOUND = ProblemType("not-found", 404, "Not found", "There is nothing here for you; check the address.")
 METHOD_NOT_ALLOWED = ProblemType(
     "method-not-allowed", 405, "Method not allowed", "Use one of the methods in the Allow header."

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from access.matrix import Caller, nothing_else
 from matching import life
-from support import CLINIC, SCHOOL, WESTERVELD, Index
+from support import CLINIC, SCHOOL, WESTERVELD, Index, pseudonym
 
 Json = dict[str, Any]
 Owned = Callable[[Caller], bool]
@@ -43,13 +43,14 @@ class Example:
 
 def fill(index: Index) -> None:
     """The matter: a match of the school's and the clinic's first reporters, an archived signal of the latter, of which
-    the former was told; and people who left."""
+    the former was told; and people who left. The school is the municipality's own."""
     life.end(index, index.place(0, CLINIC))
     index.match()
     index.place(0, SCHOOL)
     index.place(0, CLINIC)
     index.match()
     with index.database.superuser.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE municipality SET oin = '{SCHOOL}' WHERE code = '{WESTERVELD}'")
         yesterday = "CAST('2026-11-21' AS date)"
         left = index.reporters[SCHOOL][2]
         connection.exec_driver_sql(f"UPDATE reporter SET designated_until = {yesterday} WHERE id = '{left}'")
@@ -131,7 +132,15 @@ def _key() -> dict[str, str]:
     return {"Idempotency-Key": str(uuid4())}
 
 
+def _municipality(caller: Caller) -> str | None:
+    return None if caller.institution == "own" else "not-a-municipality"
+
+
 EXAMPLES: dict[str, Example] = {
+    "tellDeath": Example(
+        lambda _, __: Asked(body={"pseudonym": {"keyVersion": 1, "value": pseudonym(9).to_text()}}, headers=_key()),
+        refused=_municipality,
+    ),
     "getKeyVersions": Example(lambda _, __: Asked()),
     "registerSignal": Example(
         lambda index, reporter: Asked(body=index.signal(1, reporter=str(reporter)), headers=_key())

@@ -120,12 +120,13 @@ def _register(sent: Sequence[Submission], now: datetime) -> list[RegisteredSigna
     return outcomes
 
 
-_KEY_FAULT = Fault(
+KEY_FAULT = Fault(
     "body",
     "#/pseudonym/keyVersion",
     "not_accepted",
     "This key version is not accepted now; see key-versions and compute the pseudonym anew.",
 )
+"""Of a pseudonym that came."""
 
 
 def _with_key_faults(sent: Sequence[Submission], now: datetime) -> list[Submission]:
@@ -133,7 +134,7 @@ def _with_key_faults(sent: Sequence[Submission], now: datetime) -> list[Submissi
     versions = {one.signal.pseudonym.key_version for one in sent}
     wrong = {version for version in versions if not key_list.accepted(version, now)}
     return [
-        replace(one, clock_faults=[*one.clock_faults, _KEY_FAULT]) if one.signal.pseudonym.key_version in wrong else one
+        replace(one, clock_faults=[*one.clock_faults, KEY_FAULT]) if one.signal.pseudonym.key_version in wrong else one
         for one in sent
     ]
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Intake within the limits on signals (R37): what is over them is not placed, and told in the ledger by number.
+"""Intake within the limits on signals and deaths (R37): what is over them is not placed; signals are told in the ledger
+by number.
 
 A signal costs when it is placed, and when it is refused because the caller may not (403); that costs the country
 nothing, since else a few clients with sixty batches of nonsense would stop everyone until midnight. What is wrong in
@@ -20,7 +21,7 @@ from verwijsindex.limits.service import Demand, Limiter, NationalLimits, Reached
 from verwijsindex.limits.tally import Tally
 from verwijsindex.problems import Problem
 from verwijsindex.pseudonyms.sealing import IndexKeys
-from verwijsindex.signals import service
+from verwijsindex.signals import deaths, service
 from verwijsindex.signals.schemas import RegisteredSignal, Submission
 
 # Who names another institution's reporter, or nobody's, makes no counter for it. CASE, since AND promises no order.
@@ -67,6 +68,31 @@ class SignalLimits:
         self._tell(connection, caller, [(limit, submissions[i]) for i, limit in refused.items()], now)
         outcomes |= {i: limit.problem() for i, limit in refused.items()}
         return [outcomes[i] for i in range(len(submissions))]
+
+    def tell_death(
+        self, connection: Connection, keys: IndexKeys, caller: Caller, told: deaths.Told, now: datetime
+    ) -> datetime:
+        """As `deaths.tell`: when it was first received. A death costs the institution and the country what a signal
+        costs: who got hold of a municipality's key destroys a bounded number of signals in a day.
+
+        Raises:
+            Problem: those of `deaths.tell`, and 429 over a limit.
+        """
+        bill = [Demand(self._limits.institution, caller.oin or ""), Demand(self._limits.country, "all")]
+        [reached] = self._limiter.take(lambda: nullcontext(connection), [bill], now)
+        if reached:
+            first = deaths.first_told(connection, keys, caller, told)
+            if first is None:
+                raise reached.problem()
+            return first
+        try:
+            first = deaths.tell(connection, keys, caller, told, now)
+        except Problem as problem:
+            self._limiter.give_back(bill[1:] if problem.type.status == 403 else bill, now)
+            raise
+        if first:
+            self._limiter.give_back(bill, now)
+        return first or now
 
     def _bills(self, caller: Caller, submissions: Sequence[Submission]) -> list[list[Demand]]:
         """What each costs: the same for all of one reporter, and nothing for what is too late."""

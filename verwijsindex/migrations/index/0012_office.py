@@ -95,6 +95,12 @@ CREATE TRIGGER named_officer_is_not_the_last BEFORE UPDATE OF last_day ON named_
 REVOKE ALL ON FUNCTION refuse_beside_a_person(), refuse_to_end_the_last_officer() FROM PUBLIC;
 """
 
+DEATHS = """
+GRANT SELECT (oin) ON municipality TO verwijsindex_intake;
+GRANT INSERT ON death TO verwijsindex_intake;
+CREATE POLICY intake ON death FOR INSERT TO verwijsindex_intake WITH CHECK (true);
+"""
+
 # As before, right when two run at once: each locks the rows that it takes and passes over what the other holds. A
 # reporter stays known as long as there is a signal, or an archived one (R17): it moves from the one table to the other
 # in one transaction, so that a snapshot has it in one of them.
@@ -130,5 +136,5 @@ END $$;
 
 def upgrade() -> None:
     """Say who they are, and what the register refuses."""
-    for part in (SCOPE, REGISTER, UPKEEP):
+    for part in (SCOPE, REGISTER, DEATHS, UPKEEP):
         op.execute(part)
