@@ -42,8 +42,8 @@ BARE = "INSERT INTO bench_row (id, body) VALUES (gen_random_uuid(), 'one row');"
 _UNBOUNDED = {f"VERWIJSINDEX_SIGNALS_PER_{whose}": "1000000000" for whose in ("REPORTER", "INSTITUTION", "COUNTRY")}
 _REPORTERS = sa.text("SELECT id FROM reporter WHERE oin = :oin")
 _REQUESTS = sa.text(
-    "INSERT INTO idempotency_record SELECT :client, gen_random_uuid()::text, 1, sha256(n::text::bytea),"
-    " sha256(n::text::bytea), 1, gen_random_uuid(), :now FROM generate_series(1, :count) n"
+    "INSERT INTO idempotency_record SELECT :client, '1:' || encode(sha256(n::text::bytea), 'base64'), 1,"
+    " sha256(n::text::bytea), sha256(n::text::bytea), 1, gen_random_uuid(), :now FROM generate_series(1, :count) n"
 )
 
 
@@ -146,7 +146,7 @@ def _same_statement(reporter: str) -> str:
     made = {
         "ordinal": "0",
         "signal_id": "gen_random_uuid()",
-        "idempotency_key": "gen_random_uuid()",
+        "keys": "json_build_array(gen_random_uuid(), '1:' || encode(sha256(gen_random_uuid()::text::bytea), 'base64'))",
         "in_time": "true",
         "body_fingerprint": "sha256(gen_random_uuid()::text::bytea)",
         "pseudonym_fingerprint": "sha256(gen_random_uuid()::text::bytea)",
@@ -176,6 +176,7 @@ def _same_statement(reporter: str) -> str:
         "now": "now()",
         "today": "current_date",
         "key_version": "1",
+        "held": "ARRAY[0, 1]",
     }
     for name, value in single.items():
         statement = re.sub(rf"(?<!:):{name}\b", value, statement)

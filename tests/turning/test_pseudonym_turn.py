@@ -169,7 +169,7 @@ def test_at_the_end_the_old_version_is_refused_and_what_turned_it_is_destroyed(
     assert "is in use" in destroy(1, "--yes").stderr
     assert turn(2).exit_code == 0
     serve_list(index, 1, 2)
-    assert "repeats of requests are compared with version 1" in destroy(1, input="n\n").stdout
+    assert "repeats of requests are found with version 1" in destroy(1, input="n\n").stdout
     index.clock.move(days=8)
     asked = destroy(1, input="n\n")
     assert "repeats" not in asked.output

@@ -166,7 +166,7 @@ def test_a_second_run_has_nothing_to_do(index: Index, turn: Turn) -> None:
     done = CliRunner().invoke(app, ["status"])
     assert "version 2: sealing" in done.stdout
     assert "signal: 0 rows" in done.stdout
-    assert "version 1: repeats of requests are compared with it until 2026-11-29" in done.stdout
+    assert "version 1: repeats of requests are found with it until 2026-11-29 10:05" in done.stdout
 
 
 def test_it_asks_whether_every_process_has_the_file(index: Index, turn: Turn) -> None:
