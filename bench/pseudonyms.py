@@ -41,7 +41,8 @@ def measure(console: Console, *, full: bool) -> list[Figure]:
     with Stack(say=lambda what: console.print(f"starting {what}"), settings=settings) as stack:
         service = psutil.Process(stack.process("pseudonyms").pid)
         for process in (service, *service.children(recursive=True)):
-            process.cpu_affinity([CORE])
+            for thread in process.threads():  # also those that are there already
+                os.sched_setaffinity(thread.id, [CORE])
         others = sorted(set(os.sched_getaffinity(0)) - {CORE}) or [CORE]
         own = os.sched_getaffinity(0)
         os.sched_setaffinity(0, others)
