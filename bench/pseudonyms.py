@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The pseudonym service: evaluations a second of one core, with proof, by HTTP, beside libsodium doing the same.
 
-The service's process is kept on one core, the load on the others. The ceiling is the arithmetic of the same batch on
+The service's process has one thread, as docs/operations.md advises, and is kept on one core, the load on the others. The ceiling is the arithmetic of the same batch on
 that core and nothing else: for each element k·C and d·C and one sum, for the batch the rest of the proof, by calls of
 libsodium whose arguments stand ready.
 """
@@ -36,6 +36,7 @@ def measure(console: Console, *, full: bool) -> list[Figure]:
     batches = 400 if full else 60
     settings = {
         "VERWIJSINDEX_WORKERS": "1",
+        "VERWIJSINDEX_THREADS": "1",
         **{f"VERWIJSINDEX_ELEMENTS_PER_{who}": "100000000" for who in ("REPORTER", "INSTITUTION", "COUNTRY")},
     }
     with Stack(say=lambda what: console.print(f"starting {what}"), settings=settings) as stack:
