@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The pseudonym service: evaluations a second of one core, with proof, by HTTP, beside libsodium doing the same.
 
-The service's process has one thread, as docs/operations.md advises, and is kept on one core, the load on the others. The ceiling is the arithmetic of the same batch on
-that core and nothing else: for each element k·C and d·C and one sum, for the batch the rest of the proof, by calls of
-libsodium whose arguments stand ready.
+The service's process has one thread, as docs/operations.md advises, and is kept on one core, the load on the others.
+The ceiling is the arithmetic of the same batch on that core and nothing else: for each element k·C and d·C and one
+sum, for the batch the rest of the proof, by calls of libsodium whose arguments stand ready.
 """
 
 import json
