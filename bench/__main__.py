@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import figures, intake, latency, matcher, pseudonyms, webhooks
+from bench import figures, intake, latency, matcher, pseudonyms, turn, webhooks
 from bench.figures import Figure
 
 KEPT = Path("dist") / "bench.json"
@@ -30,6 +30,7 @@ def main(
         "Intake": of_intake,
         "Matcher": matcher.measure(console, full=full, intake=of_intake[0].value),
         "Pseudonym service": pseudonyms.measure(console, full=full),
+        "Turning a key": turn.measure(console, full=full),
         "Webhooks": webhooks.measure(console, full=full),
         "From a signal to who is told": latency.measure(console, full=full),
     }

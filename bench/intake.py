@@ -4,10 +4,12 @@
 Ceilings of the same run, on the same server and with as many connections: pgbench with the statement of
 `signals.service` (what PostgreSQL alone makes of it, one signal a commit), and pgbench with a bare insert of one row.
 The matcher stands still meanwhile: what it costs is measured by `bench.matcher`. The load generator, the index and
-PostgreSQL share the machine.
+PostgreSQL share the machine. The index runs as docs/operations.md advises: a process for each core, and no more threads
+than are needed for as many requests at once as there are connections.
 """
 
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -37,13 +39,14 @@ from verwijsindex.signals.service import _COLUMNS, _REGISTER  # the statement th
 
 OIN, MUNICIPALITY, CLIENT = f"{1:020}", "0001", "bench"  # of bench.national
 CONNECTIONS, BATCH = 16, 500
-WORKERS, THREADS = 2, 8  # processes of the index, and requests at once in each
+WORKERS = len(os.sched_getaffinity(0))  # processes of the index: one a core, as docs/operations.md advises
+THREADS = max(2, CONNECTIONS // WORKERS)  # and requests at once in each
 BARE = "INSERT INTO bench_row (id, body) VALUES (gen_random_uuid(), 'one row');"
 _UNBOUNDED = {f"VERWIJSINDEX_SIGNALS_PER_{whose}": "1000000000" for whose in ("REPORTER", "INSTITUTION", "COUNTRY")}
 _REPORTERS = sa.text("SELECT id FROM reporter WHERE oin = :oin")
 _REQUESTS = sa.text(
-    "INSERT INTO idempotency_record SELECT :client, gen_random_uuid()::text, 1, sha256(n::text::bytea),"
-    " sha256(n::text::bytea), 1, gen_random_uuid(), :now FROM generate_series(1, :count) n"
+    "INSERT INTO idempotency_record SELECT :client, '1:' || encode(sha256(n::text::bytea), 'base64'), 1,"
+    " sha256(n::text::bytea), sha256(n::text::bytea), 1, gen_random_uuid(), :now FROM generate_series(1, :count) n"
 )
 
 
@@ -57,8 +60,8 @@ def measure(console: Console, *, full: bool, workers: int = WORKERS, threads: in
         top = run(stack.index, sender.signals(signals), connections=CONNECTIONS)
         same = _pgbench(stack, _same_statement(reporters[0]))
         bare = _pgbench(stack, BARE)
-        run(stack.index, sender.batches(4), connections=CONNECTIONS, expect=b"HTTP/1.1 200")
-        batches = sender.batches(signals * 2 // BATCH)
+        run(stack.index, sender.batches(CONNECTIONS), connections=CONNECTIONS, expect=b"HTTP/1.1 200")
+        batches = sender.batches(CONNECTIONS * (10 if full else 4))  # several for each connection
         many = run(stack.index, batches, connections=CONNECTIONS, expect=b"HTTP/1.1 200")
         rate = top.per_second / 2
         half = run(stack.index, sender.signals(signals // 2), connections=CONNECTIONS, per_second=rate)
@@ -146,7 +149,7 @@ def _same_statement(reporter: str) -> str:
     made = {
         "ordinal": "0",
         "signal_id": "gen_random_uuid()",
-        "idempotency_key": "gen_random_uuid()",
+        "keys": "json_build_array(gen_random_uuid(), '1:' || encode(sha256(gen_random_uuid()::text::bytea), 'base64'))",
         "in_time": "true",
         "body_fingerprint": "sha256(gen_random_uuid()::text::bytea)",
         "pseudonym_fingerprint": "sha256(gen_random_uuid()::text::bytea)",
@@ -176,6 +179,7 @@ def _same_statement(reporter: str) -> str:
         "now": "now()",
         "today": "current_date",
         "key_version": "1",
+        "held": "ARRAY[0, 1]",
     }
     for name, value in single.items():
         statement = re.sub(rf"(?<!:):{name}\b", value, statement)

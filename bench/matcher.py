@@ -57,7 +57,7 @@ def measure(console: Console, *, full: bool, intake: float | None = None) -> lis
 
 def _runs(console: Console, sizes: tuple[int, ...], signals: int) -> Iterator[Run]:
     now = datetime.now(UTC)
-    with _index() as (superuser, pool):
+    with an_index() as (superuser, pool):
         national.register(superuser)
         there = arrived = 0
         for live in sizes:
@@ -90,7 +90,8 @@ def _writes(superuser: sa.Engine) -> int:
 
 
 @contextmanager
-def _index() -> Iterator[tuple[sa.Engine, sa.Engine]]:
+def an_index() -> Iterator[tuple[sa.Engine, sa.Engine]]:
+    """An index's database of its own: engines of the superuser and of the worker."""
     passwords = dict.fromkeys(database.ROLES, "only-in-a-bench")
     with EmbeddedPostgres() as server:
         database.init_cluster(server.url().replace("+psycopg", ""), passwords)

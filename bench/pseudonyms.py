@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The pseudonym service: evaluations a second of one core, with proof, by HTTP, beside libsodium doing the same.
 
-The service's process is kept on one core, the load on the others. The ceiling is the arithmetic of the same batch on
-that core and nothing else: for each element k·C and d·C and one sum, for the batch the rest of the proof, by calls of
-libsodium whose arguments stand ready.
+The service's process has one thread, as docs/operations.md advises, and is kept on one core, the load on the others.
+The ceiling is the arithmetic of the same batch on that core and nothing else: for each element k·C and d·C and one
+sum, for the batch the rest of the proof, by calls of libsodium whose arguments stand ready.
 """
 
 import json
@@ -36,12 +36,14 @@ def measure(console: Console, *, full: bool) -> list[Figure]:
     batches = 400 if full else 60
     settings = {
         "VERWIJSINDEX_WORKERS": "1",
+        "VERWIJSINDEX_THREADS": "1",
         **{f"VERWIJSINDEX_ELEMENTS_PER_{who}": "100000000" for who in ("REPORTER", "INSTITUTION", "COUNTRY")},
     }
     with Stack(say=lambda what: console.print(f"starting {what}"), settings=settings) as stack:
         service = psutil.Process(stack.process("pseudonyms").pid)
         for process in (service, *service.children(recursive=True)):
-            process.cpu_affinity([CORE])
+            for thread in process.threads():  # also those that are there already
+                os.sched_setaffinity(thread.id, [CORE])
         others = sorted(set(os.sched_getaffinity(0)) - {CORE}) or [CORE]
         own = os.sched_getaffinity(0)
         os.sched_setaffinity(0, others)

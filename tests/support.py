@@ -84,7 +84,7 @@ class Database:
             if self.branch == "index":
                 connection.execute(sa.text("UPDATE category SET designated = true WHERE NOT designated"))
                 connection.execute(sa.text("DELETE FROM index_key_version"))
-                connection.execute(sa.text("INSERT INTO index_key_version VALUES (1, 'sealing')"))
+                connection.execute(sa.text("INSERT INTO index_key_version VALUES (1, 'sealing', true)"))
 
     def forget_signals(self) -> None:
         """Delete signals and all that came of them, and keep the register."""

@@ -6,19 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import psycopg
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg import sql
 from pydantic import SecretStr
 from pydantic_core import to_json
 
 from verwijsindex import metrics
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 OWNERS = {
     "index": "verwijsindex_owner",
@@ -235,6 +235,8 @@ def init_cluster(admin_url: str, passwords: Mapping[str, str]) -> None:
 
 def upgrade(url: SecretStr, branch: str, revision: str = "head") -> None:
     """Bring the database of `branch` (one of DATABASES) to `revision`; needs the owner's address."""
+    from alembic import command  # noqa: PLC0415 (with its templates a tenth of the start of each process)
+
     config = _alembic(branch)
     with engine(url, pool_size=1).connect() as connection:
         config.attributes["connection"] = connection
@@ -244,10 +246,14 @@ def upgrade(url: SecretStr, branch: str, revision: str = "head") -> None:
 
 def revisions(branch: str) -> set[str]:
     """The revisions of a branch's tables that this version knows."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 (as above)
+
     return {script.revision for script in ScriptDirectory.from_config(_alembic(branch)).walk_revisions()}
 
 
-def _alembic(branch: str) -> Config:
+def _alembic(branch: str) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 (as above)
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "newline")

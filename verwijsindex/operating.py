@@ -219,7 +219,7 @@ def serve(service: Annotated[Service, typer.Argument(help="Which process to run.
     port: int = settings.port  # type: ignore[attr-defined]
     _check_free(settings.bind_address, port)
     server = Server(
-        f"{module}:create_app",
+        f"verwijsindex.serving:{service}",
         factory=True,
         address=settings.bind_address,
         port=port,

@@ -94,6 +94,17 @@ def test_a_missing_key_says_how_to_make_one(folder: Path) -> None:
         load(folder)
 
 
+def test_two_list_signers_may_be_pinned(folder: Path) -> None:
+    write_public_key(folder / "keys" / "next.pub.json", OKPKey.generate_key("Ed25519"))
+    two = GOOD.replace('"keys/signer.pub.json"', '["keys/signer.pub.json", "keys/next.pub.json"]')
+    config = load(folder, two)
+    assert config.key_list_signer == (folder / "keys" / "signer.pub.json", folder / "keys" / "next.pub.json")
+    assert len(config.signer_keys()) == 2
+    for nothing in ("[]", "7", '["keys/none.pub.json"]'):
+        with pytest.raises(ConfigError, match=r"key_list_signer|none.pub.json"):
+            load(folder, GOOD.replace('"keys/signer.pub.json"', nothing))
+
+
 def test_a_private_key_in_the_signers_place_is_refused(folder: Path) -> None:
     with pytest.raises(ConfigError, match="holds the private part too"):
         load(folder, GOOD.replace("signer.pub", "own.key"))

@@ -12,7 +12,7 @@ import pytest
 from client.services import NOW, Services, bsns, draft
 from joserfc.jwk import OKPKey
 
-from verwijsindex.client import PseudonymError
+from verwijsindex.client import Accepted, PseudonymError
 from verwijsindex.keyfiles import encode_base64url, write_public_key
 from verwijsindex.pseudonyms.key_list import KeyVersion, sign_key_list
 from verwijsindex.pseudonyms.voprf import Evaluator, generate_secret
@@ -90,6 +90,26 @@ def test_an_evaluation_under_another_key_is_not_used(services: Services) -> None
 
     change_evaluation(services, another_key)
     expect_nothing_is_sent(services, "not proved")
+
+
+def test_while_the_signer_turns_a_list_by_either_is_believed(services: Services) -> None:
+    """And by no third. Seen failing when only the first pinned key was tried."""
+    [reporter] = services.register(["Anna de Vries"])
+    people = bsns(3)
+    pinned = services.folder / "next.pub.json"
+    config = services.config()
+    config = config.model_copy(update={"key_list_signer": (*config.key_list_signer, pinned)})
+    signers = [services.signer, OKPKey.generate_key("Ed25519"), OKPKey.generate_key("Ed25519")]
+    write_public_key(pinned, signers[1])
+    for number, signer in enumerate(signers):
+        serve_list(services, sign_key_list(services.versions, NOW, signer), by="index.example pseudonyms.example")
+        with services.client(config) as client:
+            if number == 2:
+                with pytest.raises(PseudonymError, match="no valid signature"):
+                    list(client.submit([draft(reporter, people[number])]))
+            else:
+                [outcome] = client.submit([draft(reporter, people[number])])
+                assert isinstance(outcome, Accepted)
 
 
 def test_a_list_by_another_signer_is_not_believed(services: Services) -> None:

@@ -12,7 +12,7 @@ from verwijsindex import keyfiles
 from verwijsindex.keyfiles import encode_base64url
 from verwijsindex.pseudonyms import voprf
 from verwijsindex.pseudonyms.commands import app
-from verwijsindex.pseudonyms.key_list import KeyVersion, read_key_list, sign_key_list
+from verwijsindex.pseudonyms.key_list import KeyListError, KeyVersion, read_key_list, sign_key_list
 from verwijsindex.pseudonyms.sealing import IndexKeys
 
 
@@ -125,6 +125,45 @@ def test_two_versions_are_not_the_first(tmp_path: Path) -> None:
     keys(tmp_path, "pseudonym", ceremony.service)
     assert "one at a time" in ceremony.sign(status=1).output
     assert not ceremony.out.exists()
+
+
+def wire(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_the_next_version_is_announced_and_the_one_before_it_ends(tmp_path: Path) -> None:
+    ceremony = Ceremony(tmp_path)
+    ceremony.sign()
+    keys(tmp_path, "pseudonym", ceremony.service)
+    kept, soon = ceremony.out.read_text(), datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    for nonsense, says in (
+        ([], "say from when"),
+        (["--begins", "tomorrow"], "written as"),
+        (["--begins", wire(soon), "--ends", "one"], "write a version and a moment"),
+        (["--begins", wire(soon), "--ends", f"1={wire(soon)}"], "an hour after"),
+    ):
+        assert says in ceremony.sign(*nonsense, status=1).output
+        assert ceremony.out.read_text() == kept
+    end = soon + timedelta(hours=1)
+    output = ceremony.sign("--begins", wire(soon), "--ends", f"1={wire(end)}").output
+    assert f"accepted from {wire(soon)}" in output
+    assert f"until {wire(end)}" in output
+    listed = read_key_list(ceremony.out.read_text(), ceremony.pinned)
+    assert [listed.current(at).version for at in (datetime.now(UTC), soon, end)] == [1, 2, 2]
+    assert [listed.accepted(1, at) for at in (soon, end)] == [True, False]
+
+
+def test_the_list_goes_on_under_another_signer(tmp_path: Path) -> None:
+    ceremony = Ceremony(tmp_path)
+    ceremony.sign()
+    before = read_key_list(ceremony.out.read_text(), ceremony.pinned)
+    keys(tmp_path, "list-signer", tmp_path / "next.key")
+    assert "no valid signature" in ceremony.sign(signer=tmp_path / "next.key", status=1).output
+    ceremony.sign("--former-signer", tmp_path / "signer.key.pub.json", signer=tmp_path / "next.key")
+    pinned = keyfiles.read_public_key(tmp_path / "next.key.pub.json")
+    assert read_key_list(ceremony.out.read_text(), ceremony.pinned, pinned).versions == before.versions
+    with pytest.raises(KeyListError, match="no valid signature"):
+        read_key_list(ceremony.out.read_text(), ceremony.pinned)
 
 
 def test_a_list_of_another_signer_is_not_built_upon(tmp_path: Path) -> None:

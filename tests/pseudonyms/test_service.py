@@ -115,8 +115,7 @@ def http(settings: PseudonymSettings) -> FlaskClient:
 Ask = Callable[..., TestResponse]
 
 
-@pytest.fixture
-def ask(http: FlaskClient, signer: TokenSigner) -> Ask:
+def asker(http: FlaskClient, signer: TokenSigner) -> Ask:
     """Sends a body with a token; `audience` and `scopes` make it another one."""
 
     def ask(body: object, audience: str = HERE, scopes: tuple[str, ...] = (PSEUDONYMS_EVALUATE,)) -> TestResponse:
@@ -127,6 +126,11 @@ def ask(http: FlaskClient, signer: TokenSigner) -> Ask:
         return http.post("/api/v1/evaluations", data=text, headers=headers, content_type="application/json")
 
     return ask
+
+
+@pytest.fixture
+def ask(http: FlaskClient, signer: TokenSigner) -> Ask:
+    return asker(http, signer)
 
 
 def blinded(count: int = 1) -> list[str]:
@@ -177,6 +181,29 @@ def test_other_versions_are_refused(ask: Ask, version: int) -> None:
     """Seen to fail for version 1 when the list was not asked."""
     response = ask(evaluation(blinded(), version))
     assert faults(response) == [("#/keyVersion", "not_accepted")]
+
+
+def test_while_the_key_turns_it_evaluates_by_both_versions(
+    keys: Keys, settings: PseudonymSettings, signer: TokenSigner
+) -> None:
+    """Each proved for its own public key; and it starts with a key that the list does not name yet."""
+    keys.secrets[4] = generate_secret()
+    write_secret(settings.keys / "pseudonym-4.key", keys.secrets[4])
+    accepted = {}
+    for listed in ("before", "after"):
+        if listed == "after":
+            keys.publish()
+        ask = asker(create_app(settings, lambda: NOW).test_client(), signer)
+        for version in (3, 4):
+            sent = blind([b"x"])
+            answer = ask(evaluation([encode_base64url(e) for e in sent.elements], version))
+            accepted[listed, version] = answer.status_code
+            if answer.status_code == 200:
+                told = answer.get_json()
+                evaluated = [decode_base64url(text) for text in told["evaluatedElements"]]
+                public_key = Evaluator(keys.secrets[version]).public_key
+                verify(public_key, sent.elements, evaluated, decode_base64url(told["proof"]))
+    assert accepted == {("before", 3): 200, ("before", 4): 400, ("after", 3): 200, ("after", 4): 200}
 
 
 NOT_ELEMENTS = {

@@ -4,7 +4,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from support import Answer, Database, Logged
+from support import Answer, Database, Index, Logged
+
+from verwijsindex.keyfiles import encode_base64url
 
 TABLES = ("signal", "work", "idempotency_record", "youngster", "match", "party", "notice", "delivery", "event")
 
@@ -21,6 +23,12 @@ def nothing_stored(database: Database, *, events: int = 0) -> Iterator[None]:
     yield
     after = counts(database)
     assert after == before | {"event": before["event"] + events}  # type: ignore[operator]
+
+
+def known_by(index: Index, client: str, key: str, version: int = 1) -> str:
+    """What a request is known by once it was accepted (docs/protocol.md, 9)."""
+    fingerprint = index.app.extensions["index_keys"][version].fingerprint("key", f"{client}\0{key}".encode())
+    return f"{version}:{encode_base64url(fingerprint)}"
 
 
 def silent_about(answer: Answer, logged: Logged, *values: str) -> None:

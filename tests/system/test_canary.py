@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""No BSN and no pseudonym outside its one place (I5), after a run with the real client; and the search finds one."""
+"""No BSN, no pseudonym and no idempotency key outside its one place (I5), after a run with the real client; and the
+search finds one."""
 
 import csv
 import json
@@ -46,6 +47,8 @@ def test_no_bsn_and_no_pseudonym_is_anywhere(system: System, tmp_path: Path) -> 
         left["webhooks"] = b"\n".join(repr(one.headers).encode() + one.body for one in receiver.received)
         left["problems"] = problems
         assert found(left, {n: forms(n, system.pseudonym(n)) for n in youngsters}) == set()
+        keys = _idempotency_keys(tmp_path)
+        assert [(place, key) for place, content in left.items() for key in keys if key in content] == []
         assert b"verwijsindex.match" in left["Redis"], "nothing was looked into"
         assert left["dump of verwijsindex"].count(b"INSERT INTO public.signal ") >= 80
         assert b"adv-1" in left["refused rows"], "the report tells nothing"
@@ -129,6 +132,15 @@ def _submit(system: System, reporter: Reporter, youngsters: list[int], folder: P
     assert done.returncode == 1, done.stderr.decode()
     assert b"accepted 40, refused 40" in done.stdout
     return {"output of the client": done.stdout + done.stderr, "refused rows": refused.read_bytes()}
+
+
+def _idempotency_keys(folder: Path) -> set[bytes]:
+    """Of the signals that the client placed, made from BSNs under its key: its journal has them."""
+    [journal] = folder.glob("*.journal")
+    lines = [json.loads(line) for line in journal.read_bytes().splitlines()]
+    keys = {line["key"].encode() for line in lines if "accepted" in line}
+    assert len(keys) == 40
+    return keys
 
 
 def _row(reporter: Reporter, digits: str, n: int) -> dict[str, str]:

@@ -14,7 +14,7 @@ from system.world import INSTITUTIONS, Placed, Reporter, System
 pytestmark = pytest.mark.system
 
 THREADS = 32
-ROUNDS = 600 if os.environ.get("TEST_LONG") else 100
+ROUNDS = 600 if os.environ.get("TEST_LONG") else 40
 TOGETHER = 10  # youngsters in one round: two that eight threads signal each, eight that a pair does
 
 
@@ -35,14 +35,14 @@ def lag(system: System) -> Iterator[None]:
 
 @pytest.mark.usefixtures("lag")
 def test_matches_parties_and_inboxes_are_those_of_the_model(system: System) -> None:
-    """32 threads, 100 rounds (3200 signals): in each round all threads signal the same ten youngsters, at the
+    """32 threads, 40 rounds (1280 signals): in each round all threads signal the same ten youngsters, at the
     same moment, for 12 reporters of four institutions and three residences; two worker processes want to match.
 
     Half of the youngsters are known already without a live signal, and the matcher is made slow: then two matchers can
     each see only its own of two signals. With the matcher's lock taken out and work claimed by FOR UPDATE SKIP LOCKED,
-    pairs were left unmatched for good and this test failed. With only the lock taken out it did not fail in five runs:
-    two matchers then delete the same rows of work, so that one waits for the other; the lock says what that happens to
-    do.
+    pairs were left unmatched for good and this test failed (with 40 rounds too, twice of two runs). With only the lock
+    taken out it did not fail in five runs of 100 rounds: two matchers then delete the same rows of work, so that one
+    waits for the other; the lock says what that happens to do.
     """
     reporters = system.reporters(12)
     headers = {oin: system.headers(oin) for oin in INSTITUTIONS}

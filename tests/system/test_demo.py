@@ -79,7 +79,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
 
     def run(*arguments: str) -> Running:
-        output = tmp_path / "output"
+        output = tmp_path / f"output-{len(started)}"
         with output.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "verwijsindex", "demo", *arguments],
@@ -146,22 +146,17 @@ def test_it_stays_up_and_its_commands_work(start: Callable[..., Running]) -> Non
     assert not folder.exists()
 
 
-@pytest.mark.parametrize(
-    ("printed", "number", "status"),
-    [
-        ("", signal.SIGKILL, -signal.SIGKILL),
-        ("Started in", signal.SIGKILL, -signal.SIGKILL),
-        ("Started in", signal.SIGTERM, 143),
-    ],
-    ids=["killed while it starts", "killed while it runs", "terminated"],
-)
-def test_nothing_is_left(start: Callable[..., Running], printed: str, number: signal.Signals, status: int) -> None:
-    """With no guard above all of it, a folder with keys was left when it was killed while it started."""
-    demo = start("--once", "--rows=3000")
-    demo.wait_until(lambda: printed in demo.text() and len(demo.below) > 4)
-    folder = demo.folder()
-    assert folder.exists()
-    demo.process.send_signal(number)
-    assert demo.process.wait(30) == status
-    assert demo.survivors() == []
-    assert not folder.exists()
+def test_nothing_is_left(start: Callable[..., Running]) -> None:
+    """Three demos beside each other: killed while it starts, killed while it runs, terminated. With no guard above all
+    of it, a folder with keys was left when it was killed while it started."""
+    endings = [("", signal.SIGKILL, -signal.SIGKILL), ("Started in", signal.SIGKILL, -signal.SIGKILL)]
+    endings.append(("Started in", signal.SIGTERM, 143))
+    demos = [start("--once", "--rows=3000") for _ in endings]
+    for demo, (printed, number, status) in zip(demos, endings, strict=True):
+        demo.wait_until(lambda: printed in demo.text() and len(demo.below) > 4)  # noqa: B023 (called in here)
+        folder = demo.folder()
+        assert folder.exists()
+        demo.process.send_signal(number)
+        assert demo.process.wait(30) == status
+        assert demo.survivors() == []
+        assert not folder.exists()

@@ -51,6 +51,7 @@ def test_killed_at_any_point_it_sends_each_row_once_and_tells_the_same(system: S
         run.kill()
         run.communicate()
         kills += 1
+    print(f"killed {kills} times in {ROWS} rows")  # -rP shows it
     assert kills >= KILLS // 2, "it was too quick to be killed"
     told, said = _start(system, export, config).communicate()
     assert "going on with" in said

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Turning the pseudonym key with the index key: nobody is parted or joined by it, and senders do nothing (I1, I2)."""
 
+import os
+import signal as signals
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +17,7 @@ import pytest
 from joserfc.jwk import OKPKey
 from pseudonyms.test_factors import factor, made
 from signals.evidence import places
-from support import ADMINISTRATOR, CLINIC, NOW, POLICE, PSEUDONYM_SECRET, SCHOOL, Index
+from support import ADMINISTRATOR, CLINIC, NOW, POLICE, PSEUDONYM_SECRET, SCHOOL, WESTERVELD, Index
 from turning.test_turn import OINS, SECRETS, fill, opens_nothing, seen, step, turn
 from typer.testing import CliRunner
 
@@ -169,7 +174,7 @@ def test_at_the_end_the_old_version_is_refused_and_what_turned_it_is_destroyed(
     assert "is in use" in destroy(1, "--yes").stderr
     assert turn(2).exit_code == 0
     serve_list(index, 1, 2)
-    assert "repeats of requests are compared with version 1" in destroy(1, input="n\n").stdout
+    assert "repeats of requests are found with version 1" in destroy(1, input="n\n").stdout
     index.clock.move(days=8)
     asked = destroy(1, input="n\n")
     assert "repeats" not in asked.output
@@ -277,3 +282,67 @@ def test_a_repeat_by_another_version_gets_its_first_answer(index: Index, turn: A
     assert index.post(body | by(1, 1), key="one").status_code == 422
     assert index.post(index.signal(0, caseReference="x") | by(2, 0), key="one").status_code == 422
     assert index.database.scalar("SELECT count(*) FROM signal") == 1
+
+
+def test_killed_again_and_again_under_load(index: Index, turn: Any) -> None:
+    """I1, I2: the command is a process that is killed with -9 while signals come in, by two versions of the pseudonym
+    key, and are matched; in the end there is one youngster for each person, with every reporter in its match, and the
+    old key opens nothing. The index key turns alone in `test_a_turn_that_was_cut_in_the_middle_of_a_batch_goes_on`."""
+    take_over(index, 2)
+    serve_list(index, 1, 2)
+    people, over, posted = 120, Event(), []
+    for number in range(people):
+        index.place(number, SCHOOL, **by(1, number))
+    index.match()
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", _SLOWLY, "index-key", "turn", "--yes", "--heard", "0.3"]
+
+    def send() -> None:
+        for number in range(people):
+            for version, oin in ((1 + number % 2, CLINIC), (2 - number % 2, POLICE)):
+                posted.append(index.post(index.signal(number, oin, **by(version, number)), oin).status_code)
+                index.clock.move(seconds=0.05)  # so that this process hears, and not at once
+            time.sleep(0.02)
+
+    def match() -> None:
+        while not over.is_set():
+            match_waiting(index.database.engine("worker"), NOW, NOW, keys=KEYS, size=5)
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(2) as threads:
+        sending, matching = threads.submit(send), threads.submit(match)
+        try:
+            for _ in range(4):
+                process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+                time.sleep(1.6)
+                process.send_signal(signals.SIGKILL)
+                process.wait()
+            sending.result()
+        finally:
+            over.set()
+        matching.result()
+    refused = posted.count(500)  # by the guard: what this process had not heard in time
+    assert set(posted) <= {201, 500}
+    done = turn(2)
+    assert done.exit_code == 0, done.output
+    index.match()
+    assert index.database.scalar("SELECT count(*) FROM youngster") == people
+    assert index.database.scalar("SELECT count(*) FROM signal") == 3 * people - refused
+    assert index.database.scalar("SELECT count(*) FROM signal WHERE youngster_id IS NULL") == 0
+    assert index.database.scalar("SELECT count(*) FROM party WHERE left_at IS NULL") >= 3 * people - 2 * refused
+    assert opens_nothing(index, KEYS[1])
+    assert index.get("/matches", index.supervisor(WESTERVELD)).status_code == 200
+
+
+_SLOWLY = """
+import time
+from verwijsindex.turning import service
+whole = service.reseal
+def slowly(connection, *arguments):
+    done = whole(connection, *arguments, 4)
+    time.sleep(0.01)
+    return done
+service.reseal = slowly
+from verwijsindex.cli import main
+main()
+"""

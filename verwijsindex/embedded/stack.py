@@ -12,10 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from verwijsindex import database
 from verwijsindex.embedded.postgres import EmbeddedPostgres
@@ -29,6 +31,12 @@ _SERVICES = ("issuer", "pseudonyms", "index")
 _QUEUES = {"worker": ("verwijsindex.match", 2), "deliverer": ("verwijsindex.deliver", 1)}  # and how many at once
 
 
+def _at_once(one: Callable[[Any], object], things: Sequence[object]) -> None:
+    """Most of the time of a command and of a service goes to its imports."""
+    with ThreadPoolExecutor(len(things)) as threads:
+        list(threads.map(one, things))
+
+
 class Stack:
     """All processes of one index, started at the beginning of a `with` block and gone at its end.
 
@@ -36,12 +44,19 @@ class Stack:
         say: is told, in a few words, what is being started.
         settings: more VERWIJSINDEX_ variables for every process.
         durable: False gives up durability on a crash of the machine, for tests.
+        before_processes: is called when PostgreSQL and Redis run, keys and tables are there and nothing else runs.
     """
 
     def __init__(
-        self, *, say: Say = lambda _: None, settings: Mapping[str, str] | None = None, durable: bool = True
+        self,
+        *,
+        say: Say = lambda _: None,
+        settings: Mapping[str, str] | None = None,
+        durable: bool = True,
+        before_processes: "Callable[[Stack], None] | None" = None,
     ) -> None:
         self._say = say
+        self._before_processes = before_processes
         self._more = dict(settings or {})
         self._durable = durable
         self.issuer, self.pseudonyms, self.index = (f"http://127.0.0.1:{free_port()}" for _ in range(3))
@@ -59,6 +74,8 @@ class Stack:
             self.redis = undo.enter_context(EmbeddedRedis(log_path=self.folder / "redis.log"))
             self._say("keys and databases")
             self._prepare()
+            if self._before_processes:
+                self._before_processes(self)
             self._processes = undo.enter_context(Supervisor())
             self._start()
             self._undo = undo.pop_all()
@@ -128,24 +145,18 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
             **self._more,
         }
-        for arguments in (
-            ("keys", "index", str(self.keys)),
-            ("keys", "pseudonym", str(self.keys)),
-            ("keys", "issuer", str(self.keys / "issuer.jwk")),
-            ("keys", "list-signer", str(self.keys / "list-signer.jwk")),
-            (
-                *("keys", "sign-list", "--service-keys", str(self.keys)),
-                *("--signer", str(self.keys / "list-signer.jwk"), "--out", str(self.keys / "key-list.jws")),
-            ),
-            ("db", "upgrade"),
-        ):
-            self.run(*arguments)
+        signer, key_list = self.keys / "list-signer.jwk", self.keys / "key-list.jws"
+        commands = [("keys", "index", str(self.keys)), ("keys", "pseudonym", str(self.keys)), ("db", "upgrade")]
+        commands += [("keys", "issuer", str(self.keys / "issuer.jwk")), ("keys", "list-signer", str(signer))]
+        _at_once(lambda command: self.run(*command), commands)
+        self.run("keys", "sign-list", f"--service-keys={self.keys}", f"--signer={signer}", f"--out={key_list}")
 
     def _start(self) -> None:
         shown = {"pseudonyms": "pseudonym service", "worker": "Celery worker", "deliverer": "deliverer of webhooks"}
-        for name in (*_SERVICES, *_QUEUES, "clock"):
+        names = (*_SERVICES, *_QUEUES, "clock")
+        for name in names:
             self._say(shown.get(name, name))
-            self._spawn(name)
+        _at_once(self._spawn, names)
 
     def _spawn(self, name: str) -> None:
         command, settings, ready = self._service(name) if name in _SERVICES else self._celery(name)

@@ -27,8 +27,9 @@ from verwijsindex.pseudonyms.factors import Factors, KeyMissingError
 from verwijsindex.pseudonyms.pseudonym import Kind, Pseudonym
 
 Purpose = Literal["turns-23-on", "case-reference", "webhook-secret"]
-Fingerprint = Literal["body", "pseudonyms"]
-"""Of a repeated request: one of its body, one of its pseudonyms (idempotency, DESIGN.md)."""
+Fingerprint = Literal["key", "body", "pseudonyms"]
+"""Of a request that may be repeated: one of its idempotency key, by which it is known, one of its body, one of its
+pseudonyms (DESIGN.md, API)."""
 
 _NONCE = 12  # bytes
 LENGTHS = (32, 36)

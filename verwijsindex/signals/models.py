@@ -100,7 +100,12 @@ class Signal(SQLModel, table=True):
 
 
 class IdempotencyRecord(SQLModel, table=True):
-    """A request that was accepted, and its answer; kept seven days for each client."""
+    """A request that was accepted, and its answer; kept seven days for each client.
+
+    `key` is the fingerprint of the idempotency key under a version of the index key, `<version>:<43 characters>`; the
+    key as it was sent where no version of the index key knows requests yet (`turning.models`). `key_version` is that of
+    the other fingerprints.
+    """
 
     __tablename__ = "idempotency_record"
 

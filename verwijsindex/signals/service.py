@@ -2,6 +2,7 @@
 """Registering signals: intake is one statement that only inserts (DESIGN.md, Hot paths; I1, I4, I7)."""
 
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,9 +12,10 @@ from sqlalchemy import Connection, Row, text
 
 from verwijsindex.access.caller import Caller
 from verwijsindex.database import as_json
+from verwijsindex.keyfiles import encode_base64url
 from verwijsindex.ledger import events
 from verwijsindex.problems import CATALOGUE, IDEMPOTENCY_KEY_REUSED, INVALID_INPUT, Fault, Problem
-from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeys
+from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError, IndexKeys
 from verwijsindex.signals.dates import amsterdam_date
 from verwijsindex.signals.schemas import (
     MADE_AT_MOST_AGO,
@@ -26,7 +28,7 @@ from verwijsindex.signals.schemas import (
 
 _COLUMNS: dict[str, str] = {
     "signal_id": "uuid",
-    "idempotency_key": "text",
+    "keys": "text[]",
     "in_time": "boolean",
     "body_fingerprint": "bytea",
     "pseudonym_fingerprint": "bytea",
@@ -53,22 +55,27 @@ _COLUMNS: dict[str, str] = {
 # transaction that holds the same key, and then does nothing; everything after it hangs on the records it returned.
 # Records are inserted in the order of their keys, so that two batches cannot deadlock; of one key the first is taken.
 # What another transaction committed while this one waited is not in this snapshot: `_FIRST_ANSWERS` reads it later,
-# and only for what was not placed, so that a signal costs one round trip and nothing is looked up in a large table.
+# and only for what was not placed, so that a signal costs one round trip.
+# A request is claimed by the fingerprint of its key under one version of the index key: the one that the database says
+# in this very statement. It says another only while no such statement runs (`turning`), so that two never claim under
+# two; what was claimed under another version, or by the key as sent, was committed before, and is seen here (`known`).
 # PostgreSQL does not know how many rows come in, and keeps the plan it once made: LATERAL with LIMIT 1 looks each up by
 # its key whatever it guesses, where a plain join read all of a table that had been small when the plan was made.
 # What is the same for all rows (the caller's category and agreements, what the event repeats) is read or written once.
-# On one line it is short enough for psycopg to remember how it is sent (4,096 characters).
+# Without what only people need it is short enough for psycopg to remember how it is sent (4,096 characters).
 _STATEMENT = f"""
 WITH input AS (
-    SELECT * FROM json_to_recordset(CAST(:submissions AS json))
-        AS i (ordinal int, {", ".join(map(" ".join, _COLUMNS.items()))})
+    SELECT i.*, knowing, keys[array_position(CAST(:held AS int[]), knowing)] AS key
+    FROM json_to_recordset(CAST(:submissions AS json))
+        AS i (ordinal int, {", ".join(map(" ".join, _COLUMNS.items()))}),
+        (SELECT coalesce(max(version), 0) AS knowing FROM index_key_version WHERE knows_requests) v
 ), agreements AS MATERIALIZED (
     SELECT a.id, a.municipality_code, a.valid_from, m.legal_ground
     FROM agreement a JOIN municipality m ON m.code = a.municipality_code
     WHERE a.oin = :oin AND :today BETWEEN a.valid_from AND a.valid_until
 ), judged AS (
     SELECT input.*, r.oin IS NOT NULL AS reporter_designated, category_designated, a.id AS agreement_id, a.legal_ground,
-           m.code IS NOT NULL AS residence_known
+           m.code IS NOT NULL AS residence_known, k.key IS NOT NULL AS known
     FROM input
     LEFT JOIN LATERAL (
         SELECT r.oin FROM reporter r
@@ -79,19 +86,22 @@ WITH input AS (
         SELECT id, legal_ground FROM agreements
         ORDER BY municipality_code = input.residence DESC, valid_from, id LIMIT 1
     ) a ON true
-    LEFT JOIN LATERAL (SELECT m.code FROM municipality m WHERE m.code = input.residence LIMIT 1) m ON true,
+    LEFT JOIN LATERAL (SELECT m.code FROM municipality m WHERE m.code = input.residence LIMIT 1) m ON true
+    LEFT JOIN LATERAL (
+        SELECT k.key FROM idempotency_record k WHERE k.client_id = :client_id AND k.key = ANY(input.keys) LIMIT 1
+    ) k ON true,
     LATERAL (SELECT coalesce((SELECT c.designated FROM institution o JOIN category c ON c.code = o.category_code
         WHERE o.oin = :oin), false) AS category_designated) c
 ), claimed AS (
     INSERT INTO idempotency_record
         (client_id, key, key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version, signal_id,
          received_at)
-    SELECT :client_id, idempotency_key, :key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version,
+    SELECT :client_id, key, :key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version,
            signal_id, :now
     FROM judged
     WHERE in_time AND reporter_designated AND category_designated AND agreement_id IS NOT NULL AND legal_ground <> 'off'
-      AND residence_known
-    ORDER BY idempotency_key, ordinal
+      AND residence_known AND key IS NOT NULL AND NOT known
+    ORDER BY key, ordinal
     ON CONFLICT (client_id, key) DO NOTHING
     RETURNING signal_id
 ), placed AS (
@@ -113,7 +123,7 @@ WITH input AS (
            event_body, event_nonce
     FROM placed
 )
-SELECT claimed.signal_id IS NOT NULL AS placed, CASE
+SELECT claimed.signal_id IS NOT NULL AS placed, knowing, CASE
     WHEN NOT reporter_designated THEN 'reporter-not-designated'
     WHEN NOT category_designated THEN 'category-not-designated'
     WHEN agreement_id IS NULL THEN 'no-valid-agreement'
@@ -122,7 +132,8 @@ SELECT claimed.signal_id IS NOT NULL AS placed, CASE
 FROM judged LEFT JOIN claimed USING (signal_id)
 ORDER BY judged.ordinal
 """  # noqa: S608 (names of columns from the tables above)
-_REGISTER = text(" ".join(_STATEMENT.split()))
+_REGISTER = text(re.sub(r"\s*([(),])\s*", r"\1", " ".join(_STATEMENT.split())))
+_AS_SENT = 0  # the version of no index key
 
 _FIRST_ANSWERS = text(
     "SELECT key, signal_id AS first_signal_id, received_at AS first_received_at,"
@@ -165,7 +176,11 @@ def _place(
     now: datetime,
 ) -> list[RegisteredSignal | Problem]:
     key = keys.current
-    rows = [{"ordinal": n} | _row(caller, submission, key, now) for n, submission in enumerate(submissions)]
+    rows = [
+        {"ordinal": n, "keys": _keys(keys, caller, submission)} | _row(caller, submission, key, now)
+        for n, submission in enumerate(submissions)
+    ]
+    held = [_AS_SENT, *keys]
     values = {
         "submissions": as_json(rows),
         "oin": caller.oin,
@@ -173,10 +188,13 @@ def _place(
         "now": now,
         "today": amsterdam_date(now),
         "key_version": key.version,
+        "held": held,
     }
     outcomes: dict[int, RegisteredSignal | Problem] = {}
     placed: dict[str, int] = {}
     for i, (submission, row) in enumerate(zip(submissions, connection.execute(_REGISTER, values).all(), strict=True)):
+        if row.knowing not in held:
+            raise IndexKeyMissingError(row.knowing)
         if row.placed:
             outcomes[i] = RegisteredSignal(id=submission.signal_id, received_at=now)
             placed[submission.key] = i
@@ -213,7 +231,6 @@ def _row(caller: Caller, submission: Submission, key: IndexKey, now: datetime) -
     postponed = None if isinstance(informing, Informed) else informing
     return {
         "signal_id": submission.signal_id,
-        "idempotency_key": submission.key,
         "in_time": not submission.clock_faults,
         "body_fingerprint": prints[0],
         "pseudonym_fingerprint": prints[1],
@@ -243,6 +260,16 @@ def _row(caller: Caller, submission: Submission, key: IndexKey, now: datetime) -
     }
 
 
+def _keys(keys: IndexKeys, caller: Caller, submission: Submission) -> list[str]:
+    """All that a request may be known by: its key as it was sent (versions up to 0.2.0 kept that; no key has a colon),
+    and its fingerprint under each version that is held, so that a repeat finds its first answer while the index key
+    turns. A client may derive its keys from BSNs: who reads the database and has that client's secret, but no
+    index key, cannot try them out (I5)."""
+    sent = f"{caller.client_id}\0{submission.key}".encode()
+    prints = (f"{version}:{encode_base64url(key.fingerprint('key', sent))}" for version, key in keys.items())
+    return [submission.key, *prints]
+
+
 def _fingerprints(client_id: str, submission: Submission, key: IndexKey) -> tuple[bytes, bytes]:
     """Of body and pseudonym. Bound to the one record they stand in, so that no two records can be compared: equal
     fingerprints of two clients would tell that they signalled the same youngster (I7)."""
@@ -260,9 +287,11 @@ def first_answers(
     """Of those whose key was used before: the first answer, or 422 for other content."""
     if not submissions:
         return {}
-    asked = {"client_id": caller.client_id, "keys": [s.key for s in submissions.values()]}
+    known_by = {i: _keys(keys, caller, submission) for i, submission in submissions.items()}
+    asked = {"client_id": caller.client_id, "keys": [key for one in known_by.values() for key in one]}
     found = {row.key: row for row in connection.execute(_FIRST_ANSWERS, asked)}
-    return {i: _first_answer(keys, caller.client_id, found[s.key], s) for i, s in submissions.items() if s.key in found}
+    firsts = {i: found[key] for i, one in known_by.items() for key in one if key in found}
+    return {i: _first_answer(keys, caller.client_id, row, submissions[i]) for i, row in firsts.items()}
 
 
 def _first_answer(keys: IndexKeys, client_id: str, row: Row[Any], submission: Submission) -> RegisteredSignal | Problem:

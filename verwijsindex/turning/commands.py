@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from verwijsindex.database import engine, transaction
@@ -32,6 +32,7 @@ app = typer.Typer(
     help="Turn the index key: see which versions are in use, and seal everything with the next one.",
 )
 LOCK_NOT_AVAILABLE = "55P03"
+Done = TypeVar("Done")
 _HEARD = 2 * HEARD_WITHIN.total_seconds()
 
 
@@ -53,16 +54,17 @@ def status() -> None:
         found = versions(connection)
         sealing = next(version for version, state in found.items() if state == "sealing")
         left = service.left(connection, sealing)
-        compared = service.compared_until(connection)
+        needed = service.needed_for(connection)
+        as_sent = service.keeps_keys_as_sent(connection)
     for version, state in found.items():
         of = f", for version {keys[version].pseudonym_version} of the pseudonym key" if version in keys else ""
         typer.echo(f"version {version}: {state}{of}")
     for table, count in left.items():
         typer.echo(f"{table}: {count} rows to be sealed with version {sealing}")
-    for version in sorted(compared.keys() - found.keys()):
-        typer.echo(
-            f"version {version}: repeats of requests are compared with it until {compared[version] + KEPT:%F %R}"
-        )
+    for version in sorted(needed.keys() - found.keys()):
+        typer.echo(f"version {version}: repeats of requests are found with it until {needed[version] + KEPT:%F %R}")
+    if as_sent:
+        typer.echo("idempotency keys are stored as they are sent, until the next `index-key turn`")
 
 
 @app.command("turn")
@@ -88,19 +90,18 @@ def turn(
         time.sleep(heard)
         with transaction(pool) as connection:
             service.end_older(connection)
-        while not _passed(pool):
-            time.sleep(1)
+        _as_soon_as_it_can(pool, service.barrier)
         _reseal_all(pool, keys, target)
-        with transaction(pool) as connection:
-            dropped = service.drop_ended(connection, actor, utc_now())
+        dropped = _as_soon_as_it_can(pool, lambda connection: service.drop_ended(connection, actor, utc_now()))
     except (service.TurnError, KeyMissingError) as error:
         typer.echo(f"error: {error.args[0]}", err=True)
         raise typer.Exit(1) from None
     for version in dropped:
         typer.echo(
-            f"nothing is sealed with version {version} any more. Take its file from every process in {KEPT.days} days, "
-            "when no repeat is compared by it; when no backup of its time is left (35 days), destroy all copies and"
-            f" state it with `verwijsindex index-key destroy {version}`"
+            f"nothing is sealed with version {version} any more. When `index-key status` names it no more, in some "
+            f"{KEPT.days} days, take its file from every process: sooner, a repeat would be a second signal. When no "
+            "backup of its time is left (35 days), destroy all copies and state it with"
+            f" `verwijsindex index-key destroy {version}`"
         )
 
 
@@ -122,11 +123,11 @@ def destroy(
         factors = destroying.unneeded(keys, version, _key_list(settings), now) if keys.factors.known else []
         with transaction(pool) as connection:
             destroying.check_unused(connection, version)
-            compared = service.compared_until(connection).get(version)
-            if compared and compared + KEPT > now:
+            needed = service.needed_for(connection).get(version)
+            if needed and needed + KEPT > now:
                 typer.echo(
-                    f"until {compared + KEPT:%F %R} repeats of requests are compared with version {version}: without it"
-                    " one with other content gets the first one's answer"
+                    f"until {needed + KEPT:%F %R} repeats of requests are found with version {version}: without it one"
+                    " becomes a second signal"
                 )
             if not yes and not typer.confirm(_question(version, factors)):
                 raise service.TurnError("nothing was changed; what it sealed can be read from any copy")
@@ -155,15 +156,16 @@ def _question(version: int, factors: Sequence[Factor]) -> str:
     return question + "?"
 
 
-def _passed(pool: Engine) -> bool:
-    try:
-        with transaction(pool) as connection:
-            service.barrier(connection)
-    except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
-            raise
-        return False
-    return True
+def _as_soon_as_it_can(pool: Engine, step: Callable[[Connection], Done]) -> Done:
+    """Take a step that waits for others only shortly; after a second again."""
+    while True:
+        try:
+            with transaction(pool) as connection:
+                return step(connection)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+        time.sleep(1)
 
 
 def _activate(pool: Engine, keys: IndexKeys, actor: Actor, yes: bool) -> int | None:

@@ -45,6 +45,10 @@ _DEATHS_LEFT = text(
 )
 _FORGET_OLDER_DEATHS = text("DELETE FROM death WHERE key_version <> :target")
 _DROP = text("DELETE FROM index_key_version WHERE state = 'ending' RETURNING version")
+# From the one version to the other between two statements of intake: no request is claimed under both. Who claims waits
+# behind the lock, and then sees what was committed before it (as with `_BARRIER`).
+_NO_CLAIM = text("LOCK TABLE idempotency_record IN SHARE MODE")
+_KNOW = text("UPDATE index_key_version SET knows_requests = true WHERE state = 'sealing'")
 
 _OLDER: Mapping[Table, str] = {
     "youngster": "key_version <> :target",
@@ -89,9 +93,11 @@ _UPDATE = {
     )
     for table, names in _INTO.items()
 }
-_COMPARED = text(
+_AS_SENT = text("SELECT NOT EXISTS (SELECT FROM index_key_version WHERE knows_requests)")
+_NEEDED = text(
     "SELECT key_version, max(received_at) AS until FROM"
     " (SELECT key_version, received_at FROM idempotency_record"
+    " UNION ALL SELECT CAST(split_part(key, ':', 1) AS int), received_at FROM idempotency_record WHERE key LIKE '%:%'"
     " UNION ALL SELECT key_version, received_at FROM subscription_request) r GROUP BY key_version"
 )
 
@@ -181,7 +187,8 @@ def reseal(
 
 
 def drop_ended(connection: Connection, actor: events.Actor, now: datetime) -> list[int]:
-    """The versions that ended are in use no more. Raises TurnError while something is sealed with one.
+    """The versions that ended are in use no more, and requests are known by the one that seals. Raises TurnError while
+    something is sealed with an older one, and OperationalError as `barrier`.
 
     Nothing can come under them between the count and the commit: the database refuses signals and subscriptions, and
     youngsters are made under the lock that is held here."""
@@ -193,15 +200,23 @@ def drop_ended(connection: Connection, actor: events.Actor, now: datetime) -> li
     if connection.execute(_DEATHS_LEFT, {"target": target}).scalar_one():
         raise TurnError("the matcher still deals with a death under an older version: run this again in some minutes")
     connection.execute(_FORGET_OLDER_DEATHS, {"target": target})
+    connection.execute(_SHORTLY)
+    connection.execute(_NO_CLAIM)
     dropped = sorted(connection.execute(_DROP).scalars())
+    connection.execute(_KNOW)
     says = [{"change": "dropped", "version": version} for version in dropped]
     events.append(connection, [events.Event(events.INDEX_KEY_CHANGED, now, actor, says=one) for one in says])
     return dropped
 
 
-def compared_until(connection: Connection) -> dict[int, datetime]:
-    """For each version, the newest request that a repeat is compared with by its key."""
-    return {row.key_version: row.until for row in connection.execute(_COMPARED)}
+def needed_for(connection: Connection) -> dict[int, datetime]:
+    """For each version, when the newest request came whose repeat is found, or compared, by its key."""
+    return {row.key_version: row.until for row in connection.execute(_NEEDED)}
+
+
+def keeps_keys_as_sent(connection: Connection) -> bool:
+    """Whether idempotency keys are stored as they are sent: no turn has ended since a version that did so always."""
+    return bool(connection.execute(_AS_SENT).scalar_one())
 
 
 def _person(kind: Kind, keys: Mapping[int, IndexKey], row: Row[Any], new: IndexKey) -> dict[str, Any]:

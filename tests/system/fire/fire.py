@@ -100,6 +100,7 @@ def fire(
     probes: int,
     settings: Mapping[str, str] | None = None,
     registering: Callable[[Stack, int, Mapping[str, str]], Registered] | None = None,
+    before_processes: Callable[[Stack], None] | None = None,
 ) -> Iterator[Fire]:
     """A system for one test, with twelve reporters, a subscriber for each institution, and a load that is not begun.
 
@@ -107,9 +108,12 @@ def fire(
         youngsters: how many the load signals.
         probes: how often `Fire.probe` can be called.
         registering: fills the whole register in the place of `register`, for tables of another version.
+        before_processes: is called when PostgreSQL and Redis run and nothing else does.
     """
     with ExitStack() as undo:
-        stack = undo.enter_context(Stack(settings={**SETTINGS, **(settings or {})}, durable=False))
+        stack = undo.enter_context(
+            Stack(settings={**SETTINGS, **(settings or {})}, durable=False, before_processes=before_processes)
+        )
         system = System(stack, fill=registering is None)
         undo.callback(system.close)
         subscribers = {oin: Subscriber() for oin in INSTITUTIONS}

@@ -153,7 +153,7 @@ def _webhooks(system: System, reporters: list[Reporter], subscribers: dict[str, 
         system.change("UPDATE delivery SET leased_until = NULL, due_at = now() WHERE delivered_at IS NULL")
         return system.rows("SELECT FROM delivery WHERE delivered_at IS NULL LIMIT 1")
 
-    until(lambda: not undelivered(), 120, every=2)
+    until(lambda: not undelivered(), 120, every=0.5)
     there = system.rows(
         "SELECT n.id AS notice, d.id AS delivery, r.oin FROM notice n JOIN reporter r ON r.id = n.reporter_id"
         " LEFT JOIN delivery d ON d.notice_id = n.id WHERE r.id = ANY(:ids)",

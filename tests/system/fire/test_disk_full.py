@@ -80,7 +80,7 @@ def test_on_a_small_disk(monkeypatch: pytest.MonkeyPatch) -> None:
             with suppress(sa.exc.DBAPIError):  # at once, rather than when sixteen megabytes are written
                 for _ in range(30):
                     system.change("SELECT pg_switch_wal(), pg_logical_emit_message(true, 'fire', repeat('x', 100000))")
-            time.sleep(3)
+            time.sleep(1)
             ballast.unlink()
             system.stack.postgres.restart()
             system.disconnect()

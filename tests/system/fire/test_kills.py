@@ -7,14 +7,14 @@ import secrets
 import time
 
 import pytest
-from system.fire.chaos import Kill, Victim, choose, strike
+from system.fire.chaos import VICTIMS, Kill, Victim, choose, strike
 from system.fire.fire import BACK_WITHIN, fire
 from system.fire.results import keep
 
 pytestmark = pytest.mark.system
 
 LONG = bool(os.environ.get("TEST_LONG"))
-KILLS, RUNS = (50, 20) if LONG else (16, 1)
+KILLS, RUNS = (50, 20) if LONG else (len(VICTIMS), 1)
 AT_ONCE = 4
 SEED = int(os.environ.get("FIRE_SEED", "0")) or 1 + secrets.randbelow(10**6)
 

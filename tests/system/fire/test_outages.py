@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -20,24 +20,31 @@ from system.fire.proxy import Proxy
 from system.test_crashes import held_up, matcher_waits
 from system.world import System, until
 
+from verwijsindex.embedded.stack import Stack
+
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 LONG = bool(os.environ.get("TEST_LONG"))
 SEED = 11
-PROCESSES = ("issuer", "pseudonyms", "index", "worker", "deliverer", "clock")
 
 
 @pytest.fixture(scope="module")
 def burning() -> Iterator[Fire]:
     """A system that reaches PostgreSQL through `proxy`."""
-    with fire(SEED, youngsters=1500 if LONG else 400, probes=20) as made:
-        stack = made.system.stack
-        with Proxy(stack.postgres.port) as made.proxy:
+    with ExitStack() as undo:
+
+        def through_a_proxy(stack: Stack) -> None:
+            proxies.append(undo.enter_context(Proxy(stack.postgres.port)))
             for name, value in list(stack.environment.items()):
                 if name.endswith("_DATABASE_URL"):
-                    stack.environment[name] = value.replace(f":{stack.postgres.port}/", f":{made.proxy.port}/")
-            restart(made.system, *PROCESSES)
-            yield made
+                    stack.environment[name] = value.replace(f":{stack.postgres.port}/", f":{proxies[0].port}/")
+
+        proxies: list[Proxy] = []
+        made = undo.enter_context(
+            fire(SEED, youngsters=1500 if LONG else 400, probes=20, before_processes=through_a_proxy)
+        )
+        [made.proxy] = proxies
+        yield made
 
 
 def restart(system: System, *names: str) -> None:
@@ -79,7 +86,7 @@ def test_postgresql_slow_by_a_second_a_statement(burning: Fire) -> None:
     with burning.load:
         burning.proxy.delay = 1.0
         with answers(burning) as seen:
-            time.sleep(40 if LONG else 15)
+            time.sleep(40 if LONG else 8)
         burning.proxy.delay = 0.0
         back(burning)
     assert seen["index 201"] > 0

@@ -7,7 +7,7 @@ The version before goes on taking and showing signals; its matcher is refused, s
 from alembic import op
 
 revision = "index_0010"
-down_revision = "index_0007"
+down_revision = "index_0009"
 branch_labels = None
 depends_on = None
 
