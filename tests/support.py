@@ -337,6 +337,11 @@ class Index:
         assert answer.status_code == 201, answer.text
         return UUID(answer.json["id"])
 
+    def act(self, path: str, body: object, headers: dict[str, str], key: str | None = None) -> Answer:
+        """Do something with a signal or a match, with a new idempotency key unless given."""
+        keyed = headers | {"Idempotency-Key": key or str(uuid4())}
+        return cast(Answer, self.http.post(f"/api/v1{path}", json=body, headers=keyed))
+
     def get(self, path: str, headers: dict[str, str]) -> Answer:
         """Read something."""
         return cast(Answer, self.http.get(f"/api/v1{path}", headers=headers))

@@ -10,6 +10,7 @@ from support import Database
 from verwijsindex.issuer.service import _MARGIN as JTI_MARGIN
 from verwijsindex.limits.service import _KEPT as COUNTERS_KEPT
 from verwijsindex.notices import upkeep
+from verwijsindex.repeating import KEPT as ANSWERS_KEPT
 from verwijsindex.settings import WorkerSettings
 from verwijsindex.signals.service import KEPT as REQUESTS_KEPT
 
@@ -34,7 +35,7 @@ def test_every_table_is_on_the_page(index_database: Database, issuer_database: D
 
 def test_the_periods_are_those_of_the_code() -> None:
     told = {"attempt": upkeep.ATTEMPTS_KEPT, "delivery": upkeep.DELIVERIES_KEPT}
-    for table, period in (told | {"subscription_request": upkeep.REQUESTS_KEPT}).items():
+    for table, period in (told | dict.fromkeys(("subscription_request", "act_request"), ANSWERS_KEPT)).items():
         assert _said(table).startswith(f"{period.days} days"), table
     assert timedelta(days=7, minutes=5) == REQUESTS_KEPT
     assert _said("idempotency_record") == "7 days and 5 minutes"

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""For whom a request acts, and the one transaction of a read with its event (I4, I8).
+"""For whom a request acts, and the one transaction of a read or an act with its event (I4, I8).
 
-A machine says by `On-Behalf-Of` for which reporter of its institution it reads; a case supervisor reads for the own
-municipality (R19), a coordinator and a named officer for the own institution (R20, R36), an officer of the rights desk
-decides for the own municipality (R30). The scope is checked against the register in the same transaction, by row-level
-security as well.
+A machine says by `On-Behalf-Of` for which reporter of its institution it reads or acts; a case supervisor does so for
+the own municipality (R19), a coordinator and a named officer for the own institution (R20, R36), an officer of the
+rights desk decides for the own municipality (R30). The scope is checked against the register in the same transaction,
+by row-level security as well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from flask import Flask, Response, current_app, g, request
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,7 +33,9 @@ from verwijsindex.problems import (
     Problem,
     ProblemType,
 )
+from verwijsindex.repeating import ACTS, Answer, Asked
 from verwijsindex.signals.dates import amsterdam_date
+from verwijsindex.signals.schemas import KeyText
 
 # For each role, the one row of the register that must be there today, and what is refused without it.
 _IN_REGISTER: dict[Role, tuple[TextClause, ProblemType]] = {
@@ -47,13 +49,23 @@ _LOGGED_REFUSALS = (403, 404, 429)
 
 
 class OnBehalfOf(Strict):
-    """The reporter for whom a machine reads; a person's token has none."""
+    """The reporter for whom a machine reads or acts; a person's token has none."""
 
     on_behalf_of: UUID | None = Field(
         default=None,
         alias="On-Behalf-Of",
-        description="Id of the reporter for whom is read; a machine must send it, a person must not.",
+        description="Id of the reporter for whom this is; a machine must send it, a person must not.",
     )
+
+
+class IdempotencyKey(Strict):
+    """The sender's own key of this request; a repeat with the same key and content gets the first answer."""
+
+    idempotency_key: KeyText = Field(alias="Idempotency-Key")
+
+
+class ActHeaders(IdempotencyKey, OnBehalfOf):
+    """Of an act: for whom, and its own key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,13 @@ class Act:
     def tell(self, kind: events.EventKind, **says: str | int) -> None:
         """Write the event of what is done or read, in its own transaction (I4)."""
         events.append(self.connection, [events.Event(kind, self.now, self.actor, says=says)])
+
+    def once(self, header: ActHeaders, body: BaseModel | None, do: Callable[[], Answer]) -> Answer:
+        """The answer of `do`; of a repeat the first answer, and nothing is done (`repeating.Requests.once`)."""
+        said = body.model_dump_json(by_alias=True) if body else ""
+        content = f"{request.method} {request.path}\0{header.on_behalf_of or ''}\0{said}".encode()
+        asked = Asked(_caller_text(self.caller), header.idempotency_key, content, self.now)
+        return ACTS.once(self.connection, current_app.extensions["index_keys"], asked, do)
 
 
 @contextmanager
@@ -84,7 +103,7 @@ def reading(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
     if not any(role == caller.role and scope in caller.scopes for role, scope in allowed):
         raise Problem(NOT_ALLOWED)
     if caller.role == "machine" and header.on_behalf_of is None:
-        missing = Fault("header", "On-Behalf-Of", "missing", "Name the reporter for whom you read.")
+        missing = Fault("header", "On-Behalf-Of", "missing", "Name the reporter for whom this is.")
         raise Problem(INVALID_INPUT, errors=[missing])
     if caller.role != "machine" and header.on_behalf_of is not None:
         raise Problem(NOT_ALLOWED)
@@ -98,6 +117,7 @@ def reading(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
         coordinator_id=caller.person_id if caller.role == "coordinator" else None,
         officer_id=caller.person_id if caller.role == "named_officer" else None,
         desk_officer_id=caller.person_id if caller.role == "rights_desk" else None,
+        caller=_caller_text(caller),
     )
     with transaction(pool, scope) as connection:
         who, otherwise = _IN_REGISTER[caller.role]
@@ -105,6 +125,14 @@ def reading(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
         if connection.execute(who, named).scalar_one_or_none() is None:
             raise Problem(otherwise)
         yield Act(connection, caller, _actor(caller, header.on_behalf_of), now)
+
+
+@contextmanager
+def acting(header: ActHeaders, *allowed: tuple[Role, str]) -> Iterator[Act]:
+    """As `reading`, for what changes something: when it is committed the matcher's bell is rung."""
+    with reading(header, *allowed) as act:
+        yield act
+    current_app.extensions["match_bell"].ring()
 
 
 @contextmanager
@@ -158,6 +186,11 @@ def _actor(caller: Caller, on_behalf_of: UUID | None) -> events.Actor:
         person=str(caller.person_id) if caller.person_id else None,
         on_behalf_of=on_behalf_of,
     )
+
+
+def _caller_text(caller: Caller) -> str:
+    """Whose idempotency keys these are: those of a client, or of a person whatever page they use."""
+    return f"{caller.role} {caller.person_id or caller.client_id}"
 
 
 def _uuid(value: object) -> UUID | None:

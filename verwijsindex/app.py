@@ -31,6 +31,7 @@ from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, read_key_lis
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.registry.api import api as registry_api
 from verwijsindex.settings import Clock, IndexSettings, utc_now
+from verwijsindex.signals.acts_api import api as acts_api
 from verwijsindex.signals.api import api as signals_api
 from verwijsindex.signals.api import batch_api as signal_batches_api
 from verwijsindex.signals.archived_api import api as archived_api
@@ -45,6 +46,7 @@ AUTHENTICATED = (
     signal_batches_api,
     deaths_api,
     archived_api,
+    acts_api,
     notices_api,
     matches_api,
     subscriptions_api,

@@ -76,7 +76,7 @@ def _settings_of(role: str) -> dict[str, str]:
 class Scope:
     """For whom a transaction reads: what row-level security looks at. What is None opens nothing.
 
-    `today` is the Amsterdam date by which a signal is live (R14, I6).
+    `today` is the Amsterdam date by which a signal is live (R14, I6); `caller` whose idempotency keys these are.
     """
 
     today: date
@@ -87,6 +87,7 @@ class Scope:
     officer_id: UUID | None = None
     desk_officer_id: UUID | None = None
     client_id: str | None = None
+    caller: str | None = None
 
 
 def engine(url: SecretStr, *, pool_size: int = 5, autocommit: bool = False) -> sa.Engine:
@@ -132,7 +133,8 @@ _SET_SCOPE = sa.text(
     " set_config('verwijsindex.coordinator', :coordinator, true),"
     " set_config('verwijsindex.officer', :officer, true),"
     " set_config('verwijsindex.desk_officer', :desk_officer, true),"
-    " set_config('verwijsindex.client', :client, true)"
+    " set_config('verwijsindex.client', :client, true),"
+    " set_config('verwijsindex.caller', :caller, true)"
 )
 
 
@@ -158,6 +160,7 @@ def transaction(pool: sa.Engine, scope: Scope | None = None, *, durable: bool = 
                     "officer": str(scope.officer_id or ""),
                     "desk_officer": str(scope.desk_officer_id or ""),
                     "client": scope.client_id or "",
+                    "caller": scope.caller or "",
                 },
             )
         yield connection

@@ -36,6 +36,12 @@ INVALID_INPUT = ProblemType(
     "The input is invalid",
     "Mend every fault listed in errors and send the request again.",
 )
+UNKNOWN_MUNICIPALITY = ProblemType(
+    "unknown-municipality",
+    400,
+    "This municipality does not take part",
+    "Check the CBS code; a youngster who moved to where nobody takes part keeps the last residence that does.",
+)
 NOT_AUTHENTICATED = ProblemType(
     "not-authenticated",
     401,
@@ -72,6 +78,12 @@ LEGAL_GROUND_OFF = ProblemType(
     "The contracting municipality takes no new signals",
     "This municipality has turned its legal ground off; ask its administrator.",
 )
+RECEIVER_MAY_NOT_SIGNAL = ProblemType(
+    "receiver-may-not-signal",
+    403,
+    "This reporter may not signal, so cannot be given a signal",
+    "Hand it to a reporter of your institution who may signal today.",
+)
 INSTITUTION_NOT_REGISTERED = ProblemType(
     "institution-not-registered",
     403,
@@ -85,6 +97,12 @@ NOT_A_MUNICIPALITY = ProblemType(
     "Only a municipality tells a death; ask the index's administrator to register your municipality's OIN.",
 )
 NOT_FOUND = ProblemType("not-found", 404, "Not found", "There is nothing here for you; check the address.")
+SIGNAL_NOT_FOUND = ProblemType(
+    "signal-not-found",
+    404,
+    "There is no such signal for you to act on",
+    "Check the id: it has ended, it is another's, or it never was.",
+)
 METHOD_NOT_ALLOWED = ProblemType(
     "method-not-allowed", 405, "Method not allowed", "Use one of the methods in the Allow header."
 )
@@ -96,6 +114,12 @@ SUBSCRIPTION_EXISTS = ProblemType(
     409,
     "This client has a subscription already",
     "List webhook-subscriptions; change its address, or delete it before you make another.",
+)
+ALREADY_INFORMED = ProblemType(
+    "already-informed",
+    409,
+    "The family has been informed already",
+    "There is nothing left to record: informing only goes forward.",
 )
 CONTENT_TOO_LARGE = ProblemType(
     "content-too-large",
@@ -129,7 +153,8 @@ UNAVAILABLE = ProblemType(
 )
 
 CATALOGUE: dict[str, ProblemType] = {p.slug: p for p in list(vars().values()) if isinstance(p, ProblemType)}
-_BY_STATUS = {p.status: p for p in CATALOGUE.values() if p.status not in {403, 409, 422}}
+# Of one status the first is the general one.
+_BY_STATUS = {p.status: p for p in reversed(CATALOGUE.values()) if p.status not in {403, 409, 422}}
 
 Where = Literal["body", "query", "header", "path"]
 

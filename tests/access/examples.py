@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from access.matrix import Caller, nothing_else
 from matching import life
-from support import CLINIC, SCHOOL, WESTERVELD, Index, pseudonym
+from support import CLINIC, DORDRECHT, SCHOOL, WESTERVELD, Index, pseudonym
 
 Json = dict[str, Any]
 Owned = Callable[[Caller], bool]
@@ -39,6 +39,8 @@ class Example:
     """What this operation refuses for a reason of its own: the slug of the problem."""
     spends: bool = False
     """Whether it is answered otherwise when it was done before."""
+    absent: str = "not-found"
+    """The slug of what is answered of another's matter, and of none at all."""
 
 
 def fill(index: Index) -> None:
@@ -46,9 +48,10 @@ def fill(index: Index) -> None:
     the former was told; and people who left. The school is the municipality's own."""
     life.end(index, index.place(0, CLINIC))
     index.match()
-    index.place(0, SCHOOL)
+    index.place(0, SCHOOL, informing={"status": "postponed", "ground": "safety", "reviewDate": "2026-12-01"})
     index.place(0, CLINIC)
     index.match()
+    index.place(2, SCHOOL, 2)
     with index.database.superuser.begin() as connection:
         connection.exec_driver_sql(f"UPDATE municipality SET oin = '{SCHOOL}' WHERE code = '{WESTERVELD}'")
         yesterday = "CAST('2026-11-21' AS date)"
@@ -83,11 +86,29 @@ def _coordinator(caller: Caller) -> bool:
     return (caller.role, caller.institution) == ("coordinator", "own")
 
 
+def _orphan(index: Index) -> UUID:
+    """A signal of the reporter of the school who left."""
+    orphaned = "SELECT id FROM signal WHERE reporter_id = :reporter"
+    return UUID(str(index.database.scalar(orphaned, reporter=index.reporters[SCHOOL][2])))
+
+
 def _signal(index: Index) -> UUID:
-    """The first; the matrix places others beside it."""
-    first = "SELECT id FROM signal WHERE oin = :oin AND reporter_id = :reporter ORDER BY received_at, id LIMIT 1"
-    [[found]] = index.database.rows(first, oin=SCHOOL, reporter=index.reporters[SCHOOL][0])
-    return UUID(str(found))
+    """That of `fill`, whoever holds it by now; the matrix places others beside it."""
+    return UUID(str(index.database.scalar("SELECT id FROM signal WHERE informing_status = 'postponed'")))
+
+
+def _act_on_signal(body: Callable[[Index], object], owned: Owned) -> Example:
+    """An act on the signal; the answer names nobody."""
+    return Example(
+        lambda index, _: Asked({"signalId": _signal(index)}, body(index), _key()),
+        owned,
+        spends=True,
+        absent="signal-not-found",
+    )
+
+
+def _own_or_coordinated(caller: Caller) -> bool:
+    return _reporter(caller) or _coordinator(caller)
 
 
 def _match(index: Index) -> UUID:
@@ -150,19 +171,29 @@ EXAMPLES: dict[str, Example] = {
             body={"signals": [{"idempotencyKey": str(uuid4()), "signal": index.signal(1, reporter=str(reporter))}]}
         )
     ),
-    "listSignals": Example(
-        lambda index, _: Asked(shows=(_signal(index),)), lambda caller: _reporter(caller) or _coordinator(caller)
-    ),
+    "listSignals": Example(lambda index, _: Asked(shows=(_signal(index),)), _own_or_coordinated),
     "getSignal": Example(
-        lambda index, _: Asked({"signalId": _signal(index)}, shows=(_signal(index),)),
-        lambda caller: _reporter(caller) or _coordinator(caller),
+        lambda index, _: Asked({"signalId": _signal(index)}, shows=(_signal(index),)), _own_or_coordinated
     ),
+    "withdrawSignal": _act_on_signal(lambda _: {"reason": "risk_gone"}, _own_or_coordinated),
+    "recordInforming": _act_on_signal(
+        lambda _: {"informing": {"status": "postponed", "ground": "safety", "reviewDate": "2026-12-22"}},
+        _own_or_coordinated,
+    ),
+    "tellMoveOfSignal": _act_on_signal(lambda _: {"residenceMunicipality": DORDRECHT}, _own_or_coordinated),
+    "handOverSignal": _act_on_signal(lambda index: {"to": str(index.reporters[SCHOOL][1])}, _coordinator),
+    "listOrphanedSignals": Example(lambda index, _: Asked(shows=(_orphan(index),)), _coordinator),
     "listMatches": Example(
         lambda index, _: Asked(shows=(_match(index),)), lambda caller: _reporter(caller) or _supervisor(caller)
     ),
     "getMatch": Example(
         lambda index, _: Asked({"matchId": _match(index)}, shows=(_match(index),)),
         lambda caller: _reporter(caller) or _supervisor(caller),
+    ),
+    "tellMoveOfMatch": Example(
+        lambda index, _: Asked({"matchId": _match(index)}, {"residenceMunicipality": DORDRECHT}, _key()),
+        _supervisor,
+        spends=True,
     ),
     "listNotices": Example(
         lambda index, _: Asked(shows=(_match(index),)), lambda caller: _reporter(caller) or _supervisor(caller)

@@ -182,8 +182,10 @@ def expected(
     caller: Caller,
     owned: Callable[[Caller], bool],
     refused: Callable[[Caller], str | None] = nothing_else,
+    absent: str = "not-found",
 ) -> str:
-    """What must come of it: SERVED, or the slug of a problem. `refused`: what only this operation refuses."""
+    """What must come of it: SERVED, or the slug of a problem. `refused`: what only this operation refuses; `absent`:
+    what it answers of another's matter."""
     if operation.scopes == [] or operation.id in OPEN:
         return SERVED
     if caller.role is None:
@@ -199,7 +201,7 @@ def expected(
     elif operation.names_a_reporter and not caller.names_one_of_theirs:
         return "reporter-not-designated"
     if operation.is_about_one and not owned(caller):
-        return "not-found"
+        return absent
     return refused(caller) or SERVED
 
 

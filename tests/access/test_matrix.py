@@ -183,7 +183,7 @@ def test_every_caller_gets_the_answer_that_the_document_says(
     for kind, callers in CALLERS.items():
         for caller in callers:
             with subtests.test(f"{kind} {caller.name}"):
-                wanted = expected(operation, caller, material.owned, material.refused)
+                wanted = expected(operation, caller, material.owned, material.refused, material.absent)
                 if wanted == SERVED and material.spends:
                     index = world()
                 asked = material.make(index, reporter_of(index, caller))
@@ -199,7 +199,7 @@ def test_every_caller_gets_the_answer_that_the_document_says(
                     answer = send(index.http, operation, asked, headers)
                 assert outcome(answer, operation) == wanted, answer.text
                 assert not any(str(one) in answer.text for one in asked.shows)
-                if wanted == "not-found":
+                if wanted == material.absent:
                     unknown = Asked(dict.fromkeys(asked.path, uuid4()), asked.body, asked.headers)
                     other = send(index.http, operation, unknown, headers)
                     assert (answer.data, own_headers(answer)) == (other.data, own_headers(other))
@@ -269,7 +269,7 @@ MARKS = ("<!-- the matrix: made by tests/access/test_matrix.py -->\n", "<!-- end
 
 def _cell(operation: Operation, caller: Caller) -> str:
     material = example(operation)
-    answer = expected(operation, caller, material.owned, material.refused)
+    answer = expected(operation, caller, material.owned, material.refused, material.absent)
     if answer != SERVED:
         return f"{CATALOGUE[answer].status} `{answer}`"
     return "**yes**" if material.owned(caller) else "only what is theirs"

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
 """No act and no read without its event, in the same transaction (I4, R25)."""
 
-import json
-from typing import Any
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
 from ledger.faults import failing
+from ledger.told import new_events
 from matching import life
 from signals.evidence import counts, slug
-from support import CLINIC, DORDRECHT, POLICE, SCHOOL, WESTERVELD, Answer, Index, Logged
+from support import CLINIC, DORDRECHT, POLICE, SCHOOL, WESTERVELD, Index, Logged
 
 
 @pytest.fixture
@@ -24,14 +24,6 @@ def match(index: Index) -> UUID:
     found = index.database.scalar("SELECT id FROM match")
     assert isinstance(found, UUID)
     return found
-
-
-def _new_events(index: Index, act: Any) -> tuple[Answer, list[dict[str, Any]]]:
-    before = {row[0] for row in index.database.rows("SELECT id FROM event")}
-    answer = act()
-    with index.database.superuser.connect() as connection:
-        rows = connection.exec_driver_sql("SELECT id, body FROM event").all()
-    return answer, [json.loads(row.body) for row in rows if row.id not in before]
 
 
 def _reads(index: Index, match: UUID) -> dict[str, tuple[str, dict[str, str]]]:
@@ -84,7 +76,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_each_read_makes_one_event_that_says_who_and_for_whom(index: Index, match: UUID, name: str) -> None:
     path, headers = _reads(index, match)[name]
-    answer, [event] = _new_events(index, lambda: index.get(path, headers))
+    answer, [event] = new_events(index, lambda: index.get(path, headers))
     assert answer.status_code == 200
     assert event["kind"] == name.partition(" ")[0]
     if name.endswith("supervisor"):
@@ -166,7 +158,7 @@ def test_403_and_404_of_a_known_caller_are_one_event(index: Index, match: UUID) 
         ("/notices", index.supervisor() | {"On-Behalf-Of": str(index.reporters[SCHOOL][0])}, 403, {}),
     ]
     for path, headers, status, says in refused:
-        answer, made = _new_events(index, lambda p=path, h=headers: index.get(p, h))
+        answer, made = new_events(index, partial(index.get, path, headers))
         assert answer.status_code == status, (path, answer.text)
         [event] = made
         assert (event["kind"], event["outcome"]) == ("access.refused", "refused")
@@ -197,7 +189,7 @@ def test_400_401_and_what_is_nowhere_are_no_events(index: Index) -> None:
         ("/signals", {"Authorization": "Bearer a.b.c"}, 401),
         ("/youngsters", index.reader(), 404),
     ):
-        answer, made = _new_events(index, lambda p=path, h=headers: index.get(p, h))
+        answer, made = new_events(index, partial(index.get, path, headers))
         assert (answer.status_code, made) == (status, []), path
         assert "999900006" not in answer.text
 

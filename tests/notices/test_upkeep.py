@@ -10,9 +10,10 @@ from support import CLINIC, NOW, SCHOOL, Database, Index
 from system.world import until
 
 from verwijsindex.database import transaction
-from verwijsindex.notices.upkeep import ATTEMPTS_KEPT, DELIVERIES_KEPT, REQUESTS_KEPT, forget_old_deliveries, tidy
+from verwijsindex.notices.upkeep import ATTEMPTS_KEPT, DELIVERIES_KEPT, forget_old_deliveries, tidy
+from verwijsindex.repeating import KEPT as ANSWERS_KEPT
 
-KEPT = {"attempt": ATTEMPTS_KEPT, "delivery": DELIVERIES_KEPT, "subscription_request": REQUESTS_KEPT}
+KEPT = {"attempt": ATTEMPTS_KEPT, "delivery": DELIVERIES_KEPT, "subscription_request": ANSWERS_KEPT}
 CLIENT = f"client-{SCHOOL}"
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'verwijsindex_worker'"
 

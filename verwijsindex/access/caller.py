@@ -10,13 +10,17 @@ from verwijsindex.problems import NOT_ALLOWED, Problem
 Role = Literal["machine", "case_supervisor", "coordinator", "named_officer", "rights_desk"]
 
 SIGNALS_WRITE = "signals:write"
-"""A machine places signals of its institution's reporters."""
+"""A machine places signals of its institution's reporters, and acts on them for one of these."""
 SIGNALS_READ = "signals:read"
 """A machine reads, for one of them, the own signals, inbox and matches."""
 SUPERVISION_READ = "supervision:read"
 """A case supervisor reads the inbox and the matches of the own municipality (R19)."""
+SUPERVISION_WRITE = "supervision:write"
+"""A case supervisor acts on a match of the own municipality: tells a move (R24)."""
 INSTITUTION_READ = "institution:read"
 """A coordinator reads the live signals and the contact data of the own institution (R20)."""
+INSTITUTION_WRITE = "institution:write"
+"""A coordinator acts on the signals of the own institution's reporters, on their behalf (R13, R34)."""
 SUBSCRIPTIONS_MANAGE = "subscriptions:manage"
 """A machine manages its own webhook subscription, and sees what became of its deliveries."""
 PSEUDONYMS_EVALUATE = "pseudonyms:evaluate"
@@ -30,8 +34,8 @@ RIGHTS_DECIDE = "rights:decide"
 
 SCOPES: dict[Role, frozenset[str]] = {
     "machine": frozenset({SIGNALS_WRITE, SIGNALS_READ, SUBSCRIPTIONS_MANAGE, PSEUDONYMS_EVALUATE, DEATHS_WRITE}),
-    "case_supervisor": frozenset({SUPERVISION_READ}),
-    "coordinator": frozenset({INSTITUTION_READ}),
+    "case_supervisor": frozenset({SUPERVISION_READ, SUPERVISION_WRITE}),
+    "coordinator": frozenset({INSTITUTION_READ, INSTITUTION_WRITE}),
     "named_officer": frozenset({SHIELDED_READ}),
     "rights_desk": frozenset({RIGHTS_DECIDE}),
 }

@@ -8,6 +8,7 @@ with VerwijsindexClient(ClientConfig.load(Path("client.toml"))) as client:
         ...
 """
 
+from verwijsindex.client.acts import Acts
 from verwijsindex.client.client import VerwijsindexClient
 from verwijsindex.client.config import ClientConfig
 from verwijsindex.client.draft import DraftError, Informed, Postponed, SignalDraft
@@ -33,6 +34,7 @@ from verwijsindex.pseudonyms.bsn import Bsn, BsnError
 
 __all__ = [
     "Accepted",
+    "Acts",
     "Bsn",
     "BsnError",
     "ClientConfig",

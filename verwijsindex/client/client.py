@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from verwijsindex.client.acts import Acts
 from verwijsindex.client.authorized import Authorized
 from verwijsindex.client.channel import PATIENCE, Channel, Clock, Tell, Wait, utc_now
 from verwijsindex.client.config import ClientConfig
@@ -75,6 +76,8 @@ class VerwijsindexClient:
         self._authorized = Authorized(self._channel, AccessTokens(config, own_key, self._channel))
         self.subscriptions = Subscriptions(self._authorized, config.index)
         """The client's own webhook subscription."""
+        self.acts = Acts(self._authorized, config.index)
+        """What is done with a signal that is placed."""
         self._keys = IdempotencyKeys(own_key)
         pseudonymiser = Pseudonymiser(config, signers, self._authorized)
         self._poster = Poster(config.index, self._authorized, pseudonymiser, self._keys)
@@ -117,9 +120,10 @@ class VerwijsindexClient:
         """Tells this file from any other, and to nobody else what is in it (`IdempotencyKeys.of_file`)."""
         return self._keys.of_file(file)
 
-    def signals(self, reporter: UUID) -> Iterator[Json]:
-        """The reporter's own live signals, as the API's document describes them. Raises ClientError."""
-        return self._pages("/api/v1/signals", reporter)
+    def signals(self, reporter: UUID, *, overdue: bool = False) -> Iterator[Json]:
+        """The reporter's own signals, as the API's document describes them; if said only those whose family should have
+        been informed by now (R27). Raises ClientError."""
+        return self._pages("/api/v1/signals", reporter, {"informing": "overdue"} if overdue else {})
 
     def signal(self, reporter: UUID, signal_id: UUID) -> Json:
         """One of them. Raises ClientError; ClientProblem with status 404 where it is not the reporter's."""
@@ -143,10 +147,10 @@ class VerwijsindexClient:
         ClientError; ClientProblem with status 404 where it was not told to the reporter, or one of the two is gone."""
         return self._read(f"/api/v1/archived-signals/{archived_id}", reporter)
 
-    def _pages(self, path: str, reporter: UUID) -> Iterator[Json]:
+    def _pages(self, path: str, reporter: UUID, which: Mapping[str, str] | None = None) -> Iterator[Json]:
         cursor: str | None = None
         while True:
-            params = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+            params = {"limit": str(PAGE), **(which or {})} | ({"cursor": cursor} if cursor else {})
             page = self._get(path, reporter, _PAGES, params)
             yield from page.items
             cursor = page.next_cursor

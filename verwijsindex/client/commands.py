@@ -144,9 +144,14 @@ def send(
 
 
 @app.command()
-def signals(reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
-    """List a reporter's own live signals."""
-    _list(config, as_json, lambda c: c.signals(reporter), "Live signals", tables.SIGNALS)
+def signals(
+    reporter: Reporter,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+    overdue: Annotated[bool, typer.Option("--overdue", help="Whose family should have been informed by now.")] = False,
+) -> None:
+    """List a reporter's own signals that have not ended."""
+    _list(config, as_json, lambda c: c.signals(reporter, overdue=overdue), "Signals", tables.SIGNALS)
 
 
 @app.command()

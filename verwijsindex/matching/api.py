@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Routes of matches: list and read those in which the reader is a party or stands in for one (R34, R36), or of the own
-municipality (R19)."""
+municipality (R19); tell of one that the youngster moved (R24)."""
 
+from typing import Any
 from uuid import UUID
 
 from flask import Response, current_app
@@ -9,13 +10,23 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
-from verwijsindex.access.caller import INSTITUTION_READ, SHIELDED_READ, SIGNALS_READ, SUPERVISION_READ, Role
-from verwijsindex.acting import OnBehalfOf, reading
+from verwijsindex.access.caller import (
+    INSTITUTION_READ,
+    SHIELDED_READ,
+    SIGNALS_READ,
+    SUPERVISION_READ,
+    SUPERVISION_WRITE,
+    Role,
+)
+from verwijsindex.acting import ActHeaders, OnBehalfOf, acting, reading
 from verwijsindex.ledger import events
+from verwijsindex.matching import moves
 from verwijsindex.matching import reading as matches
 from verwijsindex.matching.schemas import MatchesOut, MatchOut
 from verwijsindex.paging import Page
 from verwijsindex.parsing import Strict, parsed
+from verwijsindex.repeating import Answer
+from verwijsindex.signals.acts_schemas import MoveIn, MoveOut
 from verwijsindex.web import API_PREFIX, answer, problem_responses
 
 READERS: tuple[tuple[Role, str], ...] = (
@@ -29,9 +40,9 @@ api = APIBlueprint(
     __name__,
     url_prefix=API_PREFIX,
     abp_tags=[Tag(name="matches", description="Who else is concerned, and how to reach them.")],
-    abp_security=[{"oauth2": [scope]} for _, scope in READERS],
     abp_responses=problem_responses(400, 401, 403, 406, 500, 503),
 )
+_FOR_READERS: list[dict[str, list[Any]]] = [{"oauth2": [scope]} for _, scope in READERS]
 
 
 class MatchPath(Strict):
@@ -40,7 +51,13 @@ class MatchPath(Strict):
     match_id: UUID = Field(alias="matchId")
 
 
-@api.get("/matches", operation_id="listMatches", summary="List open matches", responses={200: MatchesOut})
+@api.get(
+    "/matches",
+    operation_id="listMatches",
+    summary="List open matches",
+    security=_FOR_READERS,
+    responses={200: MatchesOut},
+)
 @parsed
 def list_matches(header: OnBehalfOf, query: Page) -> Response:
     with reading(header, *READERS) as act:
@@ -53,6 +70,7 @@ def list_matches(header: OnBehalfOf, query: Page) -> Response:
     "/matches/<matchId>",
     operation_id="getMatch",
     summary="Read an open match: whom to call",
+    security=_FOR_READERS,
     responses={200: MatchOut, **problem_responses(404)},
 )
 @parsed
@@ -61,3 +79,24 @@ def get_match(header: OnBehalfOf, path: MatchPath) -> Response:
         match = matches.open_match(act.connection, current_app.extensions["index_keys"], path.match_id)
         act.tell(events.MATCH_READ, matchId=str(match.id))
     return answer(match)
+
+
+@api.post(
+    "/matches/<matchId>/move",
+    operation_id="tellMoveOfMatch",
+    summary="Tell that the youngster of a match moved",
+    description="Soon on all signals of the youngster: its reporters are told, and the supervision of the new residence"
+    " takes over.",
+    security=[{"oauth2": [SUPERVISION_WRITE]}],
+    responses={201: MoveOut, **problem_responses(404, 413, 415, 422)},
+)
+@parsed
+def tell_move(header: ActHeaders, path: MatchPath, body: MoveIn) -> Response:
+    with acting(header, ("case_supervisor", SUPERVISION_WRITE)) as act:
+
+        def tell() -> Answer:
+            told = moves.tell_move(act.connection, act.actor, act.now, path.match_id, body.residence_municipality)
+            return Answer.of(201, told)
+
+        done = act.once(header, body, tell)
+    return answer(done.body, done.status)

@@ -11,11 +11,11 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from verwijsindex.access.caller import SUBSCRIPTIONS_MANAGE
-from verwijsindex.acting import Act, own_client
+from verwijsindex.acting import Act, IdempotencyKey, own_client
 from verwijsindex.ledger import events
 from verwijsindex.notices import subscriptions
 from verwijsindex.notices.reading import attempts
-from verwijsindex.notices.repeating import Answer, count_change, once
+from verwijsindex.notices.repeating import count_change, once
 from verwijsindex.notices.subscription_schemas import (
     AttemptsOut,
     ReplayIn,
@@ -30,7 +30,7 @@ from verwijsindex.notices.subscription_schemas import (
 from verwijsindex.paging import Page
 from verwijsindex.parsing import ParseContext, Strict, parsed
 from verwijsindex.problems import INVALID_INPUT, Fault, Problem
-from verwijsindex.signals.api import IdempotencyKey
+from verwijsindex.repeating import Answer, Asked
 from verwijsindex.web import API_PREFIX, answer, problem_responses
 
 PATH = "/webhook-subscriptions"
@@ -66,7 +66,7 @@ def create_subscription(header: IdempotencyKey, body: SubscriptionIn) -> Respons
             key, caller = current_app.extensions["index_keys"].current, act.caller
             made = subscriptions.create(act.connection, key, caller.client_id, str(caller.oin), body.address, act.now)
             act.tell(events.SUBSCRIPTION_CHANGED, change="created", subscriptionId=str(made.id))
-            return Answer.of(201, made, made.id)
+            return Answer.of(201, made)
 
         done = _once(act, header, "create", body, create)
     return answer(done.body, done.status, {"Location": f"{API_PREFIX}{PATH}/{done.body['id']}"})
@@ -173,7 +173,7 @@ def rotate_secret(header: IdempotencyKey, path: SubscriptionPath) -> Response:
             overlap: timedelta = current_app.extensions["webhook_secret_overlap"]
             made = subscriptions.rotate(act.connection, key, path.subscription_id, act.now, overlap)
             act.tell(events.SUBSCRIPTION_CHANGED, change="secret", subscriptionId=str(made.id))
-            return Answer.of(201, made, made.id)
+            return Answer.of(201, made)
 
         done = _once(act, header, f"rotate {path.subscription_id}", None, rotate)
     return answer(done.body, done.status)
@@ -219,8 +219,9 @@ def replay(header: IdempotencyKey, path: SubscriptionPath, body: ReplayIn, conte
 
 def _once(act: Act, header: IdempotencyKey, operation: str, body: BaseModel | None, do: Callable[[], Answer]) -> Answer:
     request = f"{operation}\0{body.model_dump_json(by_alias=True) if body else ''}".encode()
+    asked = Asked(act.caller.client_id, header.idempotency_key, request, act.now)
     keys, most = current_app.extensions["index_keys"], current_app.extensions["webhook_changes"]
-    done = once(act.connection, keys, act.caller.client_id, header.idempotency_key, request, act.now, most, do)
+    done = once(act.connection, keys, asked, most, do)
     if done.is_repeat and "secret" in done.body:  # told again: that is a read (I4)
         act.tell(events.SUBSCRIPTION_READ, subscriptionId=done.body["id"])
     return done

@@ -9,14 +9,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, text
 
 from verwijsindex.ledger import events
+from verwijsindex.notices.repeating import REQUESTS
 from verwijsindex.notices.subscriptions import REPLAY_REACHES
 
 ATTEMPTS_KEPT = timedelta(days=30)
 """P; what a client can ask of `attempts`."""
 DELIVERIES_KEPT = REPLAY_REACHES + timedelta(days=1)
 """From when they were taken; a replay at its edge finds its rows. One that is not taken yet is kept."""
-REQUESTS_KEPT = timedelta(days=7)
-"""As idempotency records of signals."""
 
 _DESTROY = text(
     "UPDATE subscription SET previous_key_version = NULL, previous_secret_sealed = NULL, previous_until = NULL"
@@ -31,10 +30,6 @@ _FORGET_DELIVERIES = text(
     "DELETE FROM delivery WHERE ctid = ANY(ARRAY("
     "SELECT ctid FROM delivery WHERE delivered_at < :before ORDER BY delivered_at LIMIT 5000))"
 )
-_FORGET_REQUESTS = text(
-    "DELETE FROM subscription_request WHERE (client_id, key) IN (SELECT client_id, key FROM subscription_request"
-    " WHERE received_at < :before ORDER BY received_at, client_id, key LIMIT 5000)"
-)
 
 
 def tidy(connection: Connection, now: datetime) -> None:
@@ -42,7 +37,7 @@ def tidy(connection: Connection, now: datetime) -> None:
     destroy_old_secrets(connection, now)
     forget_old_attempts(connection, now)
     forget_old_deliveries(connection, now)
-    forget_old_requests(connection, now)
+    REQUESTS.forget_old(connection, now)
 
 
 def destroy_old_secrets(connection: Connection, now: datetime) -> None:
@@ -72,8 +67,3 @@ def forget_old_attempts(connection: Connection, now: datetime) -> int:
 def forget_old_deliveries(connection: Connection, now: datetime) -> int:
     """Deliveries that were taken longer ago than DELIVERIES_KEPT, at most 5000 at a time; how many."""
     return connection.execute(_FORGET_DELIVERIES, {"before": now - DELIVERIES_KEPT}).rowcount
-
-
-def forget_old_requests(connection: Connection, now: datetime) -> int:
-    """Answers older than REQUESTS_KEPT, at most 5000 at a time; how many."""
-    return connection.execute(_FORGET_REQUESTS, {"before": now - REQUESTS_KEPT}).rowcount

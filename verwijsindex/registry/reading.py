@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a coordinator reads of the register: the reporters and coordinators of the own institution (R20, I8)."""
+"""What is read of the register: by a coordinator the people of the own institution (R20, I8), and which municipalities
+take part."""
 
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from verwijsindex.paging import PageById
-from verwijsindex.problems import NOT_FOUND, Problem
+from verwijsindex.problems import NOT_FOUND, UNKNOWN_MUNICIPALITY, Problem
 from verwijsindex.registry.schemas import CoordinatorOut, CoordinatorsOut, ReporterOut, ReportersOut
 
 # Row-level security leaves the institution of the scope; said again here, so that its index is used. Of whose contact
@@ -16,6 +17,7 @@ _PAGE = f"{_OWN} AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid))
 _REPORTER = "SELECT id, name, position, telephone, email, designated_from, designated_until FROM reporter"
 _REPORTERS = text(f"{_REPORTER} WHERE contact_removed_on IS NULL AND {_PAGE}")
 _ONE_REPORTER = text(f"{_REPORTER} WHERE id = :id AND contact_removed_on IS NULL AND {_OWN}")
+_TAKES_PART = text("SELECT EXISTS (SELECT FROM municipality WHERE code = :code)")
 _COORDINATORS = text(f"SELECT id, name, telephone, email FROM coordinator WHERE {_PAGE}")  # noqa: S608 (constants)
 
 
@@ -31,6 +33,12 @@ def reporter(connection: Connection, reporter_id: UUID) -> ReporterOut:
     if row is None:
         raise Problem(NOT_FOUND)
     return ReporterOut(**row._mapping)
+
+
+def check_takes_part(connection: Connection, municipality: str) -> None:
+    """Raises Problem 400 for a municipality that is not in the register."""
+    if not connection.execute(_TAKES_PART, {"code": municipality}).scalar_one():
+        raise Problem(UNKNOWN_MUNICIPALITY)
 
 
 def coordinators(connection: Connection, page: PageById) -> CoordinatorsOut:

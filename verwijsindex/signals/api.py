@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from flask import Response, current_app, request
@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from verwijsindex import metrics
 from verwijsindex.access.caller import INSTITUTION_READ, SIGNALS_READ, SIGNALS_WRITE, Role
 from verwijsindex.access.http import caller
-from verwijsindex.acting import OnBehalfOf, reading
+from verwijsindex.acting import IdempotencyKey, OnBehalfOf, reading
 from verwijsindex.ledger import events
 from verwijsindex.paging import Page
 from verwijsindex.parsing import ParseContext, Strict, parsed
@@ -26,7 +26,6 @@ from verwijsindex.signals import reading as own
 from verwijsindex.signals.batch import MAX_BATCH_BYTES, BatchIn, BatchOut
 from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.signals.schemas import (
-    KeyText,
     RegisteredSignal,
     SignalIn,
     SignalOut,
@@ -47,12 +46,6 @@ def allow_more() -> None:
     request.max_content_length = MAX_BATCH_BYTES
 
 
-class IdempotencyKey(Strict):
-    """The sender's own key of this request; a repeat with the same key and content gets the first answer."""
-
-    idempotency_key: KeyText = Field(alias="Idempotency-Key")
-
-
 READERS: tuple[tuple[Role, str], ...] = (("machine", SIGNALS_READ), ("coordinator", INSTITUTION_READ))
 _FOR_READERS: list[dict[str, list[Any]]] = [{"oauth2": [SIGNALS_READ]}, {"oauth2": [INSTITUTION_READ]}]
 
@@ -65,6 +58,9 @@ class SignalsQuery(Page):
 
     reporter: UUID | None = Field(
         default=None, description="For a coordinator: only those of this reporter. A machine names one in On-Behalf-Of."
+    )
+    informing: Literal["overdue"] | None = Field(
+        default=None, description="overdue: only those whose family should have been informed by now."
     )
 
 
@@ -142,7 +138,7 @@ def _with_key_faults(sent: Sequence[Submission], now: datetime) -> list[Submissi
 @api.get(
     "/signals",
     operation_id="listSignals",
-    summary="List the live signals of a reporter, or of the own institution",
+    summary="List the signals of a reporter, or of the own institution, that have not ended",
     security=_FOR_READERS,
     responses={200: SignalsOut},
 )
@@ -150,11 +146,12 @@ def _with_key_faults(sent: Sequence[Submission], now: datetime) -> list[Submissi
 def list_signals(header: OnBehalfOf, query: SignalsQuery) -> Response:
     with reading(header, *READERS) as act:
         if act.caller.role == "coordinator":
-            signals = own.institutions_signals(act.connection, query, query.reporter)
+            signals = own.institutions_signals(act.connection, query, query.reporter, overdue=bool(query.informing))
         elif query.reporter:
             raise Problem(INVALID_INPUT, errors=[_ONE_READER])
         else:
-            signals = own.own_signals(act.connection, current_app.extensions["index_keys"], query)
+            keys = current_app.extensions["index_keys"]
+            signals = own.own_signals(act.connection, keys, query, overdue=bool(query.informing))
         act.tell(events.SIGNALS_LISTED, count=len(signals.items))
     return answer(signals)
 
@@ -162,7 +159,7 @@ def list_signals(header: OnBehalfOf, query: SignalsQuery) -> Response:
 @api.get(
     "/signals/<signalId>",
     operation_id="getSignal",
-    summary="Read a live signal of a reporter, or of the own institution",
+    summary="Read a signal of a reporter, or of the own institution",
     security=_FOR_READERS,
     responses={200: SignalOut, **problem_responses(404)},
 )

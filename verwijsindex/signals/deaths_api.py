@@ -11,9 +11,10 @@ from sqlalchemy import Engine
 
 from verwijsindex.access.caller import DEATHS_WRITE
 from verwijsindex.access.http import caller
+from verwijsindex.acting import IdempotencyKey
 from verwijsindex.parsing import Outgoing, ParseContext, Strict, parsed
 from verwijsindex.pseudonyms.key_list import KeyList
-from verwijsindex.signals.api import KEY_FAULT, IdempotencyKey
+from verwijsindex.signals.api import KEY_FAULT
 from verwijsindex.signals.deaths import Told
 from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.signals.schemas import PseudonymIn

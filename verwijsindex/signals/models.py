@@ -5,7 +5,17 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CHAR, CheckConstraint, DateTime, ForeignKey, ForeignKeyConstraint, Index, LargeBinary
+from sqlalchemy import (
+    ARRAY,
+    CHAR,
+    CheckConstraint,
+    Computed,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+)
 from sqlmodel import BigInteger, Field, Identity, SQLModel
 
 from verwijsindex.registry.models import LEGAL_GROUNDS, one_of
@@ -15,6 +25,12 @@ POSTPONEMENT_GROUNDS = ("safety", "investigation", "unreachable")
 END_REASONS = ("unjustified", "risk_gone", "upheld_request", "death")
 ARCHIVED = ("risk_gone", "expired")
 Moment = DateTime(timezone=True)
+_INFORMING_DUE_ON = (
+    "CASE WHEN informing_status = 'postponed' THEN LEAST("
+    "((made_at AT TIME ZONE 'Europe/Amsterdam')::date + interval '1 month')::date, review_date,"
+    " CASE WHEN NOT shielded THEN (first_matched_at AT TIME ZONE 'Europe/Amsterdam')::date END) END"
+)
+"""From that day informing the family is overdue (R27)."""
 
 
 class Signal(SQLModel, table=True):
@@ -87,6 +103,7 @@ class Signal(SQLModel, table=True):
     postponed_ground: str | None = None
     review_date: date | None = None
     turns23_on_sealed: bytes | None = None
+    informing_due_on: date | None = Field(default=None, sa_column_args=[Computed(_INFORMING_DUE_ON, persisted=False)])
     case_reference_sealed: bytes | None = None
     parents_sealed: list[bytes] | None = Field(default=None, sa_type=ARRAY(LargeBinary))
     shielded: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})

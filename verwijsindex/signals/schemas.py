@@ -97,12 +97,12 @@ class Postponed(Strict):
     review_date: Day
 
 
-def _without_mapping(schema: dict[str, Any]) -> None:
+def without_mapping(schema: dict[str, Any]) -> None:
     """The status is a constant of each form: a mapping to their names would say it twice."""
     schema.pop("discriminator", None)
 
 
-Informing = Annotated[Informed | Postponed, Field(discriminator="status", json_schema_extra=_without_mapping)]
+Informing = Annotated[Informed | Postponed, Field(discriminator="status", json_schema_extra=without_mapping)]
 
 
 def _case_reference(value: object) -> object:
@@ -223,10 +223,14 @@ class InformingOut(Outgoing):
     to: str | None = None
     ground: str | None = None
     review_date: date | None = None
+    due_on: date | None = Field(
+        default=None, description="Of what is postponed: the first of a month after madeAt, a match, and reviewDate."
+    )
+    overdue: bool = Field(description="Whether that day has come (R27).")
 
 
 class SignalOut(Outgoing):
-    """A live signal, as its reporter and the coordinator of its institution may see it."""
+    """A signal that has not ended, as its reporter and the coordinator of its institution may see it."""
 
     id: UUID
     reporter: UUID

@@ -98,7 +98,8 @@ _NEEDED = text(
     "SELECT key_version, max(received_at) AS until FROM"
     " (SELECT key_version, received_at FROM idempotency_record"
     " UNION ALL SELECT CAST(split_part(key, ':', 1) AS int), received_at FROM idempotency_record WHERE key LIKE '%:%'"
-    " UNION ALL SELECT key_version, received_at FROM subscription_request) r GROUP BY key_version"
+    " UNION ALL SELECT key_version, received_at FROM subscription_request"
+    " UNION ALL SELECT key_version, received_at FROM act_request) r GROUP BY key_version"
 )
 
 

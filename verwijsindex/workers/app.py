@@ -37,6 +37,7 @@ from verwijsindex.notices.delivery import TURN, Deliverer
 from verwijsindex.notices.signing import Sender
 from verwijsindex.notices.upkeep import tidy
 from verwijsindex.pseudonyms.sealing import IndexKeys
+from verwijsindex.repeating import ACTS
 from verwijsindex.settings import WorkerSettings, settings_faults, utc_now
 from verwijsindex.signals.service import forget_old_requests
 from verwijsindex.tls import trust
@@ -174,6 +175,7 @@ def sweep() -> None:
     match()
     with transaction(pool()) as connection:
         forget_old_requests(connection, utc_now())
+        ACTS.forget_old(connection, utc_now())
         tidy(connection, utc_now())
         parked = unpark(connection, utc_now())
     upkeep.run(pool(), utc_now())

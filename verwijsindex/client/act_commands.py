@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`verwijsindex client withdraw`, `informing` and `move`: what is done with a signal that is placed."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from verwijsindex.client.acts import Acts, AgeGroup, Ground, Json, Reason
+from verwijsindex.client.client import VerwijsindexClient
+from verwijsindex.client.commands import DEFAULT_CONFIG, AsJson, Config, told
+from verwijsindex.client.config import ClientConfig
+from verwijsindex.client.errors import ConfigError
+
+app = typer.Typer()
+Signal = Annotated[UUID, typer.Argument(help="The signal, as `verwijsindex client signals` shows it.")]
+Reporter = Annotated[UUID, typer.Option(help="The reporter who does this; it stands in the ledger.")]
+Day = typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")
+
+
+@app.command()
+def withdraw(
+    signal: Signal,
+    reporter: Reporter,
+    reason: Annotated[Reason, typer.Option(help="unjustified destroys it, risk_gone archives it for five years.")],
+    config: Config = DEFAULT_CONFIG,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """End a signal, at once and for good.
+
+    Who was told of a match with it is told once that a party withdrew. To go on later, make a new signal.
+
+    Example: verwijsindex client withdraw SIGNAL --reporter REPORTER --reason risk_gone
+    """
+    if not yes:
+        typer.confirm("End this signal for good?", abort=True)
+    _do(config, as_json, lambda acts: acts.withdraw(reporter, signal, reason), "withdrawn")
+
+
+@app.command()
+def informing(
+    signal: Signal,
+    reporter: Reporter,
+    config: Config = DEFAULT_CONFIG,
+    on: Annotated[datetime | None, Day] = None,
+    age_group: Annotated[AgeGroup | None, typer.Option(help="Of the youngster on that day; it is not kept.")] = None,
+    postponed: Annotated[Ground | None, typer.Option(help="On which ground informing is postponed.")] = None,
+    review_date: Annotated[datetime | None, Day] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write down that the family was informed, or that it is postponed (anew).
+
+    Informed is --on with --age-group: under 12 the representative was informed, from 16 the youngster, between them
+    both. Postponed is --postponed with --review-date. Informed stays informed.
+
+    Example: verwijsindex client informing SIGNAL --reporter REPORTER --on 2026-11-22 --age-group 12_to_15
+    """
+
+    def record(acts: Acts) -> Json:
+        if on and age_group and not postponed and not review_date:
+            return acts.record_informed(reporter, signal, on.date(), age_group)
+        if postponed and review_date and not on and not age_group:
+            return acts.record_postponed(reporter, signal, postponed, review_date.date())
+        raise ConfigError("name either --on with --age-group, or --postponed with --review-date")
+
+    _do(config, as_json, record, "recorded")
+
+
+@app.command()
+def move(
+    signal: Signal,
+    municipality: Annotated[str, typer.Argument(help="CBS code of the municipality where the youngster lives now.")],
+    reporter: Reporter,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Tell that the youngster of a signal moved to another municipality.
+
+    It counts for all signals of the youngster: their reporters are told, and the case supervisors there take over.
+
+    Example: verwijsindex client move SIGNAL 0505 --reporter REPORTER
+    """
+    _do(config, as_json, lambda acts: acts.tell_move(reporter, signal, municipality), "told")
+
+
+def _do(config: Path, as_json: bool, act: Callable[[Acts], Json], done: str) -> None:
+    with told(), VerwijsindexClient(ClientConfig.load(config)) as client:
+        answer = act(client.acts)
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+    else:
+        typer.echo(done)
