@@ -65,6 +65,6 @@ def test_what_is_to_come_can_be_put_off() -> None:
 def test_nonsense_is_refused(
     before: dict[int, KeyVersion], has: dict[int, bytes], how: dict[str, Any], says: str
 ) -> None:
-    """Each was seen signed with its own rule taken out."""
+    """Seen failing, each, when its rule was taken out."""
     with pytest.raises(KeyListError, match=says):
         next_list(before, has, NOW, **how)
