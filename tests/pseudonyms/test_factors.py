@@ -63,7 +63,7 @@ def test_another_number_is_no_factor(wrong: bytes) -> None:
 
 
 def test_a_file_that_was_damaged_turns_nothing(tmp_path: Path) -> None:
-    """Seen failing (loaded, and every row turned to nobody's pseudonym) without the proof in the file."""
+    """Seen failing (loaded) without the comparison with the public keys."""
     one = factor(1, (3).to_bytes(32, "little"), 2, (21).to_bytes(32, "little"))
     one.write(tmp_path)
     file = tmp_path / "factor-1-2.key"

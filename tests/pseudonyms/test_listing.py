@@ -57,6 +57,12 @@ def test_what_is_to_come_can_be_put_off() -> None:
         ({1: listed(1)}, held(1), {"ends": {1: NOW + DAY}}, "an hour after"),
         ({1: listed(1), 2: listed(2, NOW + DAY)}, held(1, 2), {"ends": {1: NOW + DAY}}, "an hour after"),
         ({1: listed(1), 2: listed(2)}, held(1, 2), {"ends": {2: NOW + DAY}}, "an hour after"),
+        (
+            {1: listed(1, until=NOW + DAY), 2: listed(2, NOW + DAY / 2)},
+            held(1, 2),
+            {"begins": NOW + DAY},
+            "an hour after",
+        ),
         ({1: listed(1), 2: listed(2)}, held(1, 2), {"ends": {1: NOW}}, "is past"),
         ({1: listed(1), 2: listed(2)}, held(1, 2), {"ends": {3: NOW + DAY}}, "is not accepted"),
         ({1: listed(1, until=NOW), 2: listed(2)}, held(2), {"ends": {1: NOW + DAY}}, "is not accepted"),
@@ -65,6 +71,6 @@ def test_what_is_to_come_can_be_put_off() -> None:
 def test_nonsense_is_refused(
     before: dict[int, KeyVersion], has: dict[int, bytes], how: dict[str, Any], says: str
 ) -> None:
-    """Each was seen signed with its own rule taken out."""
+    """Seen failing, each, when its rule was taken out."""
     with pytest.raises(KeyListError, match=says):
         next_list(before, has, NOW, **how)

@@ -112,7 +112,11 @@ def test_one_youngster_by_either_version_in_either_order(index: Index, turn: Any
 
 def test_both_versions_at_the_same_moment_make_one_youngster(index: Index) -> None:
     """I2: 32 threads, by both versions of the pseudonym key, at processes that seal with both versions of the index
-    key; a matcher and the turn running between."""
+    key; a matcher and the turn running between. Half of the youngsters were there before. Seen failing (twelve) when
+    pseudonyms were sealed as they came."""
+    for number in (0, 2, 4):
+        index.place(number, SCHOOL)
+    index.match()
     take_over(index, 2)
     step(index, service.activate, KEYS, 2, ADMINISTRATOR, NOW)
     serve_list(index, 1, 2)
@@ -162,6 +166,8 @@ def test_both_versions_at_the_same_moment_make_one_youngster(index: Index) -> No
 def test_at_the_end_the_old_version_is_refused_and_what_turned_it_is_destroyed(
     index: Index, turn: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Seen failing when the factor was called unneeded though senders could use the older version, and (503) when a
+    pseudonym of a version that is not accepted was sealed all the same."""
     fill(index)
     monkeypatch.setattr(commands, "utc_now", index.clock)
     monkeypatch.setenv("VERWIJSINDEX_KEY_LIST", str(index.folder / "key-list.jws"))
@@ -218,7 +224,7 @@ def test_a_list_that_accepts_what_the_index_cannot_turn_is_not_served(index: Ind
 
 
 def test_a_process_without_the_factor_keeps_nothing_and_breaks_nothing(index: Index, logged: Any) -> None:
-    """503, so that the sender comes again; the matcher leaves the work to another."""
+    """503, so that the sender comes again; the matcher leaves the work to another, and parks nothing."""
     index.place(0, SCHOOL)
     index.match()
     take_over(index, 2)
@@ -271,7 +277,8 @@ def test_a_version_of_this_program_that_knows_no_factors_refuses_the_new_file(tm
 
 
 def test_a_repeat_by_another_version_gets_its_first_answer(index: Index, turn: Any) -> None:
-    """Pseudonyms are compared within one version only; all else of the request is compared."""
+    """Pseudonyms are compared within one version only; all else of the request is compared. Seen failing (422) when
+    those of two versions were compared."""
     take_over(index, 2)
     serve_list(index, 1, 2)
     body = index.signal(0)

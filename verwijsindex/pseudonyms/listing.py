@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the next list of key versions says: the rules by which one version follows another (decision 0020).
 
-A sender takes the highest version that is accepted, and may go on with a list of up to an hour ago. So nothing of what
-was signed before is taken back, and two versions are accepted together for an hour at least.
+A sender takes the highest version that is accepted, and may go on with a list of up to an hour ago. So what has begun
+goes on until its end, and two versions are accepted together for an hour at least.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from verwijsindex.pseudonyms.key_list import KeyListError, KeyVersion
@@ -56,7 +56,9 @@ def next_list(
     if begins or (newest in added and before):
         listed[newest] = _beginning(listed[newest], begins, now, is_new=newest in added)
     for version, end in (ends or {}).items():
-        listed[version] = _ending(listed, version, end, now)
+        listed[version] = _ending(listed.get(version), version, end, now)
+    for one in listed.values():
+        _check_overlap(one, listed.values(), now)
     return list(listed.values())
 
 
@@ -72,16 +74,21 @@ def _beginning(one: KeyVersion, begins: datetime | None, now: datetime, *, is_ne
     return one.model_copy(update={"accepted_from": begins})
 
 
-def _ending(listed: Mapping[int, KeyVersion], version: int, end: datetime, now: datetime) -> KeyVersion:
-    one = listed.get(version)
+def _ending(one: KeyVersion | None, version: int, end: datetime, now: datetime) -> KeyVersion:
     if one is None or one.ended(now):
         raise KeyListError(f"version {version} is not accepted: it cannot end")
     if end <= now:
         raise KeyListError(f"version {version} cannot end at a moment that is past")
-    later = [other for other in listed.values() if other.version > version]
-    if not any(other.accepted_from + OVERLAP <= end and not other.ended(end) for other in later):
+    return one.model_copy(update={"accepted_until": end})
+
+
+def _check_overlap(one: KeyVersion, listed: Iterable[KeyVersion], now: datetime) -> None:
+    end = one.accepted_until
+    if end is None or one.ended(now):
+        return
+    newer = (other for other in listed if other.version > one.version and not other.ended(end))
+    if not any(other.accepted_from + OVERLAP <= end for other in newer):
         raise KeyListError(
-            f"version {version} can end an hour after a newer one is accepted, not sooner: senders may go on with"
+            f"version {one.version} can end an hour after a newer one is accepted, not sooner: senders may go on with"
             " the list they have for an hour"
         )
-    return one.model_copy(update={"accepted_until": end})
