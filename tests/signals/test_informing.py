@@ -136,10 +136,15 @@ def test_it_is_due_on_a_day_and_overdue_from_it(index: Index, made: str, review:
 
 def test_a_match_makes_it_overdue_unless_the_reporter_may_not_know_of_it(index: Index) -> None:
     """R27, R36: of a shielded signal the reporter hears of no match, by this neither."""
-    signals = [index.place(0, SCHOOL, informing=POSTPONED), index.place(1, SCHOOL, informing=POSTPONED)]
+    signals = [index.place(n, SCHOOL, informing=POSTPONED) for n in range(3)]
     with index.database.superuser.begin() as connection:
         connection.exec_driver_sql(f"UPDATE signal SET shielded = true WHERE id = '{signals[1]}'")
-        connection.exec_driver_sql("UPDATE signal SET first_matched_at = '2026-11-22T10:00:00Z'")
+    index.match()
+    assert index.get("/signals?informing=overdue", index.reader()).json == {"items": []}
+    for n in range(2):
+        index.place(n, CLINIC)
+    index.match()
+    assert index.database.scalar("SELECT count(*) FROM signal WHERE first_matched_at IS NOT NULL") == 4
     for who in (index.reader(), index.coordinator()):
         listed = index.get("/signals?informing=overdue", who).json["items"]
         assert [(one["id"], one["informing"]["dueOn"]) for one in listed] == [(str(signals[0]), "2026-11-22")]

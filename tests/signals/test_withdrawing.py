@@ -60,8 +60,11 @@ def test_it_is_gone_from_every_view_at_that_moment(index: Index) -> None:
     for path, who in readers.items():
         for headers in who:
             assert str(signal) in index.get(path, headers).text
-    assert index.get(f"/matches/{match}", index.reader(CLINIC)).status_code == 200
+    others = (index.reader(SCHOOL), index.reader(CLINIC), index.supervisor())
+    assert [index.get(f"/matches/{match}", headers).status_code for headers in others] == [200, 200, 200]
     assert withdraw(index, signal, index.reader()).status_code == 201
+    assert [index.get(f"/matches/{match}", headers).status_code for headers in others] == [404, 404, 404]
+    assert [index.get("/matches", headers).json for headers in others] == [{"items": []}] * 3
     for path, who in readers.items():
         for headers in who:
             assert str(signal) not in index.get(path, headers).text
