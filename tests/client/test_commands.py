@@ -262,6 +262,7 @@ def test_another_ones_match_is_not_found_and_ends_with_3(services: Services, she
         "matches",
         "match",
         "archived",
+        "death",
         "check",
         "check sender",
         "check receiver",

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from itertools import islice
 from threading import Event
 from types import TracebackType
@@ -16,6 +17,7 @@ from verwijsindex.client.acts import Acts
 from verwijsindex.client.authorized import Authorized
 from verwijsindex.client.channel import PATIENCE, Channel, Clock, Tell, Wait, utc_now
 from verwijsindex.client.config import ClientConfig
+from verwijsindex.client.deaths import Deaths
 from verwijsindex.client.draft import SignalDraft
 from verwijsindex.client.errors import ClientProblem
 from verwijsindex.client.idempotency import IdempotencyKeys
@@ -24,6 +26,7 @@ from verwijsindex.client.posting import BATCH, Poster
 from verwijsindex.client.pseudonymise import Pseudonymiser
 from verwijsindex.client.subscriptions import Subscriptions
 from verwijsindex.client.tokens import AccessTokens
+from verwijsindex.pseudonyms.bsn import Bsn
 
 PAGE = 100
 
@@ -81,6 +84,7 @@ class VerwijsindexClient:
         self._keys = IdempotencyKeys(own_key)
         pseudonymiser = Pseudonymiser(config, signers, self._authorized)
         self._poster = Poster(config.index, self._authorized, pseudonymiser, self._keys)
+        self._deaths = Deaths(config.index, self._authorized, pseudonymiser)
 
     def __enter__(self) -> "VerwijsindexClient":
         return self
@@ -146,6 +150,11 @@ class VerwijsindexClient:
         """Whom to ask about a youngster who was signalled before (R17), by the id in an archive notice. Raises
         ClientError; ClientProblem with status 404 where it was not told to the reporter, or one of the two is gone."""
         return self._read(f"/api/v1/archived-signals/{archived_id}", reporter)
+
+    def tell_death(self, bsn: Bsn) -> datetime:
+        """Tells, as a municipality's client, that this person died (R14); when it was received. The answer is the same
+        whether or not anything was known. Raises ClientError (`Deaths.tell`)."""
+        return self._deaths.tell(bsn)
 
     def _pages(self, path: str, reporter: UUID, which: Mapping[str, str] | None = None) -> Iterator[Json]:
         cursor: str | None = None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Event, Lock
+from uuid import UUID
 
 import httpx
 from joserfc.jwk import OKPKey
@@ -21,6 +22,7 @@ from verwijsindex.client.config import ClientConfig
 from verwijsindex.client.draft import SignalDraft
 from verwijsindex.client.errors import ClientProblem, PseudonymError
 from verwijsindex.keyfiles import decode_base64url, encode_base64url
+from verwijsindex.pseudonyms.bsn import Bsn
 from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, KeyVersion, read_key_list
 from verwijsindex.pseudonyms.pseudonym import Pseudonym
 from verwijsindex.pseudonyms.voprf import MAX_BATCH, PointError, ProofError, blind, unblind, verify, voprf_input
@@ -64,7 +66,11 @@ class Pseudonymiser:
         self._newest = datetime.min.replace(tzinfo=UTC)
 
     def of_youngsters(self, drafts: Sequence[SignalDraft], stop: Event | None = None) -> Pseudonyms:
-        """The pseudonym of the youngster of each, from 1 to MAX_BATCH of them.
+        """The pseudonym of the youngster of each draft, as `of`."""
+        return self.of([(draft.bsn, draft.reporter) for draft in drafts], stop)
+
+    def of(self, youngsters: Sequence[tuple[Bsn, UUID]], stop: Event | None = None) -> Pseudonyms:
+        """The pseudonym of each youngster, from 1 to MAX_BATCH of them, each with the reporter for whom it is made.
 
         Raises:
             PseudonymError: the lists of key versions differ, are not signed by a pinned key or name no
@@ -73,12 +79,12 @@ class Pseudonymiser:
         """
         key = self._current_key(stop)
         try:
-            return self._evaluate(key, drafts, stop)
+            return self._evaluate(key, youngsters, stop)
         except ClientProblem as problem:
             if not concerns_key_version(problem):
                 raise
             self.forget_version(key.version)
-            return self._evaluate(self._current_key(stop), drafts, stop)
+            return self._evaluate(self._current_key(stop), youngsters, stop)
 
     def forget_version(self, version: int) -> None:
         """Fetch the list anew the next time, when it is this version that it would have us use."""
@@ -86,8 +92,8 @@ class Pseudonymiser:
             if self._known and self._latest_used == version:
                 self._known = None
 
-    def _evaluate(self, key: KeyVersion, drafts: Sequence[SignalDraft], stop: Event | None) -> Pseudonyms:
-        blinded = blind([voprf_input("youngster", draft.bsn) for draft in drafts])
+    def _evaluate(self, key: KeyVersion, youngsters: Sequence[tuple[Bsn, UUID]], stop: Event | None) -> Pseudonyms:
+        blinded = blind([voprf_input("youngster", bsn) for bsn, _ in youngsters])
         response = self._authorized.send(
             self._config.pseudonyms,
             "POST",
@@ -95,7 +101,7 @@ class Pseudonymiser:
             json={
                 "keyVersion": key.version,
                 "blindedElements": [encode_base64url(element) for element in blinded.elements],
-                "reporters": [str(draft.reporter) for draft in drafts],
+                "reporters": [str(reporter) for _, reporter in youngsters],
             },
             stop=stop,
         )
