@@ -151,6 +151,7 @@ def test_a_repeat_is_the_same_death_and_gets_the_first_answer(index: Index, tell
     with nothing_stored(index.database):
         repeat = tell(0, key="once")
     assert (repeat.status_code, repeat.data) == (202, first.data)
+    assert index.database.scalar("SELECT count(*) FROM idempotency_record WHERE key = 'once'") == 0  # a fingerprint
     assert _deaths(index) == 1
 
 

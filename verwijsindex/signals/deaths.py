@@ -23,21 +23,29 @@ from verwijsindex.problems import (
     Fault,
     Problem,
 )
-from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeys
+from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError, IndexKeys
 from verwijsindex.signals.schemas import PseudonymIn
+from verwijsindex.signals.service import AS_SENT, known_by
 
-# Right when two run at once, as intake is: the second waits for the first one's idempotency record, and does nothing.
+# Right when two run at once, as intake is: the second waits for the first one's idempotency record, and does nothing;
+# and the record's key is the fingerprint under the version of the index key that the database says in this statement.
 _TELL = text(
     f"""
 WITH municipal AS (
     SELECT code FROM municipality WHERE oin = :oin
+), request AS (
+    SELECT knowing, (CAST(:keys AS text[]))[array_position(CAST(:held AS int[]), knowing)] AS key
+    FROM (SELECT coalesce(max(version), 0) AS knowing FROM index_key_version WHERE knows_requests) v
 ), claimed AS (
     INSERT INTO idempotency_record
         (client_id, key, key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version, signal_id,
          received_at)
-    SELECT :client_id, :key, :key_version, :body_fingerprint, :pseudonym_fingerprint, :pseudonym_version,
+    SELECT :client_id, key, :key_version, :body_fingerprint, :pseudonym_fingerprint, :pseudonym_version,
            CAST(:id AS uuid), :now
-    FROM municipal WHERE :in_time
+    FROM municipal, request
+    WHERE :in_time AND key IS NOT NULL
+      AND NOT EXISTS (SELECT FROM idempotency_record r
+                      WHERE r.client_id = CAST(:client_id AS varchar) AND r.key = ANY(CAST(:keys AS text[])))
     ON CONFLICT (client_id, key) DO NOTHING
     RETURNING signal_id
 ), deaths AS (
@@ -49,12 +57,12 @@ WITH municipal AS (
     SELECT {", ".join(f"e.{name}" for name in events.COLUMNS)}
     FROM claimed, json_to_recordset(CAST(:events AS json)) AS e ({", ".join(map(" ".join, events.COLUMNS.items()))})
 )
-SELECT EXISTS (SELECT FROM claimed) AS told, EXISTS (SELECT FROM municipal) AS municipal
+SELECT EXISTS (SELECT FROM claimed) AS told, EXISTS (SELECT FROM municipal) AS municipal, knowing FROM request
 """  # noqa: S608 (names of columns from the table of events)
 )
 _FIRST = text(
     "SELECT received_at, key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version"
-    " FROM idempotency_record WHERE client_id = :client_id AND key = :key"
+    " FROM idempotency_record WHERE client_id = :client_id AND key = ANY(:keys)"
 )
 
 
@@ -78,21 +86,24 @@ def tell(connection: Connection, keys: IndexKeys, caller: Caller, told: Told, no
     Raises:
         Problem: 400 for a key version that is not accepted, 403 for who is no municipality's machine, 422 for a key
             that was used for something else.
+        IndexKeyMissingError: this process lacks the version of the index key by which requests are known.
     """
     current = keys.current
     actor = events.Actor(role=caller.role, client_id=caller.client_id, oin=caller.oin)
     body, pseudonym = _fingerprints(caller, told, current)
     # Of a version that is not accepted there may be nothing left that turns it; and nothing is told of it.
-    held = [] if told.clock_faults else keys.values()
+    usable = [] if told.clock_faults else keys.values()
     sealed = [
-        {"key": key.seal_pseudonym("youngster", told.pseudonym.value), "key_version": key.version} for key in held
+        {"key": key.seal_pseudonym("youngster", told.pseudonym.value), "key_version": key.version} for key in usable
     ]
+    held = [AS_SENT, *keys]
     row = connection.execute(
         _TELL,
         {
             "oin": caller.oin,
             "client_id": caller.client_id,
-            "key": told.key,
+            "keys": known_by(keys, caller, told.key),
+            "held": held,
             "key_version": current.version,
             "body_fingerprint": body,
             "pseudonym_fingerprint": pseudonym,
@@ -104,6 +115,8 @@ def tell(connection: Connection, keys: IndexKeys, caller: Caller, told: Told, no
             "events": as_json([events.row_of(events.Event(events.DEATH_TOLD, now, actor))]),
         },
     ).one()
+    if row.knowing not in held:
+        raise IndexKeyMissingError(row.knowing)
     if row.told:
         return None
     first = first_told(connection, keys, caller, told)
@@ -116,7 +129,8 @@ def tell(connection: Connection, keys: IndexKeys, caller: Caller, told: Told, no
 
 def first_told(connection: Connection, keys: IndexKeys, caller: Caller, told: Told) -> datetime | None:
     """When the same request was first received, if it was. Raises Problem 422 where its key was used for another."""
-    row = connection.execute(_FIRST, {"client_id": caller.client_id, "key": told.key}).one_or_none()
+    asked = {"client_id": caller.client_id, "keys": known_by(keys, caller, told.key)}
+    row = connection.execute(_FIRST, asked).one_or_none()
     if row is None:
         return None
     key = keys.get(row.key_version)  # once the index key has turned and is gone, nothing can be compared

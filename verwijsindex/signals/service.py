@@ -133,7 +133,7 @@ FROM judged LEFT JOIN claimed USING (signal_id)
 ORDER BY judged.ordinal
 """  # noqa: S608 (names of columns from the tables above)
 _REGISTER = text(re.sub(r"\s*([(),])\s*", r"\1", " ".join(_STATEMENT.split())))
-_AS_SENT = 0  # the version of no index key
+AS_SENT = 0  # the version of no index key
 
 _FIRST_ANSWERS = text(
     "SELECT key, signal_id AS first_signal_id, received_at AS first_received_at,"
@@ -177,10 +177,10 @@ def _place(
 ) -> list[RegisteredSignal | Problem]:
     key = keys.current
     rows = [
-        {"ordinal": n, "keys": _keys(keys, caller, submission)} | _row(caller, submission, key, now)
+        {"ordinal": n, "keys": known_by(keys, caller, submission.key)} | _row(caller, submission, key, now)
         for n, submission in enumerate(submissions)
     ]
-    held = [_AS_SENT, *keys]
+    held = [AS_SENT, *keys]
     values = {
         "submissions": as_json(rows),
         "oin": caller.oin,
@@ -260,14 +260,14 @@ def _row(caller: Caller, submission: Submission, key: IndexKey, now: datetime) -
     }
 
 
-def _keys(keys: IndexKeys, caller: Caller, submission: Submission) -> list[str]:
+def known_by(keys: IndexKeys, caller: Caller, key: str) -> list[str]:
     """All that a request may be known by: its key as it was sent (versions up to 0.2.0 kept that; no key has a colon),
     and its fingerprint under each version that is held, so that a repeat finds its first answer while the index key
     turns. A client may derive its keys from BSNs: who reads the database and has that client's secret, but no
     index key, cannot try them out (I5)."""
-    sent = f"{caller.client_id}\0{submission.key}".encode()
-    prints = (f"{version}:{encode_base64url(key.fingerprint('key', sent))}" for version, key in keys.items())
-    return [submission.key, *prints]
+    sent = f"{caller.client_id}\0{key}".encode()
+    prints = (f"{version}:{encode_base64url(held.fingerprint('key', sent))}" for version, held in keys.items())
+    return [key, *prints]
 
 
 def _fingerprints(client_id: str, submission: Submission, key: IndexKey) -> tuple[bytes, bytes]:
@@ -287,10 +287,10 @@ def first_answers(
     """Of those whose key was used before: the first answer, or 422 for other content."""
     if not submissions:
         return {}
-    known_by = {i: _keys(keys, caller, submission) for i, submission in submissions.items()}
-    asked = {"client_id": caller.client_id, "keys": [key for one in known_by.values() for key in one]}
+    every = {i: known_by(keys, caller, submission.key) for i, submission in submissions.items()}
+    asked = {"client_id": caller.client_id, "keys": [key for one in every.values() for key in one]}
     found = {row.key: row for row in connection.execute(_FIRST_ANSWERS, asked)}
-    firsts = {i: found[key] for i, one in known_by.items() for key in one if key in found}
+    firsts = {i: found[key] for i, one in every.items() for key in one if key in found}
     return {i: _first_answer(keys, caller.client_id, row, submissions[i]) for i, row in firsts.items()}
 
 
