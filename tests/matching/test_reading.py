@@ -69,7 +69,7 @@ def test_a_family_match_shows_whom_to_call_about_a_different_youngster(index: In
 
 
 def test_a_contact_on_many_siblings_is_one_contact(index: Index) -> None:
-    """R10: neither siblings nor shared parents can be counted. With `GROUP BY` gone from `match_contacts` the clinic
+    """R10: neither siblings nor shared parents can be counted. With `GROUP BY` gone from `visible_match` the clinic
     stood there three times."""
     _siblings(index)
     alone = _read(index, index.reader(SCHOOL), "family")
@@ -316,7 +316,7 @@ def test_the_database_gives_no_row_of_who_is_not_to_be_selected(index: Index, wh
     with transaction(index.database.engine("index"), scope) as connection:
         seen = set(connection.execute(rows).scalars())
         [match] = connection.execute(sa.text("SELECT id FROM visible_matches(NULL, NULL, NULL, 9)")).scalars()
-        contacts = connection.execute(sa.text("SELECT * FROM match_contacts(:match)"), {"match": match}).all()
+        [contacts] = connection.execute(sa.text("SELECT contacts FROM visible_match(:id)"), {"id": match}).scalars()
     assert len(contacts) == 1
     assert str(index.reporters[CLINIC][0]) not in str(contacts)
     assert seen == ({SCHOOL, CLINIC} if what == "left" else {SCHOOL})  # who left: for the version before

@@ -2,6 +2,7 @@
 """Reading matches: what the database's functions leave of them in the reader's scope, today (R12, R19, R34, R36, I6,
 I8). No table is read: the functions of migration 0013 give neither a youngster nor who is not to be shown."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -16,12 +17,10 @@ _LIST = text(
     "SELECT id, kind, opened_at FROM visible_matches("
     "NULL, CAST(:cursor_at AS timestamptz), CAST(:cursor_id AS uuid), CAST(:limit AS integer))"
 )
-_ONE = text("SELECT id, kind, opened_at FROM visible_matches(:match, NULL, NULL, 1)")
-_CONTACTS = text("SELECT * FROM match_contacts(:match)")
-_OWN_SIGNALS = text("SELECT * FROM seat_signals(:match)")
+_ONE = text("SELECT id, kind, opened_at, contacts, own_signals, residences FROM visible_match(:match)")
 _CONTACT_POINTS = text(
-    "SELECT c.municipality_code AS municipality, c.kind, c.name, c.telephone, c.email FROM contact_point c"
-    " WHERE c.municipality_code IN (SELECT match_residences(:match)) ORDER BY c.municipality_code, c.kind"
+    "SELECT municipality_code AS municipality, kind, name, telephone, email FROM contact_point"
+    " WHERE municipality_code = ANY(:residences) ORDER BY municipality_code, kind"
 )
 
 
@@ -36,21 +35,21 @@ def open_matches(connection: Connection, page: Page) -> MatchesOut:
 
 def open_match(connection: Connection, keys: IndexKeys, match_id: UUID) -> MatchOut:
     """One open match in the scope, with contact data as it is now (R12). Raises Problem 404 for any other."""
-    asked = {"match": match_id}
-    match = connection.execute(_ONE, asked).one_or_none()
+    match = connection.execute(_ONE, {"match": match_id}).one_or_none()
     if match is None:
         raise Problem(NOT_FOUND)
-    own = connection.execute(_OWN_SIGNALS, asked).all()
+    points = connection.execute(_CONTACT_POINTS, {"residences": match.residences})
     return MatchOut(
         id=match.id,
         kind=match.kind,
         opened_at=match.opened_at,
-        parties=[PartyContact(concerns=row.concerns, **as_shown(row)) for row in connection.execute(_CONTACTS, asked)],
-        own_signals=[OwnSignal(id=row.id, reporter=row.reporter_id, reporter_name=row.reporter_name) for row in own],
-        own_case_references=[
-            keys[row.key_version].open("case-reference", row.id.bytes, row.case_reference_sealed).decode()
-            for row in own
-            if row.case_reference_sealed
-        ],
-        contact_points=[ContactPointOut(**row._mapping) for row in connection.execute(_CONTACT_POINTS, asked)],
+        parties=[PartyContact(concerns=one["concerns"], **as_shown(one)) for one in match.contacts],
+        own_signals=[OwnSignal.model_validate(own) for own in match.own_signals],
+        own_case_references=[_case_reference(own, keys) for own in match.own_signals if own["case_reference_sealed"]],
+        contact_points=[ContactPointOut(**row._mapping) for row in points],
     )
+
+
+def _case_reference(own: dict[str, Any], keys: IndexKeys) -> str:
+    sealed = bytes.fromhex(own["case_reference_sealed"])
+    return keys[own["key_version"]].open("case-reference", UUID(own["id"]).bytes, sealed).decode()

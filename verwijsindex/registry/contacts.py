@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """How a reporter can be reached now, or who stands in (R2, R12, R34, R36): looked up when read, never copied."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field
-from sqlalchemy import Row
 
 from verwijsindex.parsing import Outgoing
 
@@ -44,7 +44,7 @@ class Contact(Outgoing):
     )
 
 
-def as_shown(row: Row[Any]) -> dict[str, Any]:
-    """The fields of a Contact of a row with the columns of the database's function `contact_card`."""
-    fields = {name: getattr(row, name) for name in Contact.model_fields}
-    return fields | {"coordinators": row.coordinators or [], "stand_ins": row.stand_ins or []}
+def as_shown(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a Contact, of a row of the database's function `contact_card`."""
+    lists = {name: card[name] or [] for name in ("coordinators", "stand_ins")}
+    return {name: card[name] for name in Contact.model_fields} | lists

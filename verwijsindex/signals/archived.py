@@ -26,4 +26,4 @@ def archived_signal(connection: Connection, archived_id: UUID) -> ArchivedSignal
     row = connection.execute(_CONTACT, {"id": archived_id}).one_or_none()
     if row is None:
         raise Problem(NOT_FOUND)
-    return ArchivedSignalOut(id=archived_id, **as_shown(row))
+    return ArchivedSignalOut(id=archived_id, **as_shown(row._asdict()))

@@ -138,67 +138,60 @@ BEGIN
     LIMIT size;
 END $$;
 
--- Whom to call (R12): of a match of kind youngster who else is concerned about that youngster, of a family match who is
--- about a sibling; once, marked with both where both are true. A supervisor sees all, of a family match without which
--- side they are on. Who stands in for several reporters of an institution is one contact.
-CREATE FUNCTION match_contacts(asked uuid)
-RETURNS TABLE (concerns varchar, shown_as varchar, institution varchar, name varchar, "position" varchar,
-               telephone varchar, email varchar, coordinators jsonb, stand_ins jsonb)
+-- One match as the scope may see it; no row if it may not. `contacts`, whom to call (R12): of a match of kind youngster
+-- who else is concerned about that youngster, of a family match who is about a sibling; once, marked with both where
+-- both are true. A supervisor sees all, of a family match without which side they are on. Who stands in for several
+-- reporters of an institution is one contact. `own_signals`: for which live signals it is read; a case reference, in
+-- hexadecimal, only for the reporter who sent it (R6).
+CREATE FUNCTION visible_match(asked uuid)
+RETURNS TABLE (id uuid, kind varchar, opened_at timestamptz, contacts jsonb, own_signals jsonb, residences char(4)[])
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan
 AS $$
 #variable_conflict use_column
 DECLARE
     today CONSTANT date := scope_today();
+    own_reporter CONSTANT uuid := scope_own_reporter();
     supervises CONSTANT boolean := scope_municipality() IS NOT NULL;
     family boolean;
     youngster uuid;
+    seated uuid[];
 BEGIN
-    SELECT kind = 'family', youngster_id INTO family, youngster FROM match
-    WHERE id = asked AND id IN (SELECT v.id FROM visible_matches(asked, NULL, NULL, 1) v);
-    RETURN QUERY
-    WITH seat AS (
-        SELECT DISTINCT reporter_id FROM seats(asked, youngster, today)
-    ), other AS (
+    SELECT m.id, m.kind, m.opened_at, m.kind = 'family', m.youngster_id INTO id, kind, opened_at, family, youngster
+    FROM match m WHERE m.id = asked AND EXISTS (SELECT FROM visible_matches(asked, NULL, NULL, 1));
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(DISTINCT s.reporter_id),
+           coalesce(jsonb_agg(jsonb_build_object(
+               'id', s.id, 'reporter', r.id, 'reporter_name', r.name, 'key_version', s.key_version,
+               'case_reference_sealed', CASE WHEN r.id = own_reporter THEN encode(s.case_reference_sealed, 'hex') END
+           ) ORDER BY s.received_at, s.id), '[]')
+    INTO seated, own_signals
+    FROM seats(asked, youngster, today) seat JOIN signal s ON s.id = seat.signal_id
+    JOIN reporter r ON r.id = s.reporter_id;
+    residences := ARRAY(SELECT DISTINCT s.residence_municipality FROM live_signals(today) s
+                        WHERE s.youngster_id = youngster);
+    WITH other AS (
         SELECT c.reporter_id, c.oin, c.elsewhere, s.agreement_id,
                shown_as(c.shielded, r.designated_until, g.in_person, today) AS shown
         FROM concerned(youngster, today) c JOIN signal s ON s.id = c.signal_id JOIN reporter r ON r.id = c.reporter_id
         JOIN institution i ON i.oin = c.oin JOIN category g ON g.code = i.category_code
-        WHERE supervises OR EXISTS (SELECT FROM seat WHERE seat.reporter_id <> c.reporter_id)
+        WHERE supervises OR c.reporter_id <> ANY(seated)
     ), contact AS (
         SELECT shown, oin, CASE WHEN shown = 'reporter' THEN reporter_id END AS reporter_id,
                array_agg(DISTINCT agreement_id) AS agreements,
                bool_or(elsewhere) AS away, bool_and(elsewhere) AS only_away
         FROM other GROUP BY 1, 2, 3
     )
-    SELECT CASE WHEN supervises THEN CASE WHEN NOT family THEN 'same_youngster' END
-               WHEN only_away THEN 'different_youngster' WHEN away THEN 'both' ELSE 'same_youngster' END::varchar,
-           card.*
+    SELECT jsonb_agg(to_jsonb(card) || jsonb_build_object('concerns',
+               CASE WHEN supervises THEN CASE WHEN NOT family THEN 'same_youngster' END
+                   WHEN only_away THEN 'different_youngster' WHEN away THEN 'both' ELSE 'same_youngster' END)
+           ORDER BY card.institution, card.name, c.oin)
+    INTO contacts
     FROM contact c CROSS JOIN LATERAL contact_card(c.reporter_id, c.oin, c.shown, c.agreements, today) card
-    WHERE CASE WHEN NOT family THEN NOT only_away ELSE away OR supervises END
-    ORDER BY card.institution, card.name, c.oin;
+    WHERE CASE WHEN NOT family THEN NOT only_away ELSE away OR supervises END;
+    RETURN NEXT;
 END $$;
-
--- The live signals for which the scope reads a match; a case reference only for the reporter who sent it (R6, R12).
-CREATE FUNCTION seat_signals(asked uuid)
-RETURNS TABLE (id uuid, reporter_id uuid, reporter_name varchar, key_version integer, case_reference_sealed bytea)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT s.id, r.id, r.name, s.key_version,
-           CASE WHEN r.id = (SELECT scope_own_reporter()) THEN s.case_reference_sealed END
-    FROM match m CROSS JOIN LATERAL seats(m.id, m.youngster_id, scope_today()) seat
-    JOIN signal s ON s.id = seat.signal_id JOIN reporter r ON r.id = s.reporter_id
-    WHERE m.id = asked AND m.id IN (SELECT v.id FROM visible_matches(asked, NULL, NULL, 1) v)
-    ORDER BY s.received_at, s.id
-$$;
-CREATE OR REPLACE FUNCTION own_signals_in(asked uuid) RETURNS SETOF uuid
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT id FROM seat_signals(asked)
-$$;
-CREATE OR REPLACE FUNCTION match_residences(asked uuid) RETURNS SETOF char(4)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT DISTINCT s.residence_municipality
-    FROM match m JOIN live_signals(scope_today()) s ON s.youngster_id = m.youngster_id
-    WHERE m.id = asked AND m.id IN (SELECT v.id FROM visible_matches(asked, NULL, NULL, 1) v)
-$$;
 """
 
 NOTICES = """
@@ -308,6 +301,18 @@ BEGIN
     )
     SELECT match_id, reporter_id FROM live WHERE parties > 1 AND NOT shielded;
 END $$;
+CREATE OR REPLACE FUNCTION own_signals_in(asked uuid) RETURNS SETOF uuid
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT s.id FROM match m JOIN live_signals(scope_today()) s ON s.youngster_id = m.youngster_id
+    WHERE m.id = asked AND s.reporter_id = (SELECT scope_own_reporter())
+      AND m.id IN (SELECT v.match_id FROM visible_parties() v)
+$$;
+CREATE OR REPLACE FUNCTION match_residences(asked uuid) RETURNS SETOF char(4)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT DISTINCT s.residence_municipality
+    FROM match m JOIN live_signals(scope_today()) s ON s.youngster_id = m.youngster_id
+    WHERE m.id = asked AND m.id IN (SELECT v.match_id FROM visible_parties() v)
+$$;
 ALTER POLICY index_read ON notice
     USING (kind = 'match'
            AND (reporter_id = (SELECT scope_own_reporter()) OR municipality_code = (SELECT scope_municipality())));
@@ -316,10 +321,10 @@ ALTER POLICY index_read ON notice
 PRIVILEGES = """
 REVOKE ALL ON FUNCTION stands_for(), concerned(uuid, date), seats(uuid, uuid, date),
     shown_as(boolean, date, boolean, date), contact_card(uuid, char, varchar, uuid[], date),
-    visible_matches(uuid, timestamptz, uuid, integer), match_contacts(uuid), seat_signals(uuid),
+    visible_matches(uuid, timestamptz, uuid, integer), visible_match(uuid),
     inbox(timestamptz, uuid, integer), archived_contact(uuid), own_placed_signals()
     FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION visible_matches(uuid, timestamptz, uuid, integer), match_contacts(uuid), seat_signals(uuid),
+GRANT EXECUTE ON FUNCTION visible_matches(uuid, timestamptz, uuid, integer), visible_match(uuid),
     inbox(timestamptz, uuid, integer), archived_contact(uuid), own_placed_signals()
     TO verwijsindex_index;
 """

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a read costs does not grow with the country: each row is looked up by its key (I8)."""
+
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from support import NOW, Database
+
+from bench import national
+from verwijsindex.database import Scope, transaction
+from verwijsindex.matching.reading import open_match, open_matches
+from verwijsindex.matching.schemas import MatchOut
+from verwijsindex.notices.reading import inbox
+from verwijsindex.paging import Page
+from verwijsindex.pseudonyms.sealing import IndexKeys
+from verwijsindex.signals.archived import archived_signal
+from verwijsindex.signals.reading import institutions_signals, own_signals
+
+LIVE = 15_000
+# The youngsters with ten signals are two to a family; one signal in a hundred is shielded, one reporter in ten left.
+# Of each signal there is an archived one, with a notice to a reporter of its youngster or to the officer.
+_MORE = (
+    "INSERT INTO parent (id, key, key_version) SELECT md5('parent' || n)::uuid, sha384(('parent' || n)::bytea), 1"
+    f" FROM generate_series(0, {LIVE // 30}) n",
+    "INSERT INTO signal_parent SELECT md5('signal' || n)::uuid, md5('parent' || n / 30)::uuid"
+    f" FROM generate_series(0, {LIVE - 1}) n WHERE n % 15 >= 5",
+    "INSERT INTO match (id, kind, youngster_id, opened_at, change)"
+    " SELECT md5('family' || id)::uuid, 'family', youngster_id, opened_at, 1 FROM match",
+    "INSERT INTO party (id, match_id, reporter_id, standing_id, joined_at)"
+    " SELECT gen_random_uuid(), md5('family' || match_id)::uuid, reporter_id, standing_id, joined_at FROM party",
+    "INSERT INTO supervision (id, match_id, municipality_code, joined_at)"
+    " SELECT gen_random_uuid(), md5('family' || match_id)::uuid, municipality_code, joined_at FROM supervision",
+    "UPDATE signal SET shielded = true WHERE get_byte(uuid_send(id), 0) < 3",
+    "INSERT INTO archived_signal (id, youngster_id, reporter_id, oin, agreement_id, shielded, received_at, ended_at,"
+    " end_reason, destroy_on) SELECT md5('archived' || id)::uuid, youngster_id, reporter_id, oin, agreement_id, false,"
+    " received_at, received_at, 'expired', removal_date FROM signal",
+    "INSERT INTO notice (id, kind, archived_signal_id, change, reporter_id, officer_oin, placed_at)"
+    " SELECT gen_random_uuid(), 'archive', md5('archived' || id)::uuid, 0, CASE WHEN NOT shielded THEN reporter_id END,"
+    " CASE WHEN shielded THEN oin END, received_at + interval '1 second' FROM signal",
+    "INSERT INTO named_officer SELECT gen_random_uuid(), oin, 'O', '-', '-' FROM institution",
+    "INSERT INTO coordinator SELECT gen_random_uuid(), oin, 'C', '-', '-' FROM institution",
+    "UPDATE reporter SET designated_until = '2026-11-21' WHERE get_byte(uuid_send(id), 0) < 25",
+)
+_READ = "SELECT sum(seq_tup_read) + sum(idx_tup_fetch) FROM pg_stat_user_tables"
+_TODAY = date(2026, 11, 22)
+
+
+@pytest.fixture(scope="module")
+def country(_migrated_index: Database) -> Database:
+    """A country of signals, in families."""
+    _migrated_index.empty()
+    national.register(_migrated_index.superuser)
+    national.fill(_migrated_index.superuser, 0, LIVE, NOW)
+    with _migrated_index.superuser.begin() as connection:
+        connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
+        for statement in _MORE:
+            connection.execute(sa.text(statement))
+    with _migrated_index.superuser.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("VACUUM (ANALYZE)"))
+    return _migrated_index
+
+
+def _scope(country: Database, who: str) -> Scope:
+    """A reader with something of each kind to read."""
+    row = country.rows(_WHO[who])[0]
+    return Scope(_TODAY, **row._mapping)
+
+
+_WHO = {
+    "reporter": "SELECT r.oin, r.id AS reporter_id FROM party p JOIN reporter r ON r.id = p.reporter_id"
+    " WHERE r.designated_until IS NULL LIMIT 1",
+    "supervisor": "SELECT municipality_code AS municipality FROM supervision LIMIT 1",
+    "coordinator": "SELECT c.oin, c.id AS coordinator_id FROM coordinator c JOIN reporter r USING (oin)"
+    " JOIN party p ON p.reporter_id = r.id WHERE r.designated_until IS NOT NULL LIMIT 1",
+    "officer": "SELECT o.oin, o.id AS officer_id FROM signal s JOIN party p USING (reporter_id)"
+    " JOIN match m ON m.id = p.match_id AND m.youngster_id = s.youngster_id JOIN named_officer o ON o.oin = s.oin"
+    " WHERE s.shielded LIMIT 1",
+}
+
+
+@pytest.mark.parametrize("who", _WHO)
+def test_a_read_looks_up_its_rows_by_their_keys(country: Database, who: str) -> None:
+    """A page of 50 matches looks at 20 signals of each family. Seen failing (45,000 rows and more) ..."""
+    scope, page, keys = _scope(country, who), Page(limit=50), cast(IndexKeys, {})
+
+    def rows_read(read: Callable[[sa.Connection], Any]) -> tuple[int, Any]:
+        before = country.scalar(_READ)
+        with transaction(country.engine("index"), scope) as connection:
+            found = read(connection)
+            connection.execute(sa.text("SELECT pg_stat_force_next_flush()"))
+        with country.engine("index").connect() as connection:
+            connection.execute(sa.text("SELECT 1"))  # a session tells its statistics when it is idle
+        return int(country.scalar(_READ) - before), found
+
+    cost: dict[str, int] = {}
+    cost["matches"], listed = rows_read(lambda connection: open_matches(connection, page))
+    kinds = {match.kind: match.id for match in listed.items}
+    assert set(kinds) == {"youngster", "family"}
+    for kind, match in kinds.items():
+        cost[kind], read = rows_read(partial(_open, keys, match))
+        assert read.parties
+    cost["inbox"], told = rows_read(lambda connection: inbox(connection, page))
+    archived = [notice.archived_signal for notice in told.items if notice.archived_signal]
+    assert bool(archived) == (who != "supervisor")
+    if archived:
+        cost["archived"], _ = rows_read(lambda connection: archived_signal(connection, archived[0]))
+    cost["own signals"], _ = rows_read(lambda connection: own_signals(connection, keys, page, overdue=False))
+    cost["institution's"], _ = rows_read(lambda connection: institutions_signals(connection, page, None, overdue=False))
+    assert max(cost.values()) < 2_000, cost
+
+
+def _open(keys: IndexKeys, match: UUID, connection: sa.Connection) -> MatchOut:
+    return open_match(connection, keys, match)
