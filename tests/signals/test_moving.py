@@ -5,10 +5,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from access.test_matrix import nothing_changed
 from ledger.told import new_events
 from signals.evidence import places, slug
+from sqlalchemy.exc import ProgrammingError
 from support import CLINIC, DORDRECHT, POLICE, SCHOOL, STEIN, WESTERVELD, Answer, Index
+
+from verwijsindex.database import Scope, transaction
 
 TO_DORDRECHT = {"residenceMunicipality": DORDRECHT}
 
@@ -98,6 +102,21 @@ def test_what_is_wrong_with_a_move_changes_nothing(index: Index, matched: tuple[
     ]
     assert [slug(answer) for answer, _ in refused] == [wanted for _, wanted in refused]
     assert index.database.scalar("SELECT (SELECT count(*) FROM move) + (SELECT count(*) FROM work)") == 0
+
+
+def test_the_database_takes_a_move_of_an_own_signal_only(index: Index, matched: tuple[UUID, UUID, UUID]) -> None:
+    """I8, below the code: not of another's signal, and not in another's name."""
+    school, clinic = index.reporters[SCHOOL][0], index.reporters[CLINIC][0]
+    insert = sa.text("INSERT INTO move VALUES (gen_random_uuid(), :signal, '0505', :reporter, now())")
+    scope = Scope(index.clock().date(), SCHOOL, school)
+    for signal, reporter in ((matched[1], clinic), (matched[1], school), (matched[0], clinic), (matched[0], None)):
+        with (
+            pytest.raises(ProgrammingError, match="row-level security"),
+            transaction(index.database.engine("index"), scope) as connection,
+        ):
+            connection.execute(insert, {"signal": signal, "reporter": reporter})
+    with transaction(index.database.engine("index"), scope) as connection:
+        connection.execute(insert, {"signal": matched[0], "reporter": school})
 
 
 def test_a_match_that_is_none_any_more_cannot_move(index: Index, matched: tuple[UUID, UUID, UUID]) -> None:
