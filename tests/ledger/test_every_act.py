@@ -5,6 +5,7 @@ from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
+from access.test_matrix import nothing_changed
 from ledger.faults import failing
 from ledger.told import new_events
 from matching import life
@@ -40,6 +41,7 @@ def _reads(index: Index, match: UUID) -> dict[str, tuple[str, dict[str, str]]]:
         "match.read by a supervisor": (f"/matches/{match}", supervisor),
         "signals.listed by a coordinator": ("/signals", index.coordinator()),
         "signal.read by a coordinator": (f"/signals/{signal}", index.coordinator()),
+        "orphaned_signals.listed by a coordinator": ("/orphaned-signals", index.coordinator()),
         "reporters.listed by a coordinator": ("/reporters", index.coordinator()),
         "reporter.read by a coordinator": (f"/reporters/{index.reporters[SCHOOL][0]}", index.coordinator()),
         "coordinators.listed by a coordinator": ("/coordinators", index.coordinator()),
@@ -64,6 +66,7 @@ NAMES = [
     "match.read by a supervisor",
     "signals.listed by a coordinator",
     "signal.read by a coordinator",
+    "orphaned_signals.listed by a coordinator",
     "reporters.listed by a coordinator",
     "reporter.read by a coordinator",
     "coordinators.listed by a coordinator",
@@ -117,6 +120,26 @@ def test_a_read_whose_event_cannot_be_written_shows_nothing(
     assert set(answer.json) == {"type", "title", "status", "detail"}
     assert counts(index.database) == before
     assert "sabotage" not in logged.text
+
+
+@pytest.mark.parametrize("act", ["withdrawal", "informing", "handover", "move", "move of a match"])
+def test_an_act_whose_event_cannot_be_written_is_not_done(index: Index, match: UUID, act: str) -> None:
+    """I4; and it uses up no idempotency key. Then it can be written, and there is one event."""
+    postponed = {"status": "postponed", "ground": "safety", "reviewDate": "2026-12-22"}
+    signal = index.place(1, informing=postponed)
+    index.match()
+    to_dordrecht = {"residenceMunicipality": DORDRECHT}
+    path, body, headers = {
+        "withdrawal": (f"/signals/{signal}/withdrawal", {"reason": "risk_gone"}, index.reader()),
+        "informing": (f"/signals/{signal}/informing", {"informing": postponed}, index.reader()),
+        "handover": (f"/signals/{signal}/handover", {"to": str(index.reporters[SCHOOL][1])}, index.coordinator()),
+        "move": (f"/signals/{signal}/move", to_dordrecht, index.reader()),
+        "move of a match": (f"/matches/{match}/move", to_dordrecht, index.supervisor()),
+    }[act]
+    with nothing_changed(index.database, events=0), failing(index.database, "event", "INSERT"):
+        assert index.act(path, body, headers, "a-key").status_code == 500
+    answer, [_] = new_events(index, lambda: index.act(path, body, headers, "a-key"))
+    assert answer.status_code == 201, answer.text
 
 
 def test_a_signal_whose_event_cannot_be_written_is_not_stored(index: Index) -> None:

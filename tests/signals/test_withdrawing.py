@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from access.test_matrix import nothing_changed
-from ledger.faults import failing
 from ledger.told import new_events
 from signals.evidence import places, slug
 from support import CLINIC, POLICE, SCHOOL, Answer, Index
@@ -48,7 +47,7 @@ def test_a_signal_is_withdrawn(index: Index, reason: str, by: str) -> None:
 
 
 def test_it_is_gone_from_every_view_at_that_moment(index: Index) -> None:
-    """I6, with no worker running."""
+    """I6, with no worker running. Seen failing when what had ended stayed in `placed_signal`."""
     signal = index.place(0, SCHOOL)
     index.place(0, CLINIC)
     index.match()
@@ -75,7 +74,10 @@ def test_it_is_gone_from_every_view_at_that_moment(index: Index) -> None:
     ["a colleague", "another institution", "its coordinator", "the other party", "an ended one", "a past one", "none"],
 )
 def test_who_may_not_and_what_has_ended_are_one_and_the_same_404(index: Index, who: str) -> None:
-    """DOMAIN.md, Reading; changes nothing but the refusal in the ledger. Each is byte for byte the answer for none."""
+    """DOMAIN.md, Reading; changes nothing but the refusal in the ledger. Each is byte for byte the answer for none.
+
+    Seen failing (201) when `acting_signal` held the signals of all, and when it held those that had ended.
+    """
     signal = index.place(0, SCHOOL)
     index.place(0, CLINIC)
     index.match()
@@ -134,6 +136,7 @@ def test_a_key_is_of_its_caller_and_a_refusal_uses_up_none(index: Index) -> None
 
 
 def test_equal_requests_at_once_are_one_withdrawal_and_equal_answers(index: Index) -> None:
+    """Seen failing (500) without `ON CONFLICT DO NOTHING`."""
     signal, at_once = index.place(), Barrier(16)
 
     def again(_: int) -> tuple[int, bytes]:
@@ -148,7 +151,8 @@ def test_equal_requests_at_once_are_one_withdrawal_and_equal_answers(index: Inde
 
 
 def test_of_two_withdrawals_at_once_one_is_the_withdrawal(index: Index) -> None:
-    """By reporter and coordinator, each with a key of its own: one 201, the rest 404, one event."""
+    """By reporter and coordinator, each with a key of its own: one 201, the rest 404, one event. Seen failing (201 more
+    than once) when the view held signals that had ended."""
     signal, at_once = index.place(), Barrier(16)
 
     def another(n: int) -> int:
@@ -165,13 +169,6 @@ def _withdrawals(index: Index) -> int:
     return int(index.database.scalar("SELECT count(*) FROM event WHERE kind = 'signal.withdrawn'"))
 
 
-def test_a_withdrawal_whose_event_cannot_be_written_is_none(index: Index) -> None:
-    """I4."""
-    signal = index.place()
-    with nothing_changed(index.database, events=0), failing(index.database, "event", "INSERT"):
-        assert withdraw(index, signal, index.reader()).status_code == 500
-
-
 def test_a_restricted_signal_may_be_withdrawn(index: Index) -> None:
     """DOMAIN.md, Restriction; the own list shows it unmarked."""
     signal = index.place()
@@ -182,7 +179,7 @@ def test_a_restricted_signal_may_be_withdrawn(index: Index) -> None:
 
 
 def test_the_database_lets_a_scope_act_on_its_own_placed_signals_and_no_others(index: Index) -> None:
-    """I8, below the code."""
+    """I8, below the code. Seen failing when `acting_signal` held the signals of all, or those that had ended."""
     mine, others, ended = index.place(0, SCHOOL), index.place(0, CLINIC), index.place(1, SCHOOL)
     withdraw(index, ended, index.reader())
     reporter, coordinator = index.reporters[SCHOOL][0], index.coordinators[SCHOOL]
