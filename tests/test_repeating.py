@@ -59,6 +59,6 @@ def test_it_is_forgotten_after_a_week_by_the_sweep(index: Index) -> None:
 
 
 def test_a_caller_writes_in_its_own_name_only(index: Index) -> None:
-    """I8."""
+    """I8. Seen failing with a policy that was true for all."""
     with pytest.raises(Exception, match="row-level security"):
         ask(index, "one", caller="machine another")

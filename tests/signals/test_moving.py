@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A move is told by a reporter of the youngster, the coordinator, or of a match by its case supervisor (R24)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -105,7 +106,8 @@ def test_what_is_wrong_with_a_move_changes_nothing(index: Index, matched: tuple[
 
 
 def test_the_database_takes_a_move_of_an_own_signal_only(index: Index, matched: tuple[UUID, UUID, UUID]) -> None:
-    """I8, below the code: not of another's signal, and not in another's name."""
+    """I8, below the code: not of another's signal, and not in another's name. Seen failing with a policy that was true
+    for all."""
     school, clinic = index.reporters[SCHOOL][0], index.reporters[CLINIC][0]
     insert = sa.text("INSERT INTO move VALUES (gen_random_uuid(), :signal, '0505', :reporter, now())")
     scope = Scope(index.clock().date(), SCHOOL, school)
@@ -117,6 +119,22 @@ def test_the_database_takes_a_move_of_an_own_signal_only(index: Index, matched: 
             connection.execute(insert, {"signal": signal, "reporter": reporter})
     with transaction(index.database.engine("index"), scope) as connection:
         connection.execute(insert, {"signal": matched[0], "reporter": school})
+
+
+def test_a_move_goes_by_another_signal_when_one_is_destroyed_at_that_moment(
+    index: Index, matched: tuple[UUID, UUID, UUID]
+) -> None:
+    """Seen failing (500) without the lock on the signal in `tell_move`."""
+    *signals, match = matched
+    supervisor = index.supervisor()
+    with ThreadPoolExecutor(1) as thread:
+        with index.database.superuser.begin() as destroying:
+            destroying.execute(sa.text("DELETE FROM signal WHERE id = :id"), {"id": min(signals)})
+            told = thread.submit(move_of_match, index, match, supervisor)
+            while not index.database.scalar("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                assert not told.done()
+        assert told.result().status_code == 201
+    assert index.database.rows("SELECT signal_id FROM move") == [(max(signals),)]
 
 
 def test_a_match_that_is_none_any_more_cannot_move(index: Index, matched: tuple[UUID, UUID, UUID]) -> None:

@@ -123,16 +123,18 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Tells a move on a match that the scope's case supervisors see (R24), by way of one of its live signals.
+-- Tells a move on a match that the scope's case supervisors see (R24), by way of one of its live signals. That one is
+-- kept from being destroyed meanwhile; one that just was is passed over.
 CREATE FUNCTION tell_move(asked uuid, residence char(4), at timestamptz) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    concerned CONSTANT uuid := (
-        SELECT l.id FROM match m JOIN live_signals(scope_today()) l ON l.youngster_id = m.youngster_id
-        WHERE m.id IN (SELECT v.id FROM visible_matches(asked, NULL, NULL, 1) v) AND scope_municipality() IS NOT NULL
-        ORDER BY l.id LIMIT 1);
+    concerned uuid;
 BEGIN
-    IF concerned IS NULL THEN
+    SELECT s.id INTO concerned FROM signal s WHERE s.id IN (
+        SELECT l.id FROM match m JOIN live_signals(scope_today()) l ON l.youngster_id = m.youngster_id
+        WHERE m.id IN (SELECT v.id FROM visible_matches(asked, NULL, NULL, 1) v) AND scope_municipality() IS NOT NULL)
+    ORDER BY s.id LIMIT 1 FOR KEY SHARE;
+    IF NOT FOUND THEN
         RETURN false;
     END IF;
     INSERT INTO move (id, signal_id, municipality_code, told_at) VALUES (gen_random_uuid(), concerned, residence, at);
