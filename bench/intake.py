@@ -166,6 +166,8 @@ def _same_statement(reporter: str) -> str:
         "review_date": "NULL",
         "turns23_on_sealed": "NULL",
         "case_reference_sealed": "sha256('x')",
+        "parents_sealed": "NULL",
+        "shielded": "false",
         "event_id": "gen_random_uuid()",
         "event_body": "convert_to(repeat('x', 330), 'UTF8')",
         "event_nonce": "substr(sha256(gen_random_uuid()::text::bytea), 1, 16)",

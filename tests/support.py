@@ -24,7 +24,7 @@ from verwijsindex.ledger.events import Actor
 from verwijsindex.matching.service import match_waiting
 from verwijsindex.pseudonyms.bsn import Bsn, BsnError
 from verwijsindex.pseudonyms.key_list import KeyVersion, sign_key_list
-from verwijsindex.pseudonyms.pseudonym import Pseudonym
+from verwijsindex.pseudonyms.pseudonym import Kind, Pseudonym
 from verwijsindex.pseudonyms.voprf import Evaluator, blind, unblind, voprf_input
 from verwijsindex.registry import service as registry
 from verwijsindex.registry.schemas import (
@@ -159,11 +159,16 @@ def _test_bsns() -> list[Bsn]:
 _TEST_BSNS = _test_bsns()
 
 
-def pseudonym(number: int) -> Pseudonym:
+def pseudonym(number: int, kind: Kind = "youngster") -> Pseudonym:
     """N of the number-th test BSN under the tests' pseudonym key, by the real protocol."""
-    blinded = blind([voprf_input("youngster", bsn(number))])
+    blinded = blind([voprf_input(kind, bsn(number))])
     evaluation = PSEUDONYM_KEY.evaluate(blinded.elements)
     return Pseudonym(unblind(evaluation.elements, blinded.blinds)[0], 1)
+
+
+def parents(*numbers: int) -> list[dict[str, Any]]:
+    """What a signal says of these parents: each the person with that test BSN."""
+    return [{"keyVersion": 1, "value": pseudonym(number, "parent").to_text()} for number in numbers]
 
 
 class Answer(TestResponse):
@@ -320,6 +325,12 @@ class Index:
             "informing": {"status": "informed", "on": amsterdam_date(made_at).isoformat(), "to": "both"},
         }
         return {name: value for name, value in (body | changes).items() if value is not None}
+
+    def allow_parents(self, *oins: str) -> None:
+        """The agreements of these institutions say from now on that they may send parents (R10)."""
+        with self.database.superuser.begin() as connection:
+            allow = sa.text("UPDATE agreement SET may_send_parents = true WHERE oin = ANY(:oins)")
+            connection.execute(allow, {"oins": list(oins)})
 
     def post(self, body: object, oin: str = SCHOOL, key: str | None = None, **headers: str) -> Answer:
         """Send a signal as an institution's client, with a new idempotency key unless given."""

@@ -23,6 +23,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "institution": {"SELECT": "oin category_code"},
         "agreement": READ,
         "reporter": {"SELECT": "id oin designated_from designated_until"},
+        "named_officer": {"SELECT": "oin last_day"},
         "idempotency_record": WRITE,
         "index_key_version": READ,
         "limit_counter": WRITE | {"UPDATE": "taken", "DELETE": "*"},

@@ -175,6 +175,8 @@ def as_json(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _as_text(value: object) -> object:
+    if isinstance(value, list):
+        return [_as_text(one) for one in value]
     return "\\x" + value.hex() if isinstance(value, bytes) else value
 
 

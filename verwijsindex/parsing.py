@@ -188,6 +188,8 @@ _MESSAGES_WITHOUT_VALUES = frozenset(
         "list_type",
         "too_short",
         "too_long",
+        "too_many",
+        "duplicate",
     ]
 )
 _DETAILS = {

@@ -84,6 +84,18 @@ RECEIVER_MAY_NOT_SIGNAL = ProblemType(
     "This reporter may not signal, so cannot be given a signal",
     "Hand it to a reporter of your institution who may signal today.",
 )
+PARENTS_NOT_ALLOWED = ProblemType(
+    "parents-not-allowed",
+    403,
+    "Your agreement does not say that you may send parents",
+    "Send the signal without parents, or have the agreement changed with the municipality.",
+)
+NO_NAMED_OFFICER = ProblemType(
+    "no-named-officer",
+    403,
+    "Your institution has no named officer today",
+    "A shielded signal needs a named officer to get its notices: have one added to the register.",
+)
 INSTITUTION_NOT_REGISTERED = ProblemType(
     "institution-not-registered",
     403,

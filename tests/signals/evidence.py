@@ -8,7 +8,18 @@ from support import Answer, Database, Index, Logged
 
 from verwijsindex.keyfiles import encode_base64url
 
-TABLES = ("signal", "work", "idempotency_record", "youngster", "match", "party", "notice", "delivery", "event")
+TABLES = (
+    "signal",
+    "work",
+    "parent",
+    "idempotency_record",
+    "youngster",
+    "match",
+    "party",
+    "notice",
+    "delivery",
+    "event",
+)
 
 
 def counts(database: Database) -> dict[str, object]:

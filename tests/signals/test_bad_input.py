@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from signals.evidence import nothing_stored, places, silent_about, slug
-from support import NOW, Index, Logged, bsn, pseudonym
+from support import NOW, Index, Logged, bsn, parents, pseudonym
 
 from verwijsindex.pseudonyms.ristretto import _FIELD
 
@@ -92,6 +92,20 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a 23rd birthday over seven years away": ({"turns23On": "2033-11-23"}, "#/turns23On"),
     "two years though the birthday is first": ({"turns23On": "2027-01-01"}, "#/removalDate"),
+    "three parents": ({"parents": parents(1, 2, 3)}, "#/parents"),
+    "thousands of parents": ({"parents": [{}] * 1000}, "#/parents"),
+    "the same parent twice": ({"parents": parents(1, 1)}, "#/parents"),
+    "one parent, not in a list": ({"parents": parents(1)[0]}, "#/parents"),
+    "a parent as text": ({"parents": [GOOD.to_text()]}, "#/parents/0"),
+    "a BSN for a parent": ({"parents": [{"keyVersion": 1, "value": BSN}]}, "#/parents/0/value"),
+    "no parents at all": ({"parents": None}, "#/parents"),
+    "a parent of another version": ({"parents": [parents(1)[0] | {"keyVersion": 2}]}, "#/parents"),
+    "a parent's name": ({"parents": [parents(1)[0] | {CANARY: CANARY}]}, "#/parents/0"),
+    "shielded as text": ({"shielded": "true"}, "#/shielded"),
+    "shielded as a number": ({"shielded": 1}, "#/shielded"),
+    "an age for a group": ({"informing": INFORMED | {"ageGroup": 13}}, "#/informing/ageGroup"),
+    "a group that does not fit": ({"informing": INFORMED | {"ageGroup": "under_12"}}, "#/informing/ageGroup"),
+    "a group of a family that was not informed": ({"informing": POSTPONED | {"ageGroup": "under_12"}}, "#/informing"),
     "a birth date besides": ({"birthDate": "2010-01-01"}, "#"),
     "a BSN besides": ({"bsn": BSN}, "#"),
     "the server's own field": ({"id": "00000000-0000-4000-8000-000000000000"}, "#"),

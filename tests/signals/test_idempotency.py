@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A repeat is the same signal and gets its first answer, byte for byte (R9; DESIGN.md, API)."""
 
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
+from typing import Any
 from uuid import uuid4
 
 from signals.evidence import counts, nothing_stored, places, slug
-from support import ADMINISTRATOR, CLINIC, SCHOOL, Index, headers, pseudonym
+from support import ADMINISTRATOR, CLINIC, SCHOOL, Index, headers, parents, pseudonym
 
 from verwijsindex.database import transaction
 from verwijsindex.issuer.signing import Terms
+from verwijsindex.pseudonyms.sealing import IndexKey
 from verwijsindex.registry import service as registry
 from verwijsindex.registry.models import Agreement
-from verwijsindex.signals.service import KEPT, forget_old_requests
+from verwijsindex.signals.schemas import SignalIn, Submission
+from verwijsindex.signals.service import KEPT, _fingerprints, forget_old_requests
 
 KEY = "the-key"
 
@@ -90,6 +94,53 @@ def test_a_key_with_other_content_is_refused(index: Index) -> None:
             assert first.json["id"] not in answer.text
         index.clock.move(days=8)
         assert index.post(others[0], key=KEY).status_code == 422  # too old besides
+
+
+def test_parents_and_a_shield_are_part_of_what_was_sent(index: Index) -> None:
+    """And in no order: the same two parents are the same request. An empty list is none, `false` is nothing."""
+    index.allow_parents(SCHOOL)
+    body = index.signal(parents=parents(1, 2), shielded=True)
+    body["informing"]["ageGroup"] = "12_to_15"
+    first = index.post(body, key=KEY)
+    plain = index.post(index.signal(), key="plain")
+    with nothing_stored(index.database):
+        assert index.post(body | {"parents": parents(2, 1)}, key=KEY).data == first.data
+        assert index.post(index.signal(parents=[], shielded=False), key="plain").data == plain.data
+        others: list[dict[str, Any]] = [
+            {"parents": parents(1, 3)},
+            {"parents": parents(1)},
+            {"parents": []},
+            {"shielded": False},
+        ]
+        others.append({"informing": index.signal()["informing"]})
+        for other in others:
+            assert slug(index.post(body | other, key=KEY)) == "idempotency-key-reused"
+
+
+def test_what_0_2_0_was_sent_has_the_fingerprints_that_it_made() -> None:
+    """A repeat across the upgrade is a repeat. The values are those that 0.2.0 computed."""
+    body: dict[str, object] = {
+        "reporter": "7b0f3c66-3b0e-4c53-9d6e-2f6f1f0b8a11",
+        "pseudonym": {"keyVersion": 1, "value": "CHRaCes-Al5agkZcjYNmkLGk_6eD3bA9QaUTH2F8iTg"},
+        "residenceMunicipality": "1701",
+        "madeAt": "2026-11-22T10:00:00Z",
+        "removalDate": "2028-11-22",
+        "reasonableSuspicion": True,
+    }
+    more: list[dict[str, object]] = [
+        {
+            "informing": {"status": "informed", "on": "2026-11-20", "to": "both"},
+            "turns23On": "2030-05-05",
+            "caseReference": "Z-7",
+        },
+        {"informing": {"status": "postponed", "ground": "safety", "reviewDate": "2026-12-20"}},
+    ]
+    made = []
+    for one in more:
+        signal = SignalIn.model_validate_json(json.dumps(body | one))
+        made.append(_fingerprints("client-1", Submission("key-1", signal), IndexKey(1, bytes(range(32)))))
+    assert [body.hex()[:16] for body, _ in made] == ["994292c05f0d838a", "d1f4b4acebbcbeef"]
+    assert {pseudonym.hex()[:16] for _, pseudonym in made} == {"f45739b9699634c0"}
 
 
 def test_the_same_key_of_another_client_is_another_request(index: Index) -> None:

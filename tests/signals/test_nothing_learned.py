@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The answer to a sender never depends on what is known (I7, R18)."""
 
-from support import CLINIC, POLICE, SCHOOL, Answer, Index, headers
+from support import CLINIC, POLICE, SCHOOL, Answer, Index, headers, parents
 
 
 def _form(answer: Answer) -> tuple[int, list[tuple[str, str]], int, list[str]]:
@@ -27,6 +27,25 @@ def test_the_answer_is_of_one_form_whatever_is_known(index: Index) -> None:
     forms = [_form(answer) for answer in answers]
     assert forms[0][0] == 201
     assert all(form == forms[0] for form in forms)
+
+
+def test_the_answer_is_of_one_form_shielded_or_not_and_whatever_is_known_of_the_parents(index: Index) -> None:
+    """I7: open, shielded, and with parents that nobody knows, that a sibling has, and that made a match."""
+    index.allow_parents(POLICE, SCHOOL)
+    answers = [index.post(index.signal(0, POLICE), POLICE)]
+    answers.append(index.post(index.signal(0, POLICE, 1, shielded=True), POLICE))
+    answers.append(index.post(index.signal(1, POLICE, parents=parents(10, 11)), POLICE))
+    index.place(2, SCHOOL, parents=parents(11, 12), shielded=True)
+    index.match()
+    answers.append(index.post(index.signal(3, POLICE, parents=parents(12)), POLICE))
+    index.match()
+    answers.append(index.post(index.signal(1, POLICE, 1, parents=parents(11)), POLICE))
+    forms = [_form(answer) for answer in answers]
+    assert forms[0][0] == 201
+    assert all(form == forms[0] for form in forms)
+    own = index.get("/signals", index.reader(POLICE, 1)).json["items"]
+    assert len(own) == 2
+    assert own[0].keys() == own[1].keys()
 
 
 def test_a_reporters_own_signal_looks_the_same_matched_or_not(index: Index) -> None:

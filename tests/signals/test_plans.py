@@ -5,11 +5,12 @@ import json
 from uuid import uuid4
 
 import sqlalchemy as sa
+from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 from support import SCHOOL, Index
 
 from verwijsindex.access.caller import SCOPES, Caller
 from verwijsindex.signals.schemas import SignalIn, Submission
-from verwijsindex.signals.service import register
+from verwijsindex.signals.service import _REGISTER, register
 
 MACHINE = Caller("client", "issuer", "token", "machine", SCOPES["machine"], oin=SCHOOL)
 _READ = "SELECT sum(seq_tup_read) + sum(idx_tup_fetch) FROM pg_stat_user_tables"
@@ -20,6 +21,11 @@ _MORE = (
     "INSERT INTO idempotency_record SELECT 'client', gen_random_uuid()::text, 1, '', '', 1, gen_random_uuid(), now()"
     " FROM generate_series(1, 20000)",
 )
+
+
+def test_the_statement_is_short_enough_to_be_remembered(index: Index) -> None:
+    """psycopg makes a longer one anew each time (`MAX_CACHED_STATEMENT_LENGTH`), which costs more than to run it."""
+    assert len(str(_REGISTER.compile(index.database.engine("intake")))) <= MAX_CACHED_STATEMENT_LENGTH
 
 
 def test_a_plan_made_when_all_was_small_stays_right_when_it_is_large(index: Index) -> None:

@@ -6,12 +6,24 @@ from uuid import uuid4
 
 import pytest
 from signals.evidence import nothing_stored, places, slug
-from support import ADMINISTRATOR, CLINIC, DORDRECHT, ISSUER, NOW, SCHOOL, WESTERVELD, Index, headers
+from support import (
+    ADMINISTRATOR,
+    CLINIC,
+    DORDRECHT,
+    ISSUER,
+    NOW,
+    SCHOOL,
+    WESTERVELD,
+    Index,
+    headers,
+    parents,
+    pseudonym,
+)
 
 from verwijsindex.issuer.signing import Terms, TokenSigner
 from verwijsindex.registry import service as registry
-from verwijsindex.registry.models import Agreement
-from verwijsindex.registry.schemas import AgreementEntry
+from verwijsindex.registry.models import Agreement, NamedOfficer
+from verwijsindex.registry.schemas import AgreementEntry, InstitutionEntry, ReporterEntry
 
 TODAY = NOW.date()
 
@@ -104,6 +116,77 @@ def test_the_residences_agreement_counts_before_the_oldest(index: Index) -> None
         answer = index.post(index.signal(residenceMunicipality=DORDRECHT))
     assert (answer.status_code, slug(answer)) == (403, "legal-ground-off")
     index.place(residenceMunicipality=WESTERVELD)
+
+
+def test_parents_only_from_who_may_send_them(index: Index) -> None:
+    """R10: by the agreement that counts for this signal. Seen failing with its line left out of the statement:
+    they were stored."""
+    with nothing_stored(index.database, events=1):
+        answer = index.post(index.signal(parents=parents(1, 2)))
+    assert (answer.status_code, slug(answer)) == (403, "parents-not-allowed")
+    index.place(parents=[])
+    index.allow_parents(SCHOOL)
+    signal = index.place(parents=parents(1, 2))
+    [row] = index.database.rows("SELECT parents_sealed, sealed_pseudonym FROM signal WHERE id = :id", id=signal)
+    key = index.app.extensions["index_keys"].current
+    assert row.parents_sealed == sorted(key.seal_pseudonym("parent", pseudonym(n, "parent")) for n in (1, 2))
+    _agreement(index, DORDRECHT, TODAY, TODAY + timedelta(days=9))
+    with nothing_stored(index.database, events=1):
+        answer = index.post(index.signal(parents=parents(1), residenceMunicipality=DORDRECHT))
+    assert slug(answer) == "parents-not-allowed"
+
+
+def test_a_shielded_signal_needs_a_named_officer_of_today(index: Index) -> None:
+    """R36: one who serves on this last day, and not after. Seen failing with the line left out of the statement."""
+    with index.database.engine("registrar").begin() as connection:
+        registry.end_service(connection, ADMINISTRATOR, NOW, NamedOfficer, index.officers[SCHOOL], TODAY)
+    signal = index.place(shielded=True)
+    assert index.database.scalar("SELECT shielded FROM signal WHERE id = :id", id=signal)
+    index.clock.move(days=1)
+    with nothing_stored(index.database, events=1):
+        answer = index.post(index.signal(shielded=True))
+    assert (answer.status_code, slug(answer)) == (403, "no-named-officer")
+    index.place(shielded=False)
+    index.place(0, CLINIC, shielded=True)  # its own officer serves on
+
+
+def test_a_person_with_an_own_agreement_signals_without_an_institution(index: Index) -> None:
+    """R2, through the register and intake to the match: who stands there is the person, without an institution, and the
+    municipality's access team beside. A shield would have nobody to go to."""
+    today = TODAY
+    doctor = "00000004444444444000"
+    with index.database.engine("registrar").begin() as connection:
+        for entry in (
+            InstitutionEntry(oin=doctor, name="J. Jansen", category_code="general_practitioner"),
+            AgreementEntry(
+                oin=doctor,
+                municipality_code=WESTERVELD,
+                valid_from=today,
+                valid_until=today,
+                may_send_parents=True,
+            ),
+        ):
+            registry.add(connection, ADMINISTRATOR, NOW, entry)
+        person = ReporterEntry(
+            oin=doctor,
+            name="J. Jansen",
+            position="huisarts",
+            telephone="0612345678",
+            email="j@example.org",
+            designated_from=today,
+        )
+        index.reporters[doctor] = [registry.add(connection, ADMINISTRATOR, NOW, person).id]
+    index.place(0, doctor, parents=parents(1))
+    with nothing_stored(index.database, events=1):
+        assert slug(index.post(index.signal(0, doctor, shielded=True), doctor)) == "no-named-officer"
+    index.place(0, SCHOOL)
+    index.match()
+    for oin in (doctor, SCHOOL):
+        [match] = index.get("/matches", index.reader(oin)).json["items"]
+        [contact] = index.get(f"/matches/{match['id']}", index.reader(oin)).json["parties"]
+        assert ("institution" in contact) == (oin == doctor)
+    assert contact["name"] == "J. Jansen"
+    assert [one["name"] for one in contact["standIns"]] == ["Toegangsteam Westerveld"]
 
 
 def test_what_the_request_shows_to_be_wrong_goes_before_who_may(index: Index) -> None:

@@ -28,6 +28,7 @@ from verwijsindex.registry.schemas import (
     AgreementEntry,
     InstitutionEntry,
     MunicipalityEntry,
+    NamedOfficerEntry,
     ReporterEntry,
 )
 from verwijsindex.signals.dates import amsterdam_date, two_years_after
@@ -104,8 +105,13 @@ class System:
                     municipality_code=WESTERVELD,
                     valid_from=today - timedelta(days=1),
                     valid_until=today + timedelta(days=365),
+                    may_send_parents=True,
                 )
                 registry.add(connection, ADMINISTRATOR, now, agreement)
+                officer = NamedOfficerEntry(
+                    oin=oin, name="Functionaris", telephone="0612345678", email="officer@example.org"
+                )
+                registry.add(connection, ADMINISTRATOR, now, officer)
 
     def disconnect(self) -> None:
         """Forget the tests' own connections to PostgreSQL, which was started anew."""

@@ -24,7 +24,6 @@ from verwijsindex.problems import (
 )
 from verwijsindex.registry.reading import check_takes_part
 from verwijsindex.signals.acts_schemas import (
-    TO_INFORM,
     HandoverOut,
     InformedNow,
     InformingRecorded,
@@ -33,6 +32,7 @@ from verwijsindex.signals.acts_schemas import (
     Reason,
     WithdrawalOut,
 )
+from verwijsindex.signals.schemas import TO_INFORM
 
 # Of two at once the second waits for the first, and looks again at the row as it is then: it has ended, or is held by
 # another, and so is not in the view any more. Exactly one withdraws.

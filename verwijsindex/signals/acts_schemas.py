@@ -10,13 +10,9 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from verwijsindex.parsing import Day, Outgoing, ParseContext, Strict
 from verwijsindex.problems import Fault
 from verwijsindex.signals.dates import amsterdam_date, years_after
-from verwijsindex.signals.schemas import MunicipalityCode, Postponed, SignalOut, without_mapping
+from verwijsindex.signals.schemas import AgeGroup, MunicipalityCode, Postponed, SignalOut, without_mapping
 
 Reason = Literal["unjustified", "risk_gone"]
-AgeGroup = Literal["under_12", "12_to_15", "from_16"]
-InformedTo = Literal["youngster", "representative", "both"]
-TO_INFORM: dict[AgeGroup, InformedTo] = {"under_12": "representative", "12_to_15": "both", "from_16": "youngster"}
-"""Who must be informed, by the age group (R26)."""
 
 
 class WithdrawalIn(Strict):

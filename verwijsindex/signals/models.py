@@ -56,6 +56,7 @@ class Signal(SQLModel, table=True):
         ),
         CheckConstraint("octet_length(sealed_pseudonym) = 48", name="signal_pseudonym_is_sealed"),
         CheckConstraint("(sealed_pseudonym IS NULL) <> (youngster_id IS NULL)", name="signal_is_attached_or_sealed"),
+        CheckConstraint("cardinality(parents_sealed) BETWEEN 1 AND 2", name="signal_has_two_parents_at_most"),
         one_of("legal_ground", LEGAL_GROUNDS[:-1], "signal_legal_ground"),
         CheckConstraint(
             "CASE informing_status"

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a sender says of a signal, and what it gets back (R3 to R7). Nothing else is accepted (R5)."""
+"""What a sender says of a signal, and what it gets back (R3 to R7, R10, R26, R36). Nothing else is accepted (R5)."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from operator import not_
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ from pydantic import (
     WithJsonSchema,
     field_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from verwijsindex.parsing import Day, Outgoing, ParseContext, Strict, UtcMoment
 from verwijsindex.problems import Fault
@@ -71,12 +73,50 @@ class PseudonymIn(Strict):
     value: PseudonymText = Field(description="N = k·H(input), 32 bytes in unpadded base64url.")
 
 
+MAX_PARENTS = 2
+
+
+def _two_at_most(value: object) -> object:
+    """Before any of them is read: to list the faults of thousands would cost more than to find them."""
+    if isinstance(value, list) and len(value) > MAX_PARENTS:
+        raise PydanticCustomError("too_many", "Name at most two legal parents.")
+    return value
+
+
+def _each_once(parents: list[PseudonymIn]) -> list[PseudonymIn]:
+    if len({parent.value.value for parent in parents}) < len(parents):
+        raise PydanticCustomError("duplicate", "The same parent is named twice: name each once.")
+    return parents
+
+
+Parents = Annotated[list[PseudonymIn], BeforeValidator(_two_at_most), AfterValidator(_each_once)]
+AgeGroup = Literal["under_12", "12_to_15", "from_16"]
+InformedTo = Literal["youngster", "representative", "both"]
+TO_INFORM: dict[AgeGroup, InformedTo] = {"under_12": "representative", "12_to_15": "both", "from_16": "youngster"}
+"""Who must be informed, by the age group (R26)."""
+
+
 class Informed(Strict):
     """The family has been informed (R27)."""
 
     status: Literal["informed"]
     on: Day
-    to: Literal["youngster", "representative", "both"]
+    to: InformedTo
+    age_group: AgeGroup | None = Field(
+        default=None,
+        exclude_if=not_,
+        description="Stated, it must fit `to`: under_12 representative, 12_to_15 both, from_16 youngster. Not kept.",
+    )
+
+    @field_validator("age_group")
+    @classmethod
+    def _fits(cls, group: AgeGroup | None, info: ValidationInfo) -> AgeGroup | None:
+        to = info.data.get("to")
+        if group and to and to != TO_INFORM[group]:
+            raise ValueError(
+                "under 12 the representative is informed, from 16 the youngster, between them both: mend to or ageGroup"
+            )
+        return group
 
     @field_validator("on")
     @classmethod
@@ -131,6 +171,11 @@ class SignalIn(Strict):
 
     reporter: UUID = Field(description="The reporter who made the signal.")
     pseudonym: PseudonymIn
+    parents: Parents = Field(
+        default_factory=list,
+        json_schema_extra={"maxItems": MAX_PARENTS},
+        description="Pseudonyms of kind parent, of the same key version: only if the agreement says they may be sent.",
+    )
     residence_municipality: MunicipalityCode
     made_at: UtcMoment = Field(description="When the reporter made it: at most seven days ago, in UTC.")
     turns23_on: Day | None = Field(
@@ -142,6 +187,20 @@ class SignalIn(Strict):
     case_reference: CaseReference | None = Field(
         default=None, description="The sender's own reference; only the sender ever gets it back."
     )
+    shielded: bool = Field(
+        default=False,
+        exclude_if=not_,
+        description="Its notices go to the institution's named officer, who stands in the reporter's place in matches.",
+    )
+
+    @field_validator("parents")
+    @classmethod
+    def _of_one_version(cls, parents: list[PseudonymIn], info: ValidationInfo) -> list[PseudonymIn]:
+        """Else the same parent could come twice, and a repeat could not be compared."""
+        pseudonym: PseudonymIn | None = info.data.get("pseudonym")
+        if pseudonym and any(parent.key_version != pseudonym.key_version for parent in parents):
+            raise ValueError("compute the pseudonyms of youngster and parents with one key version")
+        return parents
 
     @field_validator("made_at")
     @classmethod

@@ -45,6 +45,8 @@ _COLUMNS: dict[str, str] = {
     "review_date": "date",
     "turns23_on_sealed": "bytea",
     "case_reference_sealed": "bytea",
+    "parents_sealed": "bytea[]",
+    "shielded": "boolean",
     "event_id": "uuid",
     "event_body": "bytea",
     "event_nonce": "bytea",
@@ -70,12 +72,18 @@ WITH input AS (
         AS i (ordinal int, {", ".join(map(" ".join, _COLUMNS.items()))}),
         (SELECT coalesce(max(version), 0) AS knowing FROM index_key_version WHERE knows_requests) v
 ), agreements AS MATERIALIZED (
-    SELECT a.id, a.municipality_code, a.valid_from, m.legal_ground
+    SELECT a.id, a.municipality_code, a.valid_from, a.may_send_parents, m.legal_ground
     FROM agreement a JOIN municipality m ON m.code = a.municipality_code
     WHERE a.oin = :oin AND :today BETWEEN a.valid_from AND a.valid_until
 ), judged AS (
-    SELECT input.*, r.oin IS NOT NULL AS reporter_designated, category_designated, a.id AS agreement_id, a.legal_ground,
-           m.code IS NOT NULL AS residence_known, k.key IS NOT NULL AS known
+    SELECT input.*, a.id AS agreement_id, a.legal_ground, k.key IS NOT NULL AS known, CASE
+        WHEN r.oin IS NULL THEN 'reporter-not-designated'
+        WHEN NOT designated THEN 'category-not-designated'
+        WHEN a.id IS NULL THEN 'no-valid-agreement'
+        WHEN a.legal_ground = 'off' THEN 'legal-ground-off'
+        WHEN parents_sealed IS NOT NULL AND NOT may_send_parents THEN 'parents-not-allowed'
+        WHEN shielded AND NOT has_officer THEN 'no-named-officer'
+        WHEN m.code IS NULL THEN 'invalid-input' END AS refused
     FROM input
     LEFT JOIN LATERAL (
         SELECT r.oin FROM reporter r
@@ -83,15 +91,19 @@ WITH input AS (
           AND (r.designated_until IS NULL OR r.designated_until >= :today) LIMIT 1
     ) r ON true
     LEFT JOIN LATERAL (
-        SELECT id, legal_ground FROM agreements
+        SELECT id, legal_ground, may_send_parents FROM agreements
         ORDER BY municipality_code = input.residence DESC, valid_from, id LIMIT 1
     ) a ON true
     LEFT JOIN LATERAL (SELECT m.code FROM municipality m WHERE m.code = input.residence LIMIT 1) m ON true
     LEFT JOIN LATERAL (
         SELECT k.key FROM idempotency_record k WHERE k.client_id = :client_id AND k.key = ANY(input.keys) LIMIT 1
     ) k ON true,
-    LATERAL (SELECT coalesce((SELECT c.designated FROM institution o JOIN category c ON c.code = o.category_code
-        WHERE o.oin = :oin), false) AS category_designated) c
+    LATERAL (
+        SELECT coalesce((SELECT c.designated FROM institution o JOIN category c ON c.code = o.category_code
+            WHERE o.oin = :oin), false) AS designated,
+            EXISTS (SELECT FROM named_officer o WHERE o.oin = :oin AND (o.last_day IS NULL OR o.last_day >= :today))
+            AS has_officer
+    ) c
 ), claimed AS (
     INSERT INTO idempotency_record
         (client_id, key, key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version, signal_id,
@@ -99,8 +111,7 @@ WITH input AS (
     SELECT :client_id, key, :key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version,
            signal_id, :now
     FROM judged
-    WHERE in_time AND reporter_designated AND category_designated AND agreement_id IS NOT NULL AND legal_ground <> 'off'
-      AND residence_known AND key IS NOT NULL AND NOT known
+    WHERE in_time AND refused IS NULL AND key IS NOT NULL AND NOT known
     ORDER BY key, ordinal
     ON CONFLICT (client_id, key) DO NOTHING
     RETURNING signal_id
@@ -110,10 +121,10 @@ WITH input AS (
     INSERT INTO signal
         (id, reporter_id, oin, agreement_id, legal_ground, client_id, made_at, received_at, removal_date, key_version,
          sealed_pseudonym, residence_municipality, informing_status, informed_on, informed_to, postponed_ground,
-         review_date, turns23_on_sealed, case_reference_sealed)
+         review_date, turns23_on_sealed, case_reference_sealed, parents_sealed, shielded)
     SELECT signal_id, reporter_id, :oin, agreement_id, legal_ground, :client_id, made_at, :now, removal_date,
            :key_version, sealed_pseudonym, residence, informing_status, informed_on, informed_to, postponed_ground,
-           review_date, turns23_on_sealed, case_reference_sealed
+           review_date, turns23_on_sealed, case_reference_sealed, parents_sealed, shielded
     FROM placed
 ), works AS (
     INSERT INTO work (signal_id) SELECT signal_id FROM placed ORDER BY ordinal
@@ -123,12 +134,7 @@ WITH input AS (
            event_body, event_nonce
     FROM placed
 )
-SELECT claimed.signal_id IS NOT NULL AS placed, knowing, CASE
-    WHEN NOT reporter_designated THEN 'reporter-not-designated'
-    WHEN NOT category_designated THEN 'category-not-designated'
-    WHEN agreement_id IS NULL THEN 'no-valid-agreement'
-    WHEN legal_ground = 'off' THEN 'legal-ground-off'
-    WHEN NOT residence_known THEN 'invalid-input' ELSE 'unavailable' END AS refused
+SELECT claimed.signal_id IS NOT NULL AS placed, knowing, coalesce(refused, 'unavailable') AS refused
 FROM judged LEFT JOIN claimed USING (signal_id)
 ORDER BY judged.ordinal
 """  # noqa: S608 (names of columns from the tables above)
@@ -226,6 +232,7 @@ def _row(caller: Caller, submission: Submission, key: IndexKey, now: datetime) -
         says={"signalId": str(submission.signal_id)},
     )
     signal, context = submission.signal, submission.signal_id.bytes
+    parents = sorted(key.seal_pseudonym("parent", one.value) for one in signal.parents if not submission.clock_faults)
     informing = signal.informing
     informed = informing if isinstance(informing, Informed) else None
     postponed = None if isinstance(informing, Informed) else informing
@@ -254,6 +261,8 @@ def _row(caller: Caller, submission: Submission, key: IndexKey, now: datetime) -
         "case_reference_sealed": key.seal("case-reference", context, signal.case_reference.encode())
         if signal.case_reference
         else None,
+        "parents_sealed": parents or None,
+        "shielded": signal.shielded,
         "event_id": event.id,
         "event_body": event.canonical_bytes(),
         "event_nonce": events.new_nonce(),
@@ -271,13 +280,15 @@ def known_by(keys: IndexKeys, caller: Caller, key: str) -> list[str]:
 
 
 def _fingerprints(client_id: str, submission: Submission, key: IndexKey) -> tuple[bytes, bytes]:
-    """Of body and pseudonym. Bound to the one record they stand in, so that no two records can be compared: equal
-    fingerprints of two clients would tell that they signalled the same youngster (I7)."""
+    """Of body and pseudonyms. Bound to the one record they stand in, so that no two records can be compared: equal
+    fingerprints of two clients would tell that they signalled the same youngster (I7). Of a signal that says nothing
+    that 0.2.0 did not know they are what 0.2.0 made of it, so that its repeat is known."""
     record = f"{client_id}\0{submission.key}\0".encode()
-    body = submission.signal.model_dump_json(by_alias=True, exclude={"pseudonym"}).encode()
+    body = submission.signal.model_dump_json(by_alias=True, exclude={"pseudonym", "parents"}).encode()
+    parents = b"".join(sorted(one.value.value for one in submission.signal.parents))
     return (
         key.fingerprint("body", record + body),
-        key.fingerprint("pseudonyms", record + submission.signal.pseudonym.value.value),
+        key.fingerprint("pseudonyms", record + submission.signal.pseudonym.value.value + parents),
     )
 
 
