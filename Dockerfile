@@ -17,6 +17,8 @@ RUN /opt/build/bin/hatchling build -t wheel -d dist && /opt/verwijsindex/bin/pip
 FROM python:3.13-slim
 COPY --from=build /opt/verwijsindex /opt/verwijsindex
 ENV PATH=/opt/verwijsindex/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# Where workers write tombstones: an engine gives a new volume its owner from here.
+RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/verwijsindex
 # A number, so that an engine can see that it is not root; no password, no home, no shell.
 USER 10001:10001
 WORKDIR /tmp

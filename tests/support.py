@@ -21,7 +21,7 @@ from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.app import create_app
 from verwijsindex.issuer.signing import Terms, TokenSigner
 from verwijsindex.ledger.events import Actor
-from verwijsindex.matching.service import match_waiting
+from verwijsindex.matching.service import match_waiting, only_in_the_database
 from verwijsindex.pseudonyms.bsn import Bsn, BsnError
 from verwijsindex.pseudonyms.key_list import KeyVersion, sign_key_list
 from verwijsindex.pseudonyms.pseudonym import Kind, Pseudonym
@@ -41,6 +41,7 @@ from verwijsindex.registry.schemas import (
 )
 from verwijsindex.settings import IndexSettings, TrustedIssuer
 from verwijsindex.signals.dates import amsterdam_date, two_years_after
+from verwijsindex.signals.ending import Bury
 
 
 @dataclass
@@ -357,10 +358,10 @@ class Index:
         """Read something."""
         return cast(Answer, self.http.get(f"/api/v1{path}", headers=headers))
 
-    def match(self) -> None:
+    def match(self, bury: Bury = only_in_the_database) -> None:
         """Run the matcher until no work is waiting."""
-        keys = self.app.extensions["index_keys"]
-        while match_waiting(self.database.engine("worker"), self.clock(), self.clock(), keys=keys).more:
+        keys, worker = self.app.extensions["index_keys"], self.database.engine("worker")
+        while match_waiting(worker, self.clock(), self.clock(), keys=keys, bury=bury).more:
             pass
 
 

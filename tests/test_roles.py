@@ -96,7 +96,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "supervision": WRITE | {"UPDATE": "left_at"},
         "notice": WRITE,
         "delivery": WRITE | {"UPDATE": "due_at leased_until attempts last_outcome delivered_at", "DELETE": "*"},
-        "work": {"SELECT": "*", "DELETE": "*", "UPDATE": "parked_at"},
+        "work": {"SELECT": "*", "INSERT": "signal_id", "DELETE": "*", "UPDATE": "parked_at"},
         "reporter": {"SELECT": "id oin"},
         "subscription": READ
         | {

@@ -18,6 +18,7 @@ GROUPS = {
     "issuer": "verwijsindex.issuer.commands:app",
     "db": "verwijsindex.operating:db",
     "index-key": "verwijsindex.turning.commands:app",
+    "upkeep": "verwijsindex.workers.commands:app",
 }
 COMMANDS = {
     "serve": "verwijsindex.operating:serve",

@@ -64,6 +64,7 @@ SIGNALS = _counter("signals_accepted", "Signals answered with 201; a repeat coun
 MATCHED = _counter("work_matched", "Rows of work that the matcher did.")
 MATCH_SECONDS = _histogram("match_seconds", "How long a batch of the matcher took.")
 NOTICES = _counter("notices_placed", "Notices placed in inboxes.")
+ENDED = _counter("signals_ended", "Signals that left: into the archive, or destroyed.", "how")
 DELIVERIES = _counter("deliveries", "Tries to deliver a webhook, by how they ended.", "outcome")
 TASKS = _counter("tasks", "Tasks of the workers that ended.", "task", "outcome")
 LOG_LINES = _counter("log_lines", "Lines of the log of level warning and error.", "level", "event")
@@ -71,8 +72,16 @@ CONNECTIONS = _gauge("database_connections", "Connections in use, by role.", "ro
 KEY_VERSION = _gauge("key_version", "Newest version held of a key.", "key")
 UP = _gauge("up", "1 when the clock's last look was answered, else 0.", "part")
 WAITING = _gauge("waiting", "Rows of work, or deliveries that are due, as the clock last saw.", "queue")
-OLDEST_SECONDS = _gauge("oldest_seconds", "How long the oldest of them has been waiting.", "queue")
+OLDEST_SECONDS = _gauge(
+    "oldest_seconds", "How long the oldest of them has been waiting; of `end`, what ended and has not left.", "queue"
+)
 PARKED = _gauge("parked", "Rows that are parked: of `match`, signals that are not matched.", "queue")
+
+
+def count_ended(archived: int, destroyed: int) -> None:
+    """That so many signals left."""
+    ENDED.labels("archived").inc(archived)
+    ENDED.labels("destroyed").inc(destroyed)
 
 
 def outcome_class(outcome: str) -> str:

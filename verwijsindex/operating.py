@@ -24,6 +24,7 @@ from verwijsindex import __version__, backup, database, logs, metrics
 from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.pseudonyms.key_list import KeyListError
 from verwijsindex.settings import IndexSettings, IssuerSettings, PseudonymSettings, Settings, settings_faults, utc_now
+from verwijsindex.signals.tombstones import read as read_tombstones
 
 db = typer.Typer(no_args_is_help=True, help="Make, upgrade, back up and restore the databases.")
 
@@ -168,19 +169,37 @@ def back_up(
 
 
 @db.command("restore")
-def restore(folder: Annotated[Path, typer.Argument(help="A folder that `db backup` made.")]) -> None:
+def restore(
+    folder: Annotated[Path, typer.Argument(help="A folder that `db backup` made.")],
+    tombstones: Annotated[
+        list[Path] | None,
+        typer.Option(help="Of the index: the file VERWIJSINDEX_TOMBSTONES of a worker; once for each host's."),
+    ] = None,
+    no_tombstones: Annotated[
+        bool, typer.Option("--no-tombstones", help="There are none: what was destroyed since comes back.")
+    ] = False,
+) -> None:
     """Put a backup into the empty database that `db init` made, and compare the two.
 
-    Never over a database with tables in it. Nothing may use the database before this says that it is as it was;
-    then `db upgrade`, and start the processes.
+    Never over a database with tables in it. Nothing may use the database before this says that it is as it was; what
+    was destroyed since, by the tombstones, is then destroyed again. Then `db upgrade`, and start the processes.
     """
     try:
         branch = backup.Manifest.read(folder).branch
-        manifest = backup.restore(_owner_url(branch), folder)
+        if branch == "index" and bool(tombstones) == no_tombstones:
+            raise typer.BadParameter("say --tombstones FILE for each host's, or --no-tombstones: never both")
+        destroyed, cut = read_tombstones(tombstones or ())
+        manifest, again = backup.restore(_owner_url(branch), folder, utc_now(), destroyed)
     except backup.BackupError as error:
         sys.exit(f"not restored: {error}")
+    except OSError as error:
+        sys.exit(f"not restored: {error.filename}: {error.strerror}")
     rows = sum(manifest.rows.values())
     typer.echo(f"{branch}: as it was at {manifest.taken_at}, {rows} rows in {len(manifest.rows)} tables")
+    if tombstones:
+        typer.echo(f"of {len(destroyed)} tombstones {again} were of signals in it: they are destroyed again")
+    if cut:
+        typer.echo(f"{cut} lines of the tombstones were cut off: writing them failed, and nothing was destroyed then")
     if manifest.index_keys:
         typer.echo(f"it is sealed with the index key of version {', '.join(map(str, manifest.index_keys))}")
 

@@ -162,6 +162,9 @@ class WorkerSettings(Settings):
     worker_database_url: SecretStr
     broker_url: SecretStr
     keys: Path = Field(description="Folder with index-<n>.key (webhook secrets are sealed with it).")
+    tombstones: Path = Field(
+        description="File outside the database that gets the id of each destroyed signal, for who restores a backup."
+    )
     operator_oin: str = Field("00000000000000000000", description="OIN in the source of events.", pattern=r"^\d{20}$")
     push_tick_seconds: float = Field(60, ge=0, description="Pushes leave at whole multiples of this.")
     sweep_seconds: float = Field(5, gt=0, description="How often work is looked for that no bell announced.")

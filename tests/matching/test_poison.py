@@ -11,7 +11,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import ProgrammingError
 from support import CLINIC, POLICE, SCHOOL, Database, Index, Logged
 
-from verwijsindex.matching import service
+from verwijsindex.matching import looking
 from verwijsindex.matching.service import match_waiting, unpark
 
 
@@ -43,12 +43,12 @@ def test_who_looks_for_the_row_keeps_the_lock(index: Index, monkeypatch: pytest.
     poison = index.place(9, CLINIC)
     transactions = []
 
-    def watching(connection: Connection, *arguments: Any) -> int:
+    def watching(connection: Connection, *arguments: Any) -> looking.Looked:
         transactions.append(connection.execute(text("SELECT pg_current_xact_id()")).scalar_one())
-        return bring_up_to_date(connection, *arguments)
+        return at_signals(connection, *arguments)
 
-    bring_up_to_date = service._bring_up_to_date
-    monkeypatch.setattr(service, "_bring_up_to_date", watching)
+    at_signals = looking.at_signals
+    monkeypatch.setattr(looking, "at_signals", watching)
     with failing(index.database, "signal", "UPDATE", f"NEW.id = '{poison}'"):
         match_waiting(index.database.engine("worker"), index.clock(), index.clock(), keys={})
     _, *halves = transactions

@@ -75,6 +75,7 @@ class Engine:
         if not made.exists():
             (made / "run" / "secrets").mkdir(parents=True)
             (made / "tmp").mkdir()
+            (made / "var" / "lib" / "verwijsindex").mkdir(parents=True)
             for target, secret in service.secrets.items():
                 text = (self.folder / self.composition.file_of(secret)).read_text()
                 for outside, here in self.replaced.items():
@@ -112,7 +113,7 @@ class Engine:
     def _here(self, service: Service, text: str) -> str:
         for outside, here in self.replaced.items():
             text = text.replace(outside, here)
-        return re.sub(r"(?<![\w/])/(run|tmp)/", rf"{self.inside(service)}/\1/", text)
+        return re.sub(r"(?<![\w/])/(run|tmp|var/lib)/", rf"{self.inside(service)}/\1/", text)
 
 
 @pytest.fixture

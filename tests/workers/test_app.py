@@ -25,6 +25,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
             "BROKER_URL": "redis://127.0.0.1:1/0",
             "KEYS": str(keys),
             "PUSH_TICK_SECONDS": "60",
+            "TOMBSTONES": str(keys / "tombstones.txt"),
         }.items():
             environment.setenv(f"VERWIJSINDEX_{name}", value)
         yield importlib.import_module("verwijsindex.workers.app")

@@ -141,6 +141,7 @@ class Stack:
             "VERWIJSINDEX_KEY_LIST_SIGNER": str(self.key_list_signer),
             "VERWIJSINDEX_ISSUERS": json.dumps(issuers),
             "VERWIJSINDEX_RESOURCES": json.dumps([self.index, self.pseudonyms]),
+            "VERWIJSINDEX_TOMBSTONES": str(self.folder / "tombstones.txt"),
             "VERWIJSINDEX_ALLOW_PLAIN_HTTP": "true",
             "PYTHONUNBUFFERED": "1",
             **self._more,

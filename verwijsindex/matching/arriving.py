@@ -41,10 +41,14 @@ _DIE = text(
     " FROM unnest(CAST(:youngsters AS uuid[]), CAST(:moments AS timestamptz[])) i (id, told_at)"
     " WHERE s.youngster_id = i.id AND s.received_at <= i.told_at AND s.ended_at IS NULL"
 )
-# A death counts for every signal received before it: also for one whose commit, or whose work, is still under way.
+# A death counts for every signal received before it: also for one whose commit, or whose work, is still under way; and
+# for what could not be destroyed yet, since no tombstone could be written.
 _FORGET_DEATHS = text(
     "DELETE FROM death d WHERE d.told_at < :before AND NOT EXISTS"
     " (SELECT FROM work w JOIN signal s ON s.id = w.signal_id WHERE s.received_at <= d.told_at)"
+    " AND NOT EXISTS (SELECT FROM death o JOIN youngster y ON y.key = o.key WHERE o.id = d.id"
+    " AND (EXISTS (SELECT FROM signal s WHERE s.youngster_id = y.id AND s.received_at <= d.told_at)"
+    " OR EXISTS (SELECT FROM archived_signal a WHERE a.youngster_id = y.id AND a.received_at <= d.told_at)))"
 )
 UNDER_WAY = timedelta(minutes=1)
 """Longer than any transaction of intake may take (database._SERVER_BOUNDED)."""

@@ -6,7 +6,7 @@ moment, never from what happened; unique constraints make what is told once be t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,20 +15,18 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from verwijsindex.database import transaction
 from verwijsindex.logs import WORK_PARKED, log
-from verwijsindex.matching import arriving, families, parties, telling
-from verwijsindex.matching.aligning import align
-from verwijsindex.notices import service as notices
+from verwijsindex.matching import looking
+from verwijsindex.matching.looking import Looked
 from verwijsindex.pseudonyms.factors import KeyMissingError
 from verwijsindex.pseudonyms.sealing import IndexKey
-from verwijsindex.signals.dates import amsterdam_date
-from verwijsindex.signals.ending import Bury, settle
+from verwijsindex.signals.ending import Bury
 
 BATCH = 500  # rows of work in one transaction
 
 # The one matcher lock. It is tried, not waited for: a worker that finds it taken goes away, and nobody's wake-up is
 # lost, since the holder looks for work once more after its commit has released the lock (docs/decisions/0003). It is
 # taken by a statement of its own, so that the statements after it see everything committed before.
-_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
+LOCK_TRIED = text("SELECT pg_try_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
 LOCK_WAITED_FOR = text("SELECT true FROM pg_advisory_xact_lock(hashtextextended('verwijsindex.matcher', 0))")
 _WAITING_IDS = text("SELECT id FROM work WHERE parked_at IS NULL ORDER BY id LIMIT :size")
 _WAITING = text("SELECT EXISTS (SELECT FROM work WHERE parked_at IS NULL)")
@@ -42,8 +40,9 @@ _PARKED = text("SELECT count(*) FROM work WHERE parked_at IS NOT NULL")
 _PARK = text("UPDATE work SET parked_at = :now WHERE id = ANY(:ids)")
 
 
-def _only_in_the_database(_: Sequence[UUID]) -> None:
+def only_in_the_database(_: Sequence[UUID]) -> bool:
     """Tombstones stand in the database; a worker writes them outside of it as well."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,13 @@ class Done:
     taken: int
     notices: int
     more: bool
+    archived: int = 0
+    destroyed: int = 0
+
+    @classmethod
+    def of(cls, taken: int, looked: Looked, *, more: bool = False) -> "Done":
+        """So many rows of work, and what the look at them did."""
+        return cls(taken, looked.notices, more, looked.archived, looked.destroyed)
 
 
 def match_waiting(
@@ -61,9 +67,9 @@ def match_waiting(
     push_due_at: datetime,
     *,
     keys: Mapping[int, IndexKey],
-    bury: Bury = _only_in_the_database,
+    bury: Bury = only_in_the_database,
     size: int = BATCH,
-    lock: TextClause = _LOCK,
+    lock: TextClause = LOCK_TRIED,
 ) -> Done:
     """Bring matches, parties and notices of one batch of work up to date, in a transaction of its own.
 
@@ -88,30 +94,37 @@ def match_waiting(
             if not connection.execute(lock).scalar_one():
                 return done
             taken = connection.execute(_CLAIM, {"size": size}).all()
-            told = _bring_up_to_date(connection, keys, [row.signal_id for row in taken], now, push_due_at, bury)
-            done = Done(len(taken), told, more=False)
+            signals = [row.signal_id for row in taken]
+            done = Done.of(len(taken), looking.at_signals(connection, keys, signals, now, push_due_at, bury))
     except Exception as error:
-        if _took_too_long(error) and size > 1:
+        if took_too_long(error) and size > 1:
             part = -(-size // _PARTS)
             moments = [now + timedelta(microseconds=n) for n in range(_PARTS)]
             parts = [
                 match_waiting(pool, at, push_due_at, keys=keys, bury=bury, size=part, lock=LOCK_WAITED_FOR)
                 for at in moments
             ]
-            done = Done(sum(one.taken for one in parts), sum(one.notices for one in parts), more=False)
-        elif _is_of_a_row(error):
+            done = Done(
+                sum(one.taken for one in parts),
+                sum(one.notices for one in parts),
+                more=False,
+                archived=sum(one.archived for one in parts),
+                destroyed=sum(one.destroyed for one in parts),
+            )
+        elif is_of_a_row(error):
             done = _match_or_park(pool, keys, now, push_due_at, bury, size)
         else:
             raise
     with transaction(pool) as connection:
-        return Done(done.taken, done.notices, more=connection.execute(_WAITING).scalar_one())
+        return replace(done, more=connection.execute(_WAITING).scalar_one())
 
 
 _PARTS = 8
 _TOO_LONG = ("57014", "25P04")  # SQLSTATE of a statement's and of a transaction's time limit
 
 
-def _took_too_long(error: Exception) -> bool:
+def took_too_long(error: Exception) -> bool:
+    """Whether PostgreSQL's limit of time ended it."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _TOO_LONG
 
 
@@ -119,7 +132,7 @@ def _took_too_long(error: Exception) -> bool:
 _OF_A_ROW = ("21", "22", "23", "P0")
 
 
-def _is_of_a_row(error: Exception) -> bool:
+def is_of_a_row(error: Exception) -> bool:
     """Whether it is what a row says that cannot be dealt with. A database that is away or busy, a table or a privilege
     that is missing is the fault of none: the work waits until that is mended."""
     if isinstance(error, DBAPIError):
@@ -139,7 +152,7 @@ def _match_or_park(
     """All in one transaction that waits for the lock and keeps it, each half behind a savepoint. When each half had a
     transaction of its own, two workers with a steady stream of work took the lock from each other between the halves:
     neither ever came down to the one row, and nothing was matched any more."""
-    taken, told, moment = 0, 0, now
+    taken, looked, moment = 0, Looked(), now
     with transaction(pool) as connection:
         connection.execute(LOCK_WAITED_FOR)
         halves = [list(connection.execute(_WAITING_IDS, {"size": size}).scalars())]
@@ -150,10 +163,10 @@ def _match_or_park(
                 with connection.begin_nested():
                     rows = connection.execute(_CLAIM_THESE, {"ids": ids}).all()
                     signals = [row.signal_id for row in rows]
-                    told += _bring_up_to_date(connection, keys, signals, moment, push_due_at, bury)
+                    looked += looking.at_signals(connection, keys, signals, moment, push_due_at, bury)
                     taken += len(rows)
             except Exception as error:
-                if not _is_of_a_row(error):
+                if not is_of_a_row(error):
                     raise
                 if len(ids) > 1:
                     middle = len(ids) // 2
@@ -161,35 +174,4 @@ def _match_or_park(
                     continue
                 connection.execute(_PARK, {"ids": ids, "now": now})
                 log(WORK_PARKED, error=error)
-    return Done(taken, told, more=False)
-
-
-def _bring_up_to_date(
-    connection: Connection,
-    keys: Mapping[int, IndexKey],
-    signals: Sequence[UUID],
-    now: datetime,
-    push_due_at: datetime,
-    bury: Bury,
-) -> int:
-    """Look at the youngsters of these signals, and at who died; how many notices were placed."""
-    attached = arriving.attach(connection, signals, align(connection, keys, signals)) if signals else []
-    dead = arriving.end_by_death(connection)
-    youngsters = sorted(arriving.youngsters_of(connection, signals) | dead.keys())
-    if not youngsters:
-        arriving.forget_deaths(connection, now)
-        return 0
-    today = amsterdam_date(now)
-    concerned = families.concerned(connection, youngsters)
-    # Also of their siblings, whom they see: one may have been handed over, and its work still wait.
-    arriving.give_standings(connection, families.concerned(connection, concerned))
-    moved = arriving.move(connection, youngsters)
-    wanted = telling.of_withdrawals(connection, youngsters, today)
-    families.bring_up_to_date(connection, concerned, now, today)
-    parties.bring_up_to_date(connection, concerned, now, today)
-    wanted += telling.of_matches(connection, concerned, today)
-    wanted += telling.of_moves(connection, [m.youngster_id for m in moved], [m.reporter_id for m in moved], today)
-    settle(connection, keys, youngsters, now, bury, dead)
-    wanted += telling.of_archive(connection, attached, today)
-    arriving.forget_deaths(connection, now)
-    return notices.place(connection, wanted, now, push_due_at)
+    return Done.of(taken, looked)

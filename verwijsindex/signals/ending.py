@@ -5,6 +5,7 @@ Which of the two is decided from what the signal says, whenever it is looked at:
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
@@ -18,8 +19,9 @@ from verwijsindex.signals.dates import AMSTERDAM, amsterdam_date, two_years_afte
 
 ARCHIVED_YEARS = 5
 """How long an archived signal is kept at most (Jeugdwet 7.1.4.6)."""
-Bury = Callable[[Sequence[UUID]], None]
-"""Writes the ids of signals that are about to be destroyed where a restored backup finds them (R16)."""
+Bury = Callable[[Sequence[UUID]], bool]
+"""Writes the ids of signals that are about to be destroyed where a restore finds them (R16). Whether they stand there
+for good: if not, they are not destroyed now; nothing shows them, and the next sweep tries again."""
 UPKEEP = events.Actor(role="upkeep")
 
 # Locked, so that no act and no work can come to them any more: an act waits, and finds them gone.
@@ -29,10 +31,14 @@ _ENDED = text(
     " WHERE youngster_id = ANY(:youngsters) AND (ended_at IS NOT NULL OR removal_date <= :today)"
     " ORDER BY id FOR NO KEY UPDATE"
 )
-_DESTROY_ARCHIVED = text(
-    "DELETE FROM archived_signal a USING unnest(CAST(:youngsters AS uuid[]), CAST(:moments AS timestamptz[]))"
-    " i (id, told_at) WHERE a.youngster_id = i.id AND a.received_at <= i.told_at RETURNING a.id"
+_ARCHIVED_OF_DEAD = text(
+    "SELECT a.id FROM archived_signal a JOIN unnest(CAST(:youngsters AS uuid[]), CAST(:moments AS timestamptz[]))"
+    " i (id, told_at) ON a.youngster_id = i.id AND a.received_at <= i.told_at"
 )
+_ARCHIVE_ENDED = text(
+    "SELECT id, youngster_id FROM archived_signal WHERE destroy_on <= :today ORDER BY destroy_on LIMIT :size"
+)
+_TAKE_OUT_OF_ARCHIVE = text("DELETE FROM archived_signal WHERE id = ANY(:signals)")
 _ARCHIVE_COLUMNS = {
     "id": "uuid",
     "youngster_id": "uuid",
@@ -71,6 +77,14 @@ _FORGET_YOUNGSTERS = text(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How many signals were archived, and how many destroyed."""
+
+    archived: int = 0
+    destroyed: int = 0
+
+
 def settle(
     connection: Connection,
     keys: Mapping[int, IndexKey],
@@ -78,57 +92,69 @@ def settle(
     now: datetime,
     bury: Bury,
     dead: Mapping[UUID, datetime] | None = None,
-) -> int:
+) -> Settled:
     """Archive or destroy the signals of these youngsters that have ended, and what was there for them alone.
 
     Under the matcher's lock, after matches were brought up to date.
 
     Args:
-        bury: is called before the transaction commits with the ids that it destroys.
         dead: youngsters who died, and when that was told: their archive goes too.
-
-    Returns:
-        How many signals left.
     """
     today = amsterdam_date(now)
     ended = connection.execute(_ENDED, {"youngsters": list(youngsters), "today": today}).all()
-    signals, dead = [row.id for row in ended], dead or {}
+    dead = dead or {}
     died = {one.id for one in ended if one.youngster_id in dead and one.received_at <= dead[one.youngster_id]}
     kept = [row for one in ended if one.id not in died and (row := _archived(one, keys, today))]
-    connection.execute(_ARCHIVE, {"rows": as_json(kept)})
-    gone = set(signals) - {row["id"] for row in kept}
+    gone = {one.id for one in ended} - {row["id"] for row in kept}
     if dead:
         asked = {"youngsters": list(dead), "moments": list(dead.values())}
-        gone |= set(connection.execute(_DESTROY_ARCHIVED, asked).scalars())
-    if signals:
-        parents = list(connection.execute(_PARENTS, {"signals": signals}).scalars())
-        connection.execute(_FORGET_WORK, {"signals": signals})
-        connection.execute(_TAKE_OUT, {"signals": signals})
-        connection.execute(_FORGET_PARENTS, {"parents": parents})
-    if signals or dead:
-        connection.execute(_FORGET_STANDINGS, {"youngsters": list(youngsters)})
-        forget_youngsters(connection, youngsters)
-    destroyed(connection, gone, now, bury)
+        gone |= set(connection.execute(_ARCHIVED_OF_DEAD, asked).scalars())
+    if gone and not bury(sorted(gone)):
+        gone = set()
+    connection.execute(_ARCHIVE, {"rows": as_json(kept)})
+    take_out(connection, [row["id"] for row in kept] + sorted(gone), youngsters)
+    destroy(connection, gone, youngsters, now)
     events.append(
         connection, [events.Event(events.SIGNAL_ARCHIVED, now, UPKEEP, says={"signalId": str(r["id"])}) for r in kept]
     )
+    return Settled(len(kept), len(gone))
+
+
+def end_archive(connection: Connection, now: datetime, bury: Bury, size: int) -> int:
+    """Destroy archived signals whose time is over (R16), at most `size`; how many. Under the matcher's lock: it gives
+    new signals the youngsters that this may forget."""
+    rows = connection.execute(_ARCHIVE_ENDED, {"today": amsterdam_date(now), "size": size}).all()
+    signals = {row.id for row in rows}
+    if not signals or not bury(sorted(signals)):
+        return 0
+    destroy(connection, signals, list({row.youngster_id for row in rows}), now)
     return len(signals)
 
 
-def destroyed(connection: Connection, signals: set[UUID], now: datetime, bury: Bury) -> None:
-    """A tombstone, a line outside the database and an event for each signal that this transaction destroys (R16)."""
-    if signals:
-        bury(sorted(signals))
-        connection.execute(_BURY, {"signals": sorted(signals), "now": now})
-        events.append(
-            connection,
-            [events.Event(events.SIGNAL_DESTROYED, now, UPKEEP, says={"signalId": str(s)}) for s in sorted(signals)],
-        )
+def take_out(connection: Connection, signals: Sequence[UUID], youngsters: Sequence[UUID]) -> None:
+    """These signals leave, with what was there for them alone: work, parents, standings of these youngsters."""
+    if not signals:
+        return
+    asked = {"signals": list(signals)}
+    parents = list(connection.execute(_PARENTS, asked).scalars())
+    connection.execute(_FORGET_WORK, asked)
+    connection.execute(_TAKE_OUT, asked)
+    connection.execute(_FORGET_PARENTS, {"parents": parents})
+    connection.execute(_FORGET_STANDINGS, {"youngsters": list(youngsters)})
 
 
-def forget_youngsters(connection: Connection, youngsters: Sequence[UUID]) -> None:
-    """Destroy the pseudonym of those of whom neither a signal nor an archived one is left."""
+def destroy(connection: Connection, signals: set[UUID], youngsters: Sequence[UUID], now: datetime) -> None:
+    """These leave the archive, each with a tombstone and an event; a youngster of whom nothing is left is forgotten
+    (R16). Those in the table of signals are taken out before."""
+    if not signals:
+        return
+    ids = sorted(signals)
+    connection.execute(_TAKE_OUT_OF_ARCHIVE, {"signals": ids})
     connection.execute(_FORGET_YOUNGSTERS, {"youngsters": list(youngsters)})
+    connection.execute(_BURY, {"signals": ids, "now": now})
+    events.append(
+        connection, [events.Event(events.SIGNAL_DESTROYED, now, UPKEEP, says={"signalId": str(s)}) for s in ids]
+    )
 
 
 def _archived(row: Row[Any], keys: Mapping[int, IndexKey], today: date) -> dict[str, Any] | None:

@@ -138,12 +138,12 @@ class IdempotencyRecord(SQLModel, table=True):
 
 
 class Work(SQLModel, table=True):
-    """A signal whose youngster the matcher must look at (again)."""
+    """A signal whose youngster the matcher must look at (again); of one that is gone there is nothing to look at."""
 
     __table_args__ = (Index("ix_work_waiting", "id", postgresql_where="parked_at IS NULL"),)
 
     id: int | None = Field(default=None, sa_type=BigInteger, sa_column_args=[Identity(always=True)], primary_key=True)
-    signal_id: UUID = Field(foreign_key="signal.id")
+    signal_id: UUID
     parked_at: datetime | None = Field(default=None, sa_type=Moment)
 
 

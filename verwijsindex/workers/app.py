@@ -33,6 +33,7 @@ from verwijsindex.database import engine, transaction
 from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.logs import log
 from verwijsindex.matching.service import match_waiting, unpark
+from verwijsindex.matching.sweeping import sweep_ends
 from verwijsindex.notices.delivery import TURN, Deliverer
 from verwijsindex.notices.signing import Sender
 from verwijsindex.notices.upkeep import tidy
@@ -40,6 +41,7 @@ from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.repeating import ACTS
 from verwijsindex.settings import WorkerSettings, settings_faults, utc_now
 from verwijsindex.signals.service import forget_old_requests
+from verwijsindex.signals.tombstones import Tombstones
 from verwijsindex.tls import trust
 from verwijsindex.workers import health
 from verwijsindex.workers.measuring import Measuring
@@ -61,7 +63,9 @@ sender = Sender(
     trust=trust(settings.ca_file),
 )
 _DELIVER_SECONDS = 1.0  # what is told keeps its own tick (`next_tick`); this is how often what is due is looked for
+_ENDS_A_SWEEP = 5  # batches: matching goes before and between, and a sweep says soon that all is well
 upkeep = Upkeep(settings.contact_data_days)
+tombstones = Tombstones(settings.tombstones)
 app = celery_app(settings.broker_url)
 deliver_bell = Bell(app, DELIVER_TASK)
 app.conf.beat_schedule = {
@@ -93,6 +97,7 @@ def _worker_started(sender: str, **_: object) -> None:
 
 @worker_ready.connect
 def _worker_measured(**_: object) -> None:
+    tombstones.bury(())  # an alarm now, and not when the first signal has to go
     metrics.serve(settings.metrics_address, settings.metrics_port)
 
 
@@ -153,12 +158,26 @@ def match() -> None:
     while more:
         now = utc_now()
         with metrics.MATCH_SECONDS.time():
-            done = match_waiting(pool(), now, next_tick(now), keys=keys)
+            done = match_waiting(pool(), now, next_tick(now), keys=keys, bury=tombstones.bury)
         metrics.MATCHED.inc(done.taken)
         metrics.NOTICES.inc(done.notices)
+        metrics.count_ended(done.archived, done.destroyed)
         more = done.more
         if done.notices and not settings.push_tick_seconds:
             deliver_bell.ring()
+
+
+def end() -> None:
+    """Bring what is due to its end, a few batches: the next sweep goes on. After each the matcher looks for work, as
+    whoever held its lock has to."""
+    for _ in range(_ENDS_A_SWEEP):
+        now = utc_now()
+        swept = sweep_ends(pool(), now, next_tick(now), keys=keys, bury=tombstones.bury)
+        metrics.NOTICES.inc(swept.looked.notices)
+        metrics.count_ended(swept.looked.archived, swept.looked.destroyed)
+        match()
+        if not swept.more:
+            return
 
 
 @app.task(name=DELIVER_TASK)
@@ -171,8 +190,9 @@ def deliver() -> None:
 
 @app.task(name=SWEEP_TASK)
 def sweep() -> None:
-    """Find the work that no bell announced, destroy what is past its time, and say that all is well."""
+    """Find the work that no bell announced, end and destroy what is past its time, and say that all is well."""
     match()
+    end()
     with transaction(pool()) as connection:
         forget_old_requests(connection, utc_now())
         ACTS.forget_old(connection, utc_now())
@@ -189,6 +209,7 @@ def _stand_in(**_: object) -> None:
     """In the clock: as long as Redis does not answer no worker hears of work, so the clock does it itself."""
     metrics.serve(settings.metrics_address, settings.metrics_port)
     metrics.KEY_VERSION.labels("index").set(max(keys))
+    tombstones.bury(())
     log(logs.PROCESS_STARTED, version=__version__)
     threading.Thread(target=_work_while_redis_is_away, name="stand-in", daemon=True).start()
 
@@ -203,6 +224,7 @@ def _work_while_redis_is_away() -> None:
             continue
         try:
             match()
+            end()
             deliverer().turn()
         except Exception as error:  # PostgreSQL may be away too; it is tried again
             log(logs.STAND_IN_FAILED, error=error)

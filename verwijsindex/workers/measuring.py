@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from verwijsindex import metrics
 from verwijsindex.database import transaction
+from verwijsindex.signals.dates import amsterdam_date
 from verwijsindex.workers.health import redis_answers
 
 _WORK = text(
@@ -21,6 +22,14 @@ _DELIVERIES = text(
     " JOIN subscription s ON s.client_id = d.client_id AND s.state = 'active'"
     " AND (s.rests_until IS NULL OR s.rests_until <= :now)"
     " WHERE d.delivered_at IS NULL AND d.due_at <= :now"
+)
+# What ended and has not left: since its end, or since its time in the archive is over.
+_ENDED = text(
+    "SELECT coalesce(extract(epoch FROM :now - least("
+    "(SELECT min(removal_date) FROM signal WHERE removal_date <= :today)::timestamp AT TIME ZONE 'Europe/Amsterdam',"
+    " (SELECT min(ended_at) FROM signal WHERE ended_at IS NOT NULL),"
+    " (SELECT min(destroy_on) FROM archived_signal WHERE destroy_on <= :today)::timestamp"
+    " AT TIME ZONE 'Europe/Amsterdam')), 0)"
 )
 
 
@@ -43,6 +52,7 @@ class Measuring:
             with transaction(pool) as connection:
                 work = connection.execute(_WORK).one()
                 deliveries = connection.execute(_DELIVERIES, {"now": now}).one()
+                ended = connection.execute(_ENDED, {"now": now, "today": amsterdam_date(now)}).scalar_one()
         except SQLAlchemyError:
             metrics.UP.labels("postgresql").set(0)
             return
@@ -52,5 +62,6 @@ class Measuring:
         metrics.WAITING.labels("match").set(work.waiting)
         metrics.PARKED.labels("match").set(work.parked)
         metrics.OLDEST_SECONDS.labels("match").set((now - self._since).total_seconds() if work.waiting else 0)
+        metrics.OLDEST_SECONDS.labels("end").set(ended)
         metrics.WAITING.labels("deliver").set(deliveries.waiting)
         metrics.OLDEST_SECONDS.labels("deliver").set(deliveries.oldest)

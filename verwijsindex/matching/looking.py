@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a look at some youngsters does: matches, parties and what is told follow what is live, and what ended leaves
+(I2, I3, I6). All of it in one transaction, under the matcher's lock, whoever asked for it: work, or the sweep of ends.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from verwijsindex.matching import arriving, families, parties, telling
+from verwijsindex.matching.aligning import align
+from verwijsindex.notices import service as notices
+from verwijsindex.notices.service import Wanted
+from verwijsindex.pseudonyms.sealing import IndexKey
+from verwijsindex.signals.dates import amsterdam_date
+from verwijsindex.signals.ending import Bury, settle
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What it did: notices placed, signals archived, signals destroyed."""
+
+    notices: int = 0
+    archived: int = 0
+    destroyed: int = 0
+
+    def __add__(self, other: "Looked") -> "Looked":
+        return Looked(self.notices + other.notices, self.archived + other.archived, self.destroyed + other.destroyed)
+
+
+def at_signals(
+    connection: Connection,
+    keys: Mapping[int, IndexKey],
+    signals: Sequence[UUID],
+    now: datetime,
+    push_due_at: datetime,
+    bury: Bury,
+) -> Looked:
+    """Look at the youngsters of these signals, and at who died."""
+    attached = arriving.attach(connection, signals, align(connection, keys, signals)) if signals else []
+    dead = arriving.end_by_death(connection)
+    youngsters = sorted(arriving.youngsters_of(connection, signals) | dead.keys())
+    looked = Looked()
+    if youngsters:
+        looked = at_youngsters(connection, keys, youngsters, now, push_due_at, bury, attached, dead)
+    arriving.forget_deaths(connection, now)
+    return looked
+
+
+def at_youngsters(
+    connection: Connection,
+    keys: Mapping[int, IndexKey],
+    youngsters: Sequence[UUID],
+    now: datetime,
+    push_due_at: datetime,
+    bury: Bury,
+    attached: Sequence[UUID] = (),
+    dead: Mapping[UUID, datetime] | None = None,
+) -> Looked:
+    """Look at these youngsters.
+
+    Args:
+        attached: their signals that are new.
+        dead: who of them died, and when that was told.
+    """
+    wanted = follow(connection, youngsters, now)
+    settled = settle(connection, keys, youngsters, now, bury, dead)
+    wanted += telling.of_archive(connection, attached, amsterdam_date(now))
+    return Looked(notices.place(connection, wanted, now, push_due_at), settled.archived, settled.destroyed)
+
+
+def follow(connection: Connection, youngsters: Sequence[UUID], now: datetime) -> list[Wanted]:
+    """Bring standings, moves, families and matches to what is live now; who has to be told of it."""
+    today = amsterdam_date(now)
+    concerned = families.concerned(connection, youngsters)
+    # Also of their siblings, whom they see: one may have been handed over, and its work still wait.
+    arriving.give_standings(connection, families.concerned(connection, concerned))
+    moved = arriving.move(connection, youngsters)
+    wanted = telling.of_withdrawals(connection, youngsters, today)
+    families.bring_up_to_date(connection, concerned, now, today)
+    parties.bring_up_to_date(connection, concerned, now, today)
+    wanted += telling.of_matches(connection, concerned, today)
+    return wanted + telling.of_moves(connection, [m.youngster_id for m in moved], [m.reporter_id for m in moved], today)
