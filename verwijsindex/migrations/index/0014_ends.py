@@ -7,7 +7,7 @@ The version before goes on working: it reads nothing that is changed here.
 from alembic import op
 
 revision = "index_0014"
-down_revision = "index_0011"
+down_revision = "index_0015"
 branch_labels = None
 depends_on = None
 
