@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What happens to a signal or a reporter, set straight in the database: for tests of what is seen of it afterwards."""
 
+from datetime import timedelta
+
 import sqlalchemy as sa
 from support import Index
 
@@ -45,13 +47,14 @@ def leave(index: Index, reporter: object) -> None:
     )
 
 
-def die(index: Index, signal: object) -> None:
+def die(index: Index, signal: object, seconds_ago: int = 0) -> None:
     """The death of the youngster of an attached signal is told (R14); the matcher has not seen it yet."""
     _set(
         index,
         "INSERT INTO death (id, key, key_version, told_at) SELECT gen_random_uuid(), y.key, y.key_version, :now"
         " FROM signal s JOIN youngster y ON y.id = s.youngster_id WHERE s.id = :id",
-        **_at(index, signal),
+        id=signal,
+        now=index.clock() - timedelta(seconds=seconds_ago),
     )
 
 

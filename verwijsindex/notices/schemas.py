@@ -15,7 +15,7 @@ class NoticeOut(Outgoing):
 
     id: UUID
     kind: Literal["match", "party_withdrew", "move", "archive"] = Field(
-        description="match: someone came into it; party_withdrew: a party of it withdrew, ask its coordinator;"
+        description="match: someone came into it; party_withdrew: a party of it withdrew;"
         " move: the youngster moved; archive: someone signalled this youngster before."
     )
     placed_at: datetime

@@ -254,16 +254,6 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 ALTER POLICY index_read ON signal
     USING (reporter_id = (SELECT scope_own_reporter()) AND id IN (SELECT * FROM own_placed_signals()));
--- What `placed_signals` says, said again: a function in a view would read with the rights of who looks.
-CREATE OR REPLACE VIEW institution_signal WITH (security_barrier) AS
-    SELECT id, reporter_id, made_at, received_at, removal_date, residence_municipality, informing_status, informed_on,
-           informed_to, postponed_ground, review_date
-    FROM signal s
-    WHERE (SELECT scope_own_coordinator()) IS NOT NULL AND oin = (SELECT scope_oin())
-      AND removal_date > (SELECT scope_today()) AND ended_at IS NULL
-      AND NOT EXISTS (
-        SELECT FROM death d WHERE d.told_at >= s.received_at
-        AND (d.key = s.sealed_pseudonym OR d.key = (SELECT y.key FROM youngster y WHERE y.id = s.youngster_id)));
 """
 
 # As it was in 0001, by what is live, and without what is shielded: that version would show the reporter.
