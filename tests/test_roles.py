@@ -225,7 +225,7 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names = {"scope_own_reporter", "visible_parties", "visible_institutions", "own_signals_in", "match_residences"}
     names |= {"scope_own_coordinator", "scope_own_officer", "scope_own_desk"}
     names |= {"visible_matches", "visible_match", "inbox", "archived_contact", "own_placed_signals"}
-    names |= {"hand_over", "tell_move"}
+    names |= {"hand_over", "tell_move", "decide_on_signal"}
     assert found == {name: {"verwijsindex_index"} for name in names} | {"remove_contact_data": {"verwijsindex_worker"}}
 
 

@@ -128,7 +128,7 @@ def reading(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
 
 
 @contextmanager
-def acting(header: ActHeaders, *allowed: tuple[Role, str]) -> Iterator[Act]:
+def acting(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
     """As `reading`, for what changes something: when it is committed the matcher's bell is rung."""
     with reading(header, *allowed) as act:
         yield act

@@ -36,6 +36,7 @@ from verwijsindex.signals.api import api as signals_api
 from verwijsindex.signals.api import batch_api as signal_batches_api
 from verwijsindex.signals.archived_api import api as archived_api
 from verwijsindex.signals.deaths_api import api as deaths_api
+from verwijsindex.signals.desk_api import api as desk_api
 from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.tls import trust
 from verwijsindex.turning.versions import SealingVersion
@@ -45,6 +46,7 @@ AUTHENTICATED = (
     signals_api,
     signal_batches_api,
     deaths_api,
+    desk_api,
     archived_api,
     acts_api,
     notices_api,

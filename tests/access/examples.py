@@ -107,6 +107,16 @@ def _act_on_signal(body: Callable[[Index], object], owned: Owned) -> Example:
     )
 
 
+def _decide(*, spends: bool) -> Example:
+    """A decision of the rights desk on the signal."""
+    return Example(
+        lambda index, _: Asked({"signalId": _signal(index)}, headers=_key()),
+        lambda caller: (caller.role, caller.municipality) == ("rights_desk", "own"),
+        spends=spends,
+        absent="signal-not-found",
+    )
+
+
 def _own_or_coordinated(caller: Caller) -> bool:
     return _reporter(caller) or _coordinator(caller)
 
@@ -158,6 +168,9 @@ def _municipality(caller: Caller) -> str | None:
 
 
 EXAMPLES: dict[str, Example] = {
+    "restrictSignal": _decide(spends=False),
+    "liftRestriction": _decide(spends=False),
+    "destroySignal": _decide(spends=True),
     "tellDeath": Example(
         lambda _, __: Asked(body={"pseudonym": {"keyVersion": 1, "value": pseudonym(9).to_text()}}, headers=_key()),
         refused=_municipality,

@@ -101,6 +101,30 @@ GRANT INSERT ON death TO verwijsindex_intake;
 CREATE POLICY intake ON death FOR INSERT TO verwijsindex_intake WITH CHECK (true);
 """
 
+# What the rights desk decides of one placed signal that its municipality contracted (R15, R30): whose reporter's it is,
+# or null. Of two that come at once, or of a withdrawal, the second looks again at the row as the first left it.
+DESK = """
+CREATE FUNCTION decide_on_signal(asked uuid, decision text, at timestamptz) RETURNS uuid
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH decided AS (
+        UPDATE signal s SET
+            restricted_at = CASE decision WHEN 'restrict' THEN coalesce(s.restricted_at, at) WHEN 'lift' THEN NULL
+                ELSE s.restricted_at END,
+            ended_at = CASE decision WHEN 'destroy' THEN at END,
+            end_reason = CASE decision WHEN 'destroy' THEN 'upheld_request' END
+        WHERE s.id = asked AND s.ended_at IS NULL
+          AND EXISTS (SELECT FROM placed_signals(scope_today()) p WHERE p.id = s.id)
+          AND s.agreement_id IN (SELECT a.id FROM agreement a WHERE a.municipality_code = (SELECT scope_own_desk()))
+        RETURNING s.id, s.reporter_id
+    ), works AS (
+        INSERT INTO work (signal_id) SELECT id FROM decided
+    )
+    SELECT reporter_id FROM decided
+$$;
+REVOKE ALL ON FUNCTION decide_on_signal(uuid, text, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION decide_on_signal(uuid, text, timestamptz) TO verwijsindex_index;
+"""
+
 # As before, right when two run at once: each locks the rows that it takes and passes over what the other holds. A
 # reporter stays known as long as there is a signal, or an archived one (R17): it moves from the one table to the other
 # in one transaction, so that a snapshot has it in one of them.
@@ -136,5 +160,5 @@ END $$;
 
 def upgrade() -> None:
     """Say who they are, and what the register refuses."""
-    for part in (SCOPE, REGISTER, DEATHS, UPKEEP):
+    for part in (SCOPE, REGISTER, DEATHS, DESK, UPKEEP):
         op.execute(part)
