@@ -15,6 +15,7 @@ from verwijsindex.client import tables
 from verwijsindex.demo.cast import PLACES
 from verwijsindex.demo.checks import SHOWN, Check
 from verwijsindex.demo.expectation import Expectation
+from verwijsindex.demo.family import Family, steps
 from verwijsindex.demo.findings import Findings, View
 from verwijsindex.demo.receiver import Received
 from verwijsindex.demo.registering import Institution, Register
@@ -151,6 +152,26 @@ def events(counted: Counter[tuple[str, str]]) -> Table:
     for (kind, outcome), count in sorted(counted.items()):
         made.add_row(kind, outcome, str(count))
     return made
+
+
+def family(played: Family) -> RenderableType:
+    """What came after the day: who was told of what, a family match, and an archived signal."""
+    made = table("A family, a withdrawal and the archive", "what happens", "is told", "of what")
+    for step in steps(played):
+        made.add_row(*step)
+    contacts = {name: heading for name, heading in tables.CONTACTS.items() if name != "email"}
+    shown = tables.table(f"The match as {played.of_sister} saw it", contacts, tables.to_call(played.match["parties"]))
+    return Group(
+        made,
+        Text(""),
+        shown,
+        Text(""),
+        Panel(
+            tables.archived_view(played.archived),
+            title=f"The archived signal as {played.later} sees it",
+            title_align="left",
+        ),
+    )
 
 
 def checked(checks: Sequence[Check]) -> RenderableType:

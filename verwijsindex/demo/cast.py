@@ -28,6 +28,7 @@ class Role:
     municipalities: tuple[str, ...]
     position: str
     reporters: int
+    may_send_parents: bool = False
 
     @property
     def oin(self) -> str:
@@ -54,8 +55,10 @@ _ALL = (WESTERVELD, DORDRECHT, STEIN)
 
 # fmt: off
 ROLES = (
-    Role(1, "waterlelie", "Jeugdhulp Waterlelie", "youth care", "youth_care_provider", _ALL, "jeugdhulpverlener", 4),
-    Role(2, "ggd", "GGD Voorbeeld", "youth health care", "youth_health_care", _ALL, "verpleegkundige", 4),
+    Role(1, "waterlelie", "Jeugdhulp Waterlelie", "youth care", "youth_care_provider", _ALL, "jeugdhulpverlener", 4,
+         may_send_parents=True),
+    Role(2, "ggd", "GGD Voorbeeld", "youth health care", "youth_health_care", _ALL, "verpleegkundige", 4,
+         may_send_parents=True),
     Role(3, "ggz", "GGZ De Kade", "health care", "mental_health_care", (DORDRECHT, STEIN), "behandelaar", 3),
     Role(4, "kompas", "Basisschool Het Kompas", "education", "primary_education", (WESTERVELD,),
          "intern begeleider", 2),

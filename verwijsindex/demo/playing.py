@@ -16,6 +16,7 @@ from verwijsindex.access.caller import SCOPES
 from verwijsindex.demo.cast import DORDRECHT, PLACES
 from verwijsindex.demo.expectation import Expectation, Sent
 from verwijsindex.demo.exports import Expected, ExportPlan, write_exports
+from verwijsindex.demo.family import Family, play_family
 from verwijsindex.demo.findings import Findings, nothing_waits, read_all
 from verwijsindex.demo.receiver import Received, Receiver
 from verwijsindex.demo.registering import Institution, Register, fill_register, register_clients, subscribe
@@ -46,6 +47,7 @@ class Played:
     found: Findings
     subscriber: Institution
     received: list[Received]
+    family: Family
 
 
 @contextmanager
@@ -92,6 +94,7 @@ def play(console: Console, stack: Stack, receiver: Receiver, rows: int) -> Playe
     if settled:
         timing = measure(subscriber, other, receiver, exports.spare[:QUIET_SIGNALS], DORDRECHT)
         settled = _settle(console, stack)
+    found, received = read_all(stack, register, _tokens(console, stack, register)), receiver.received()
     return Played(
         register=register,
         exports=exports,
@@ -100,9 +103,10 @@ def play(console: Console, stack: Stack, receiver: Receiver, rows: int) -> Playe
         timing=timing,
         settled=settled,
         expected=Expectation([*_accepted(exports), *timing.sent]),
-        found=read_all(stack, register, _tokens(console, stack, register)),
+        found=found,
         subscriber=subscriber,
-        received=receiver.received(),
+        received=received,
+        family=play_family(register, exports.spare[QUIET_SIGNALS : QUIET_SIGNALS + 3]),
     )
 
 

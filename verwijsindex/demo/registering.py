@@ -127,6 +127,7 @@ def _add_institution(
                 municipality_code=code,
                 valid_from=date(now.year - 1, 1, 1),
                 valid_until=date(now.year + 3, 12, 31),
+                may_send_parents=role.may_send_parents,
             ),
         )
     coordinates = _person(connection, now, CoordinatorEntry(oin=role.oin, **_contact(coordinator)))

@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 
 from verwijsindex.demo import account, checks
 from verwijsindex.demo.cast import PLACES
+from verwijsindex.demo.family import checks_of_family
 from verwijsindex.demo.playing import Played
 
 
@@ -24,6 +25,7 @@ def tell(console: Console, played: Played, tick: float) -> None:
         *(account.webhook(one) for one in played.received[:1]),
         account.timing(played.timing, tick),
         account.events(played.found.events),
+        account.family(played.family),
     ):
         console.print(part)
         console.print()
@@ -78,6 +80,7 @@ def check_all(played: Played, folder: Path) -> list[checks.Check]:
         *checks.checks_of_readers(expected, found, played.register),
         *checks.checks_of_webhooks(played.received, found, played.subscriber.reporters),
         *checks.checks_of_ledger(expected, found, refused),
+        *checks_of_family(played.family),
         checks.check("no BSN stands in a log, a report or a webhook (I5)", leaking),
     ]
 
