@@ -148,13 +148,15 @@ def test_who_is_no_coordinator_today_reads_nothing(index: Index, path: str) -> N
     assert slug(index.get(path, index.coordinator())) == "not-allowed"
 
 
-def test_a_coordinator_reads_no_match_and_no_inbox(index: Index) -> None:
+def test_a_coordinator_reads_no_match_and_no_inbox_of_who_is_there(index: Index) -> None:
+    """R34: only of who left (tests/matching/test_reading.py)."""
     index.place(0, SCHOOL)
     index.place(0, CLINIC)
     index.match()
     match = index.database.scalar("SELECT id FROM match")
-    for path in ("/matches", f"/matches/{match}", "/notices"):
-        assert slug(index.get(path, index.coordinator())) == "not-allowed"
+    for path in ("/matches", "/notices"):
+        assert index.get(path, index.coordinator()).json["items"] == []
+    assert slug(index.get(f"/matches/{match}", index.coordinator())) == "not-found"
 
 
 def test_who_left_stands_in_no_match_and_supervises_none(index: Index) -> None:
