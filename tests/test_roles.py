@@ -81,9 +81,9 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
             "DELETE": "*",
         },
         **dict.fromkeys(
-            ("youngster", "parent", "signal_parent", "archived_signal", "told", "told_supervision"),
-            WRITE | {"DELETE": "*"},
+            ("youngster", "signal_parent", "archived_signal", "told", "told_supervision"), WRITE | {"DELETE": "*"}
         ),
+        "parent": WRITE | {"UPDATE": "crowded", "DELETE": "*"},
         "standing": WRITE | {"UPDATE": "handed_over_at", "DELETE": "*"},
         "tombstone": WRITE,
         "family_match": WRITE | {"UPDATE": "ended_at"},

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Siblings: youngsters who share a legal parent through live signals on both sides (R10). Pairs do not chain.
 
+A parent that more youngsters were given than anybody has (`CROWD`, P) is somebody's mistake, or somebody who wants the
+one matcher to work for nothing: all pairs of a thousand siblings are half a million. It links nobody any more.
+
 The pairs stand in `family_match`, once however many parents are shared; nobody reads them by the API.
 """
 
@@ -12,12 +15,17 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from verwijsindex.ledger import events
+from verwijsindex.logs import PARENT_CROWDED, log
+
+CROWD = 24
+"""Youngsters of one parent at most."""
 
 # Whose matches may change with these youngsters: they themselves, who is a sibling now, and who was one until now.
 _CONCERNED = text(
     """
     SELECT unnest(CAST(:youngsters AS uuid[]))
     UNION SELECT s.youngster_id FROM signal o JOIN signal_parent op ON op.signal_id = o.id
+        JOIN parent p ON p.id = op.parent_id AND NOT p.crowded
         JOIN signal_parent sp ON sp.parent_id = op.parent_id JOIN signal s ON s.id = sp.signal_id
         WHERE o.youngster_id = ANY(:youngsters)
     UNION SELECT sibling_id FROM family_match WHERE youngster_id = ANY(:youngsters) AND ended_at IS NULL
@@ -36,6 +44,7 @@ own AS MATERIALIZED (
 ), sibling AS MATERIALIZED (
     SELECT DISTINCT o.youngster_id, s.youngster_id AS sibling_id
     FROM live_signals(:today) o JOIN signal_parent op ON op.signal_id = o.id
+    JOIN parent p ON p.id = op.parent_id AND NOT p.crowded
     JOIN signal_parent sp ON sp.parent_id = op.parent_id JOIN live_signals(:today) s ON s.id = sp.signal_id
     WHERE o.youngster_id = ANY(:concerned) AND s.youngster_id <> o.youngster_id
 ), contact AS MATERIALIZED (
@@ -62,6 +71,30 @@ _OPEN = text(
     + " SELECT uuidv7(), youngster_id, sibling_id, :now FROM should ORDER BY youngster_id, sibling_id"
     + " ON CONFLICT (youngster_id, sibling_id) WHERE ended_at IS NULL DO NOTHING RETURNING id"
 )
+
+
+_CROWDED = text(
+    "UPDATE parent p SET crowded = true WHERE NOT p.crowded"
+    " AND p.id IN (SELECT parent_id FROM signal_parent WHERE signal_id = ANY(:signals))"
+    " AND (SELECT count(DISTINCT s.youngster_id) FROM signal_parent l JOIN signal s ON s.id = l.signal_id"
+    " WHERE l.parent_id = p.id) > :most RETURNING p.id"
+)
+
+
+_OF_CROWDS = text(
+    "SELECT DISTINCT s.youngster_id FROM signal_parent l JOIN signal s ON s.id = l.signal_id"
+    " WHERE l.parent_id = ANY(:parents)"
+)
+
+
+def part_crowds(connection: Connection, signals: Sequence[UUID]) -> set[UUID]:
+    """From now on no parent of these new signals links more than `CROWD` youngsters: it links none, with an alarm. The
+    youngsters who are siblings no more."""
+    crowded = list(connection.execute(_CROWDED, {"signals": list(signals), "most": CROWD}).scalars())
+    if not crowded:
+        return set()
+    log(PARENT_CROWDED, parents=len(crowded))
+    return set(connection.execute(_OF_CROWDS, {"parents": crowded}).scalars())
 
 
 def concerned(connection: Connection, youngsters: Sequence[UUID]) -> list[UUID]:

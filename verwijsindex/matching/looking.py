@@ -41,8 +41,9 @@ def at_signals(
 ) -> Looked:
     """Look at the youngsters of these signals, and at who died."""
     attached = arriving.attach(connection, signals, align(connection, keys, signals)) if signals else []
+    parted = families.part_crowds(connection, attached)
     dead = arriving.end_by_death(connection)
-    youngsters = sorted(arriving.youngsters_of(connection, signals) | dead.keys())
+    youngsters = sorted(arriving.youngsters_of(connection, signals) | dead.keys() | parted)
     looked = Looked()
     if youngsters:
         looked = at_youngsters(connection, keys, youngsters, now, push_due_at, bury, attached, dead)

@@ -22,11 +22,15 @@ class Youngster(SQLModel, table=True):
 
 
 class Parent(SQLModel, table=True):
-    """A legal parent (R10): as a youngster, a random id and the one sealed pseudonym; there while a signal names it."""
+    """A legal parent (R10): as a youngster, a random id and the one sealed pseudonym; there while a signal names it.
+
+    `crowded`: more youngsters were given this parent than anybody has; it makes no siblings of them any more.
+    """
 
     id: UUID = Field(primary_key=True)
     key: bytes = Field(unique=True)
     key_version: int
+    crowded: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
 
 
 class SignalParent(SQLModel, table=True):

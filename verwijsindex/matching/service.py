@@ -111,6 +111,8 @@ def match_waiting(
                 archived=sum(one.archived for one in parts),
                 destroyed=sum(one.destroyed for one in parts),
             )
+        elif took_too_long(error):
+            _park_first(pool, now, error)
         elif is_of_a_row(error):
             done = _match_or_park(pool, keys, now, push_due_at, bury, size)
         else:
@@ -144,6 +146,14 @@ def unpark(connection: Connection, now: datetime) -> int:
     """Let what was parked over an hour ago be tried again: its cause may be mended. How many rows are still parked."""
     connection.execute(_UNPARK, {"before": now - timedelta(hours=1)})
     return int(connection.execute(_PARKED).scalar_one())
+
+
+def _park_first(pool: Engine, now: datetime, error: Exception) -> None:
+    """One row that takes longer than PostgreSQL allows must not stop all others for ever."""
+    with transaction(pool) as connection:
+        connection.execute(LOCK_WAITED_FOR)
+        connection.execute(_PARK, {"ids": list(connection.execute(_WAITING_IDS, {"size": 1}).scalars()), "now": now})
+    log(WORK_PARKED, error=error)
 
 
 def _match_or_park(

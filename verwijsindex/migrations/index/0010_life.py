@@ -76,7 +76,8 @@ CREATE INDEX ix_signal_ended ON signal (ended_at) WHERE ended_at IS NOT NULL;
 CREATE TABLE parent (
     id uuid PRIMARY KEY,
     key bytea NOT NULL UNIQUE,
-    key_version integer NOT NULL
+    key_version integer NOT NULL,
+    crowded boolean NOT NULL DEFAULT false
 );
 CREATE TABLE signal_parent (
     signal_id uuid NOT NULL REFERENCES signal (id) ON DELETE CASCADE,
@@ -241,6 +242,7 @@ MATCHER = """
 GRANT SELECT, INSERT, UPDATE (handed_over_at), DELETE ON standing TO verwijsindex_worker;
 GRANT SELECT, INSERT, DELETE ON parent, signal_parent, archived_signal, told, told_supervision
     TO verwijsindex_worker;
+GRANT UPDATE (crowded) ON parent TO verwijsindex_worker;
 GRANT SELECT, INSERT ON tombstone, family_match TO verwijsindex_worker;
 GRANT UPDATE (ended_at) ON family_match TO verwijsindex_worker;
 GRANT SELECT, DELETE ON move, death TO verwijsindex_worker;

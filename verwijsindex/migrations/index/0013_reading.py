@@ -46,6 +46,7 @@ LANGUAGE sql STABLE AS $$
         SELECT l.*, true
         FROM (SELECT DISTINCT link.youngster_id
               FROM (SELECT DISTINCT p.parent_id FROM live_signals($2) own JOIN signal_parent p ON p.signal_id = own.id
+                    JOIN parent k ON k.id = p.parent_id AND NOT k.crowded
                     WHERE own.youngster_id = $1 OFFSET 0) shared
               JOIN signal_parent q ON q.parent_id = shared.parent_id JOIN live_signals($2) link ON link.id = q.signal_id
               WHERE link.youngster_id <> $1 OFFSET 0) sibling
