@@ -93,7 +93,7 @@ def test_a_reporter_is_known_as_long_as_a_signal_can_show_them(index: Index) -> 
     index.clock.move(days=100)
     [match] = index.get("/matches", index.reader(CLINIC)).json["items"]
     parties = index.get(f"/matches/{match['id']}", index.reader(CLINIC)).json["parties"]
-    assert "Het Kompas 0" in {party["name"] for party in parties}
+    assert [party["shownAs"] for party in parties] == ["coordinator"]
     with index.database.superuser.begin() as connection:
         connection.execute(_ARCHIVE, {"id": signal, "now": NOW, "day": TODAY + after})
         connection.execute(sa.text("DELETE FROM signal WHERE id = :id"), {"id": signal})
