@@ -93,8 +93,8 @@ PARENTS_NOT_ALLOWED = ProblemType(
 NO_NAMED_OFFICER = ProblemType(
     "no-named-officer",
     403,
-    "Your institution has no named officer today",
-    "A shielded signal needs a named officer to get its notices: have one added to the register.",
+    "Your institution has no named officer",
+    "A shielded signal needs a named officer without a last day to get its notices: have one added to the register.",
 )
 INSTITUTION_NOT_REGISTERED = ProblemType(
     "institution-not-registered",

@@ -73,8 +73,8 @@ def test_the_answer_is_the_same_whatever_is_known(index: Index, tell: Tell) -> N
 
 
 def test_what_there_is_ends_at_that_moment_and_leaves_nothing(index: Index, tell: Tell) -> None:
-    """R14, R15, I6: with no worker running, of a signal that is attached and of one that is not; then the matcher
-    destroys them, ends the match, and tells nobody. Nobody else's signal is touched."""
+    """R14, R15, I6: in every view with no worker running, of a signal that is attached and of one that is not; then the
+    matcher destroys them, ends the match, and tells nobody. Nobody else's signal is touched."""
     index.place(0, SCHOOL)
     index.place(0, CLINIC)
     other = index.place(1, SCHOOL)
@@ -82,7 +82,16 @@ def test_what_there_is_ends_at_that_moment_and_leaves_nothing(index: Index, tell
     notices = index.database.scalar("SELECT count(*) FROM notice")
     index.place(0, POLICE)
     index.clock.move(seconds=1)
+    match = index.database.scalar("SELECT id FROM match")
+    readers = [index.reader(SCHOOL), index.reader(CLINIC), index.supervisor()]
+    assert [index.get(f"/matches/{match}", who).status_code for who in readers] == [200] * 3
     assert tell(0).status_code == 202
+    assert [index.get(f"/matches/{match}", who).status_code for who in readers] == [404] * 3
+    assert [index.get("/matches", who).json for who in readers] == [{"items": []}] * 3
+    for who in (index.reader(SCHOOL), index.coordinator(SCHOOL)):
+        assert [item["id"] for item in index.get("/signals", who).json["items"]] == [str(other)]
+    for oin in (CLINIC, POLICE):
+        assert index.get("/signals", index.reader(oin)).json == {"items": []}
     assert _live(index) == [other]
     index.clock.move(minutes=5)
     index.match()

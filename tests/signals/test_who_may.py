@@ -23,7 +23,7 @@ from support import (
 from verwijsindex.issuer.signing import Terms, TokenSigner
 from verwijsindex.registry import service as registry
 from verwijsindex.registry.models import Agreement, NamedOfficer
-from verwijsindex.registry.schemas import AgreementEntry, InstitutionEntry, ReporterEntry
+from verwijsindex.registry.schemas import AgreementEntry, InstitutionEntry, NamedOfficerEntry, ReporterEntry
 
 TODAY = NOW.date()
 
@@ -136,16 +136,22 @@ def test_parents_only_from_who_may_send_them(index: Index) -> None:
     assert slug(answer) == "parents-not-allowed"
 
 
-def test_a_shielded_signal_needs_a_named_officer_of_today(index: Index) -> None:
-    """R36: one who serves on this last day, and not after. Seen failing with the line left out of the statement."""
+def test_a_shielded_signal_needs_a_named_officer_who_stays(index: Index) -> None:
+    """R36: not one who has a last day, however far: the signal may last longer. Seen failing with the line left out of
+    the statement, and where a last day to come was good enough: the officer could go, and the signal would stay."""
     with index.database.engine("registrar").begin() as connection:
-        registry.end_service(connection, ADMINISTRATOR, NOW, NamedOfficer, index.officers[SCHOOL], TODAY)
-    signal = index.place(shielded=True)
-    assert index.database.scalar("SELECT shielded FROM signal WHERE id = :id", id=signal)
-    index.clock.move(days=1)
+        last = TODAY + timedelta(days=30)
+        registry.end_service(connection, ADMINISTRATOR, NOW, NamedOfficer, index.officers[SCHOOL], last)
     with nothing_stored(index.database, events=1):
         answer = index.post(index.signal(shielded=True))
     assert (answer.status_code, slug(answer)) == (403, "no-named-officer")
+    person = NamedOfficerEntry(oin=SCHOOL, name="O. Volger", telephone="0612345678", email="o@example.org")
+    with index.database.engine("registrar").begin() as connection:
+        officer = registry.add(connection, ADMINISTRATOR, NOW, person).id
+    signal = index.place(shielded=True)
+    assert index.database.scalar("SELECT shielded FROM signal WHERE id = :id", id=signal)
+    with index.database.engine("registrar").begin() as connection, pytest.raises(registry.RegistryError, match="add"):
+        registry.end_service(connection, ADMINISTRATOR, NOW, NamedOfficer, officer, last)
     index.place(shielded=False)
     index.place(0, CLINIC, shielded=True)  # its own officer serves on
 

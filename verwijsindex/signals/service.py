@@ -101,8 +101,7 @@ WITH input AS (
     LATERAL (
         SELECT coalesce((SELECT c.designated FROM institution o JOIN category c ON c.code = o.category_code
             WHERE o.oin = :oin), false) AS designated,
-            EXISTS (SELECT FROM named_officer o WHERE o.oin = :oin AND (o.last_day IS NULL OR o.last_day >= :today))
-            AS has_officer
+            EXISTS (SELECT FROM named_officer o WHERE o.oin = :oin AND o.last_day IS NULL) AS has_officer
     ) c
 ), claimed AS (
     INSERT INTO idempotency_record
