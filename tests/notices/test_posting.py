@@ -50,3 +50,21 @@ def test_no_more_connections_are_kept_than_there_are_files_for(monkeypatch: pyte
             assert sum(map(len, poster._unused.values())) == poster._kept <= 1
         poster.close()
     assert poster._kept == 0
+
+
+def test_what_comes_after_an_answer_is_no_answer_to_the_next_try() -> None:
+    """Of a receiver that lies about another behind the same host, or that gives its 204 a body. Seen failing (status
+    500; RemoteProtocolError) when the connection was used again."""
+    for more in (b"HTTP/1.1 500 Lie\r\nContent-Length: 0\r\n\r\n", b"OK"):
+        seen: list[str] = []
+
+        def saying_more(handler: Handler, number: int, more: bytes = more, seen: list[str] = seen) -> None:
+            seen.append(handler.path)
+            handler.wfile.write(b"HTTP/1.1 204 No Content\r\n\r\n" + more)
+
+        poster = Poster(seconds=10, allow_plain_http=True)
+        with Receiver(saying_more) as receiver:
+            for path in ("one", "other"):
+                assert poster.post(f"{receiver.address}{path}", b"{}", {}).outcome == "ok"
+            poster.close()
+        assert len(seen) == 2

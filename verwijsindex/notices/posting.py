@@ -94,7 +94,7 @@ class Poster:
             yield connection
         finally:
             with self._lock:
-                kept = connection.is_available() and self._kept < KEPT_AT_MOST
+                kept = connection.is_available() and self._kept < KEPT_AT_MOST and not _says_more(connection)
                 if kept:
                     self._unused.setdefault(str(origin), []).append(connection)
                     self._kept += 1
@@ -119,6 +119,13 @@ class Poster:
                 if kept:
                     self._unused[origin] = kept
             self._kept = sum(map(len, self._unused.values()))
+
+
+def _says_more(connection: httpcore.HTTPConnection) -> bool:
+    """Whether more than an answer came: it would be taken for the answer to the next try, perhaps another client's at
+    the same host. httpcore looks only at what is still in the socket."""
+    under: Any = connection._connection
+    return bool(under._h11_state.trailing_data[0])
 
 
 def _bytes(headers: Mapping[str, str]) -> list[tuple[bytes | str, bytes | str]]:
