@@ -113,6 +113,13 @@ def test_no_secret_is_in_the_environment() -> None:
         assert not re.search(r"_URL=(?!https?://)|PASSWORD=|://[^/]*@|whsec_", told), name
 
 
+def test_who_acts_by_a_command_has_a_name() -> None:
+    """The account that the image runs as has none: `index-key turn` (docs/operations.md) ended with a traceback. Seen
+    failing without USER at `index-db`."""
+    for name in ("admin", "index-db"):
+        assert "USER" in SERVICES[name].environment
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_each_process_is_told_what_it_must_know(name: str) -> None:
     """Every setting without a default, by the environment or as a secret; and nothing that it does not know."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Key files: each refusal names the file and the fault, and shows nothing of the content."""
 
+import errno
 import json
 import os
 import traceback
@@ -157,3 +158,18 @@ def test_a_signing_key_of_another_form_is_refused(tmp_path: Path, text: str, fau
 
 def test_a_signing_key_others_can_read_is_refused(tmp_path: Path) -> None:
     assert "others" in refusal(keyfiles.read_signing_key, put(tmp_path / "issuer.key", jwk(), 0o644))
+
+
+def test_what_cannot_be_written_whole_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a full disk left half a key, which no process starts with and no command replaces. Seen failing (a
+    traceback, and the file there) without the look at what the disk says."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(KeyFileError, match="cannot be written"):
+            keyfiles.write_secret(tmp_path / "index-1.key", SECRET)
+    assert not list(tmp_path.iterdir())
+    keyfiles.write_secret(tmp_path / "index-1.key", SECRET)

@@ -154,10 +154,14 @@ def _write(path: Path, text: str, *, mode: int) -> None:
         _refuse(path, "exists already and is not overwritten")
     except OSError as error:
         _refuse(path, f"cannot be made ({os.strerror(error.errno or 0)})")
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink()  # half a key would be in the way of every process, and of another try
+        _refuse(path, f"cannot be written ({os.strerror(error.errno or 0)})")
 
 
 def _refuse(path: Path, fault: str) -> NoReturn:

@@ -197,3 +197,19 @@ def test_a_list_older_than_one_seen_before_is_not_used(services: Services) -> No
         serve_list(services, older, by="index.example pseudonyms.example")
         with pytest.raises(PseudonymError, match="older than one seen before"):
             list(client.submit([draft(reporter)]))
+
+
+def test_a_clock_that_is_ahead_does_not_stop_a_sender_when_a_version_begins(services: Services) -> None:
+    """The key turns "and senders notice nothing": also not who is twenty seconds early. Seen failing (ClientProblem, of
+    the service) when the services went by their own clock to the second."""
+    [reporter] = services.register(["Anna de Vries"])
+    services.add_key_version(accepted_until=None)
+    services.versions[1] = services.versions[1].model_copy(update={"accepted_from": NOW + timedelta(seconds=10)})
+    (services.folder / "list.jws").write_text(sign_key_list(services.versions, NOW, services.signer))
+    services.start_index()
+    services.start_pseudonyms()
+    with services.client() as client:
+        client._channel.clock = lambda: services.now + timedelta(seconds=20)
+        [outcome] = client.submit([draft(reporter)])
+    assert isinstance(outcome, Accepted)
+    assert services.items()[0]["signal"]["pseudonym"]["keyVersion"] == 2

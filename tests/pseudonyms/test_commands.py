@@ -14,6 +14,7 @@ from verwijsindex.pseudonyms import voprf
 from verwijsindex.pseudonyms.commands import app
 from verwijsindex.pseudonyms.key_list import KeyListError, KeyVersion, read_key_list, sign_key_list
 from verwijsindex.pseudonyms.sealing import IndexKeys
+from verwijsindex.pseudonyms.voprf import Evaluator
 
 
 def secrets_in(folder: Path) -> list[str]:
@@ -199,3 +200,11 @@ def test_the_help_says_who_holds_a_key_and_what_is_lost_with_it(tmp_path: Path) 
         output = keys(tmp_path, command, "--help").output
         assert "Held by:" in output
         assert "Lost:" in output
+
+
+def test_a_damaged_factor_is_told(tmp_path: Path) -> None:
+    """As the process that reads it would. Seen failing ("factor from version 1 to 2") when only its length was looked
+    at."""
+    one, other = (Evaluator(n.to_bytes(32, "little")).public_key for n in (1, 2))
+    keyfiles.write_secret(tmp_path / "factor-1-2.key", (3).to_bytes(32, "little") + one + other)
+    assert "damaged" in keys(tmp_path, "check", tmp_path / "factor-1-2.key", status=1).stderr

@@ -11,6 +11,7 @@ from signals.evidence import slug
 from support import CLINIC, POLICE, SCHOOL, Answer, Database, Index
 
 from verwijsindex.access.caller import SCOPES, Caller
+from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.signals.schemas import RegisteredSignal, SignalIn, Submission
 
@@ -177,3 +178,16 @@ def test_over_two_processes_exactly_as_many_are_placed(index: Index) -> None:
     with ThreadPoolExecutor(16) as threads:
         placed = sum(threads.map(place, range(32)))
     assert placed == index.database.scalar("SELECT count(*) FROM signal") == 5
+
+
+def test_what_waits_for_a_key_costs_nothing(index: Index) -> None:
+    """A process that lacks a key while it turns answers 503, and senders come again and again: a file of an institution
+    had used up the country's limit in minutes, with nothing placed. Seen failing (429) when what was taken was kept."""
+    keys = index.app.extensions["index_keys"]
+    index.app.extensions["index_keys"] = IndexKeys({2: bytes(32)})  # requests are known by version 1
+    body = index.signal()
+    for _ in range(8):
+        assert index.post(body, key="one").status_code == 503
+    index.app.extensions["index_keys"] = keys
+    for youngster in range(3):
+        index.place(youngster)

@@ -24,10 +24,10 @@ from typer.testing import CliRunner
 from verwijsindex import keyfiles
 from verwijsindex.matching.service import match_waiting
 from verwijsindex.pseudonyms.factors import FactorMissingError, Factors
-from verwijsindex.pseudonyms.key_list import KeyListError, KeyVersion, sign_key_list
+from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, KeyVersion, sign_key_list
 from verwijsindex.pseudonyms.ristretto import multiply_base
 from verwijsindex.pseudonyms.sealing import IndexKeys
-from verwijsindex.turning import commands, service
+from verwijsindex.turning import commands, destroying, service
 
 __all__ = ["turn"]
 
@@ -353,3 +353,30 @@ service.reseal = slowly
 from verwijsindex.cli import main
 main()
 """
+
+
+def test_a_factor_is_needed_as_long_as_an_older_version_is() -> None:
+    """The pseudonyms of version 1 are turned to version 3 along both factors, also when version 2 has ended before it.
+    Seen failing (the second was called unneeded) when only its own older version was looked at."""
+    listed = [
+        KeyVersion(
+            version=one,
+            public_key=multiply_base(K[one]),
+            accepted_from=NOW - DAY,
+            accepted_until=NOW if one == ended else None,
+        )
+        for ended in (1, 2)
+        for one in K
+    ]
+    first_ended, second_ended = (KeyList(issued_at=NOW, versions=tuple(part)) for part in (listed[:3], listed[3:]))
+    keys = IndexKeys({version: FILES[version] for version in (1, 3)}, factors=KEYS.factors)
+    assert destroying.unneeded(keys, 1, second_ended, NOW) == []
+    assert [one.old for one in destroying.unneeded(keys, 1, first_ended, NOW)] == [1]
+
+
+def test_what_was_never_used_is_not_said_to_be_destroyed(index: Index, turn: Any) -> None:
+    """Seen failing (the ledger said so of version 9) when only the versions in use were looked at."""
+    done = CliRunner().invoke(commands.app, ["destroy", "9", "--yes"])
+    assert done.exit_code == 1
+    assert "nothing was ever sealed with it" in done.stderr
+    assert not index.database.rows("SELECT FROM event WHERE body LIKE '%destroyed%'")

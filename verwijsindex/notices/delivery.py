@@ -62,11 +62,9 @@ class Deliverer:
                 self._look_at = time.monotonic() + LOOK_EVERY
                 self._look()
             self._begin()
-            if not self._on_the_way:
-                self._poster.let_go()
-                return False
-            if time.monotonic() >= ends_at:
-                return True
+            if not self._on_the_way or time.monotonic() >= ends_at:
+                self._poster.let_go()  # also while somebody hangs: each that is kept is an open file
+                return bool(self._on_the_way)
             ended = self._gather(min(self._look_at, ends_at))
             self._end(ended)
             self._begin()  # so that receivers have something to do meanwhile

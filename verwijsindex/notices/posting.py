@@ -27,6 +27,7 @@ import httpcore
 READ_AT_MOST = 4096  # bytes of an answer, so that the connection of a short one can be used again
 RECEIVED_AT_MOST = 128 * 1024  # bytes in one try, interim answers too; more than headers may have
 KEPT_IDLE = 120.0  # seconds that a connection is kept without use
+KEPT_AT_MOST = 500  # of them; each is an open file, of which a process often has a thousand and twenty-four
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Poster:
         self._deadline = _Deadline()
         self._lock = threading.Lock()
         self._unused: dict[str, list[httpcore.HTTPConnection]] = {}  # by origin, the one used last at the end
+        self._kept = 0  # of all origins
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -91,16 +93,21 @@ class Poster:
         try:
             yield connection
         finally:
-            if connection.is_available():
-                with self._lock:
+            with self._lock:
+                kept = connection.is_available() and self._kept < KEPT_AT_MOST and not _says_more(connection)
+                if kept:
                     self._unused.setdefault(str(origin), []).append(connection)
-            else:
+                    self._kept += 1
+            if not kept:
                 connection.close()
 
     def _take(self, origin: str) -> httpcore.HTTPConnection | None:
         with self._lock:
             unused = self._unused.get(origin)
-            return unused.pop() if unused else None
+            if not unused:
+                return None
+            self._kept -= 1
+            return unused.pop()
 
     def _keep(self, wanted: Callable[[httpcore.HTTPConnection], bool]) -> None:
         with self._lock:
@@ -111,6 +118,14 @@ class Poster:
                     connection.close()
                 if kept:
                     self._unused[origin] = kept
+            self._kept = sum(map(len, self._unused.values()))
+
+
+def _says_more(connection: httpcore.HTTPConnection) -> bool:
+    """Whether more than an answer came: it would be taken for the answer to the next try, perhaps another client's at
+    the same host. httpcore looks only at what is still in the socket."""
+    under: Any = connection._connection
+    return bool(under._h11_state.trailing_data[0])
 
 
 def _bytes(headers: Mapping[str, str]) -> list[tuple[bytes | str, bytes | str]]:

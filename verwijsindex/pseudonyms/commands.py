@@ -17,7 +17,7 @@ from joserfc.jwk import OKPKey
 
 from verwijsindex import keyfiles
 from verwijsindex.keyfiles import KeyFileError, encode_base64url, versioned_secrets
-from verwijsindex.pseudonyms.factors import FactorError
+from verwijsindex.pseudonyms.factors import Factor, FactorError
 from verwijsindex.pseudonyms.key_list import KeyListError, parse_time, read_key_list, sign_key_list
 from verwijsindex.pseudonyms.listing import next_list
 from verwijsindex.pseudonyms.sealing import LENGTHS, IndexKey, write_next_key
@@ -188,12 +188,13 @@ def _describe(file: Path) -> str:
         key = _read_either(file)
         part = "private" if key.is_private else "public"
         return f"{part} Ed25519 key, fingerprint {key.thumbprint()}"
-    named = re.fullmatch(r"(index|pseudonym|factor)-([1-9][0-9]*)(?:-([1-9][0-9]*))?\.key", file.name)
+    named = re.fullmatch(r"(index|pseudonym|factor)-([1-9][0-9]*)(?:-[1-9][0-9]*)?\.key", file.name)
     kind, version = (named[1], int(named[2])) if named else ("", 0)
     secret = keyfiles.read_secret(file, {"index": LENGTHS, "factor": (96,)}.get(kind, (32,)))
     what = f"{kind} key, version {version}" if kind else "secret of 32 bytes"
     if kind == "factor":
-        what = f"factor from version {version} to {named and named[3]} of the pseudonym key"
+        factor = Factor.read(file)
+        what = f"factor from version {factor.old} to {factor.new} of the pseudonym key"
     elif kind == "index" and len(secret) > min(LENGTHS):
         what += f", for version {IndexKey(version, secret).pseudonym_version} of the pseudonym key"
     elif kind == "pseudonym":

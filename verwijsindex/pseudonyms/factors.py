@@ -63,6 +63,18 @@ class Factor:
         """Where `load` looks for it in a folder."""
         return f"factor-{self.old}-{self.new}.key"
 
+    @classmethod
+    def read(cls, path: Path) -> "Factor":
+        """The factor in a file `factor-<old>-<new>.key`. Raises KeyFileError."""
+        form = re.fullmatch(r"factor-([1-9][0-9]{0,8})-([1-9][0-9]{0,8})\.key", path.name)
+        if form is None:
+            raise KeyFileError(f"key file {path} is not named factor-<version>-<version>.key")
+        data = read_secret(path, (96,))
+        try:
+            return cls(int(form[1]), int(form[2]), data[:32], data[32:64], data[64:])
+        except FactorError as error:
+            raise KeyFileError(f"key file {path} is damaged: {error}") from None
+
     def write(self, folder: Path) -> None:
         """To a new file of mode 0600: D and both public keys, 96 bytes. Raises KeyFileError where it exists."""
         write_secret(folder / self.file_name, self.scalar + self.old_public_key + self.new_public_key)
@@ -87,17 +99,7 @@ class Factors:
     @classmethod
     def load(cls, folder: Path) -> "Factors":
         """Of the files `factor-<old>-<new>.key` in the folder; there may be none. Raises KeyFileError."""
-        factors = []
-        for path in sorted(folder.glob("factor-*.key")):
-            form = re.fullmatch(r"factor-([1-9][0-9]{0,8})-([1-9][0-9]{0,8})\.key", path.name)
-            if form is None:
-                raise KeyFileError(f"key file {path} is not named factor-<version>-<version>.key")
-            data = read_secret(path, (96,))
-            try:
-                factors.append(Factor(int(form[1]), int(form[2]), data[:32], data[32:64], data[64:]))
-            except FactorError as error:
-                raise KeyFileError(f"key file {path} is damaged: {error}") from None
-        return cls(factors)
+        return cls(map(Factor.read, sorted(folder.glob("factor-*.key"))))
 
     def __repr__(self) -> str:
         return f"Factors({list(self.known)})"

@@ -8,7 +8,7 @@ sender another public key than the others see. Wire form: docs/protocol.md.
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from joserfc import jws
@@ -31,6 +31,8 @@ from verwijsindex.pseudonyms.ristretto import check_point
 ALGORITHM = "Ed25519"
 """RFC 9864; the only one that is accepted."""
 TYPE = "verwijsindex-key-list+jws"
+CLOCKS_APART = timedelta(minutes=5)
+"""How far a sender's clock may be ahead of a service's, as with the time of a signal (R4)."""
 
 
 class KeyListError(Exception):
@@ -124,8 +126,12 @@ class KeyList(_Strict):
         return max(accepted, key=lambda one: one.version)
 
     def accepted(self, version: int, now: datetime) -> bool:
-        """Whether what this version made is accepted at this moment; False for one not in the list."""
-        return any(one.version == version and one.accepted(now) for one in self.versions)
+        """Whether a service takes what this version made at this moment; False for one not in the list.
+
+        From CLOCKS_APART before it is accepted: else a sender whose clock is ahead of ours, if only by a second, would
+        stop when the version begins."""
+        begun = {one.version for one in self.versions if one.accepted_from - CLOCKS_APART <= now and not one.ended(now)}
+        return version in begun
 
 
 def sign_key_list(versions: Sequence[KeyVersion], issued_at: datetime, signing_key: OKPKey) -> str:

@@ -20,6 +20,7 @@ from verwijsindex.ledger import events
 from verwijsindex.limits.service import Demand, Limiter, NationalLimits, Reached
 from verwijsindex.limits.tally import Tally
 from verwijsindex.problems import Problem
+from verwijsindex.pseudonyms.factors import KeyMissingError
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.signals import deaths, service
 from verwijsindex.signals.schemas import RegisteredSignal, Submission
@@ -54,13 +55,13 @@ class SignalLimits:
         reached = self._limiter.take(lambda: nullcontext(connection), bills, now)
         within = [i for i, limit in enumerate(reached) if limit is None]
         over = {i: submission for i, submission in enumerate(submissions) if reached[i]}
-        outcomes = dict(
-            zip(
-                within,
-                service.register(connection, keys, caller, [submissions[i] for i in within], now),
-                strict=True,
-            )
-        )
+        try:
+            answers = service.register(connection, keys, caller, [submissions[i] for i in within], now)
+        except KeyMissingError:  # nothing was placed, and senders come again until the key is there
+            for i in within:
+                self._limiter.give_back(bills[i], now)
+            raise
+        outcomes = dict(zip(within, answers, strict=True))
         for i in within:
             self._limiter.give_back(self._unspent(bills[i], submissions[i], outcomes[i]), now)
         outcomes |= service.first_answers(connection, keys, caller, over)

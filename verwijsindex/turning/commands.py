@@ -143,7 +143,11 @@ def destroy(
 def _key_list(settings: TurnSettings) -> KeyList:
     if settings.key_list is None or settings.key_list_signer is None:
         raise KeyListError("set VERWIJSINDEX_KEY_LIST and VERWIJSINDEX_KEY_LIST_SIGNER: the list says what is needed")
-    return read_key_list(settings.key_list.read_text("ascii"), read_public_key(settings.key_list_signer))
+    try:
+        text = settings.key_list.read_text("ascii")
+    except (OSError, ValueError):
+        raise KeyListError(f"the list of key versions {settings.key_list} cannot be read") from None
+    return read_key_list(text, read_public_key(settings.key_list_signer))
 
 
 def _question(version: int, factors: Sequence[Factor]) -> str:

@@ -19,16 +19,20 @@ from verwijsindex.turning.versions import versions
 
 
 def check_unused(connection: Connection, version: int) -> None:
-    """Raises TurnError while something is sealed, or may be, with this version of the index key."""
-    if version in versions(connection):
+    """Raises TurnError while something is sealed, or may be, with this version of the index key, or will be."""
+    used = versions(connection)
+    if version in used:
         raise TurnError(f"version {version} is in use: `verwijsindex index-key turn` comes first")
+    if version > max(used):
+        raise TurnError(f"version {version} is newer than any in use: nothing was ever sealed with it")
 
 
 def unneeded(keys: IndexKeys, destroyed: int, key_list: KeyList, now: datetime) -> list[Factor]:
-    """The factors from a version of the pseudonym key that no sender and no other index key here uses any more."""
+    """The factors that turn nothing any more: no sender, and no other index key here, uses a version of the pseudonym
+    key as old as theirs. (An older one is turned along all the factors after it.)"""
     used = {one.version for one in key_list.versions if not one.ended(now)}
     used |= {key.pseudonym_version for version, key in keys.items() if version != destroyed}
-    return [one for one in keys.factors.known if one.old not in used]
+    return [one for one in keys.factors.known if all(one.old < version for version in used)]
 
 
 def state(connection: Connection, version: int, factors: Iterable[Factor], actor: events.Actor, now: datetime) -> None:
