@@ -242,8 +242,8 @@ def test_shielded_on_one_youngster_and_open_on_a_sibling_are_two_contacts(index:
 
 
 def test_a_coordinator_stands_in_the_place_of_a_reporter_who_left(index: Index) -> None:
-    """R34: reads the inbox and the match, and is shown as the contact. Seen failing when `stands_for` took every reporter
-    of the institution, and when a case reference went to who stands in."""
+    """R34: reads the inbox and the match, and is shown as the contact. Seen failing when `stands_for` took every
+    reporter of the institution, and when a case reference went to who stands in."""
     index.place(0, SCHOOL, caseReference="school-1")
     clinic = index.place(0, CLINIC)
     index.match()

@@ -85,7 +85,8 @@ _WHO = {
 
 @pytest.mark.parametrize("who", _WHO)
 def test_a_read_looks_up_its_rows_by_their_keys(country: Database, who: str) -> None:
-    """A page of 50 matches looks at 20 signals of each family. Seen failing (45,000 rows and more) ..."""
+    """A page of 50 matches looks at 20 signals of each family. Seen failing (for the officer) when `stands_for` gave
+    `live_signals` a SELECT as its argument, which then read every signal there is."""
     scope, page, keys = _scope(country, who), Page(limit=50), cast(IndexKeys, {})
 
     def rows_read(read: Callable[[sa.Connection], Any]) -> tuple[int, Any]:

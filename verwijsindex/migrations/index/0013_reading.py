@@ -54,12 +54,11 @@ LANGUAGE sql STABLE AS $$
     ) s
 $$;
 
--- For which live signals on the youngster of a match the scope reads it: of parties that it stands for, and for which
--- not the named officer does, or just the officer.
-CREATE FUNCTION seats(match uuid, youngster uuid, today date) RETURNS TABLE (signal_id uuid, reporter_id uuid)
+-- For which live signals on a youngster the scope reads: of reporters that it stands for, and for whom not the named
+-- officer does, or just the officer.
+CREATE FUNCTION seats(youngster uuid, today date) RETURNS TABLE (signal_id uuid, reporter_id uuid)
 LANGUAGE sql STABLE AS $$
-    SELECT c.signal_id, c.reporter_id FROM concerned($2, $3) c
-    JOIN party p ON p.match_id = $1 AND p.reporter_id = c.reporter_id AND p.left_at IS NULL
+    SELECT c.signal_id, c.reporter_id FROM concerned($1, $2) c
     WHERE NOT c.elsewhere AND c.reporter_id = ANY(ARRAY(SELECT * FROM stands_for()))
       AND c.shielded = ((SELECT scope_own_officer()) IS NOT NULL)
 $$;
@@ -127,7 +126,7 @@ BEGIN
                      WHERE v.municipality_code = municipality AND v.left_at IS NULL)
         ORDER BY opened_at, id OFFSET 0) m
     WHERE CASE WHEN municipality IS NULL THEN
-        EXISTS (SELECT FROM seats(m.id, m.youngster_id, today) seat
+        EXISTS (SELECT FROM seats(m.youngster_id, today) seat
                 JOIN concerned(m.youngster_id, today) c ON c.reporter_id <> seat.reporter_id
                 WHERE c.elsewhere = (m.kind = 'family'))
     ELSE
@@ -168,7 +167,7 @@ BEGIN
                'case_reference_sealed', CASE WHEN r.id = own_reporter THEN encode(s.case_reference_sealed, 'hex') END
            ) ORDER BY s.received_at, s.id), '[]')
     INTO seated, own_signals
-    FROM seats(asked, youngster, today) seat JOIN signal s ON s.id = seat.signal_id
+    FROM seats(youngster, today) seat JOIN signal s ON s.id = seat.signal_id
     JOIN reporter r ON r.id = s.reporter_id;
     residences := ARRAY(SELECT DISTINCT s.residence_municipality FROM live_signals(today) s
                         WHERE s.youngster_id = youngster);
@@ -239,11 +238,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WHERE a.id = asked AND a.destroy_on > (SELECT scope_today())
       AND NOT EXISTS (SELECT FROM death d WHERE d.key = y.key AND d.told_at >= a.received_at)
       AND EXISTS (
-        SELECT FROM concerned(a.youngster_id, scope_today()) c
+        SELECT FROM seats(a.youngster_id, scope_today()) seat
         JOIN notice n ON n.archived_signal_id = a.id
-            AND (n.reporter_id = c.reporter_id OR (c.shielded AND n.officer_oin = c.oin))
-        WHERE NOT c.elsewhere AND c.reporter_id = ANY(ARRAY(SELECT * FROM stands_for()))
-          AND c.shielded = ((SELECT scope_own_officer()) IS NOT NULL))
+            AND (n.reporter_id = seat.reporter_id
+                 OR n.officer_oin = (SELECT scope_oin()) AND (SELECT scope_own_officer()) IS NOT NULL))
 $$;
 """
 
@@ -310,7 +308,7 @@ ALTER POLICY index_read ON notice
 """
 
 PRIVILEGES = """
-REVOKE ALL ON FUNCTION stands_for(), concerned(uuid, date), seats(uuid, uuid, date),
+REVOKE ALL ON FUNCTION stands_for(), concerned(uuid, date), seats(uuid, date),
     shown_as(boolean, date, boolean, date), contact_card(uuid, char, varchar, uuid[], date),
     visible_matches(uuid, timestamptz, uuid, integer), visible_match(uuid),
     inbox(timestamptz, uuid, integer), archived_contact(uuid), own_placed_signals()
