@@ -44,10 +44,15 @@ class Signal:
     turns_23: date | None = None
     parents: frozenset[int] = frozenset()
     shielded: bool = False
+    contract: str = ""
+    """The contracting municipality."""
+    informing_due: date | None = None
+    """Of a family whose informing is postponed, by the signal itself (R27)."""
+    first_matched: date | None = None
     held_since: datetime | None = None
     ended: datetime | None = None
     reason: str | None = None
-    restricted: bool = False
+    restricted: datetime | None = None
     attached: bool = False
     standing: "Standing | None" = None
 
@@ -108,10 +113,17 @@ class Notice:
 
 
 class Model:
-    """The whole of it. `institution` says whose reporter somebody is."""
+    """The whole of it.
 
-    def __init__(self, institution: dict[str, str]) -> None:
-        self.institution = institution
+    Args:
+        institution: whose reporter somebody is.
+        agreements: of each institution with a municipality, oldest first, and until when.
+    """
+
+    def __init__(self, institution: dict[str, str], agreements: dict[str, dict[str, date]] | None = None) -> None:
+        self.institution, self.agreements = institution, agreements or {}
+        self.last_days: dict[str, date] = {}
+        """Of reporters who leave."""
         self.signals: list[Signal] = []
         self.work: list[Signal] = []
         self.moves: list[tuple[Signal, str, str | None, datetime]] = []
@@ -122,6 +134,7 @@ class Model:
         self.last_match: dict[tuple[int, str], int] = {}
         self.pairs: set[frozenset[int]] = set()
         self.known: set[tuple[Standing, Standing, str]] = set()
+        """Who was told of whom, in which kind of match."""
         self.inboxes: dict[Recipient, list[Notice]] = defaultdict(list)
         self._names, self._standings = count(1), count(1)
 
@@ -150,6 +163,16 @@ class Model:
         """Who stands, live, on a sibling."""
         return {one for sibling in self.siblings(youngster, today) for one in self.on(sibling, today)}
 
+    def left(self, reporter: str, today: date) -> bool:
+        return self.last_days.get(reporter, today) < today
+
+    def agreement(self, reporter: str, residence: str, today: date) -> str | None:
+        """With whom the agreement is under which the reporter signals (R1): None, if that may not be."""
+        held = [one for one, until in self.agreements[self.institution[reporter]].items() if until >= today]
+        if self.left(reporter, today) or not held:
+            return None
+        return residence if residence in held else held[0]
+
     def shielded(self, youngster: int, reporter: str, today: date) -> bool:
         mine = (s for s in self.signals if (s.youngster, s.reporter) == (youngster, reporter))
         return any(s.shielded and self.live(s, today) for s in mine)
@@ -169,14 +192,15 @@ class Model:
         signal.ended, signal.reason = now, reason
         self.work.append(signal)
 
-    def restrict(self, signal: Signal, restricted: bool) -> None:
-        signal.restricted = restricted
+    def restrict(self, signal: Signal, now: datetime | None) -> None:
+        """None lifts it."""
+        signal.restricted = now
         self.work.append(signal)
 
-    def hand_over(self, signal: Signal, receiver: str, now: datetime) -> None:
+    def hand_over(self, signal: Signal, receiver: str, contract: str, now: datetime) -> None:
         if signal.standing:
             signal.standing.handed_over = now
-        signal.reporter, signal.held_since, signal.standing = receiver, now, None
+        signal.reporter, signal.contract, signal.held_since, signal.standing = receiver, contract, now, None
         self.work.append(signal)
 
     def move(self, signal: Signal, municipality: str, teller: str | None, now: datetime) -> None:
@@ -300,22 +324,33 @@ class Model:
                 continue
             if standing.handed_over and standing.handed_over > last.ends:
                 continue
+            if any(s.restricted and s.restricted > last.ends for s in signals):
+                continue
             for who, contact, kind in list(self.known):
                 if contact is standing:
                     self.known.remove((who, contact, kind))
-                    if who in live:
+                    others = {c for w, c, k in self.known if w is who and k == kind == "family"}
+                    if who in live and not self._still_there(contact, others, self.contacts(who.youngster, today)):
                         about = self.last_match[who.youngster, kind]
                         told.add((self.recipient(who, today), Notice("party_withdrew", about)))
             for match in self.matches.values():
-                residences = self._residences(match.youngster, today)
+                residences = self.residences(match.youngster, today)
                 for municipality, contact in list(match.told):
                     if contact is standing:
                         match.told.remove((municipality, contact))
-                        if municipality in residences:
+                        others = {c for m, c in match.told if m == municipality and match.kind == "family"}
+                        shown = self.on(match.youngster, today) | self.contacts(match.youngster, today)
+                        if municipality in residences and not self._still_there(contact, others, shown):
                             told.add((f"municipality {municipality}", Notice("party_withdrew", match.name)))
         return told
 
-    def _residences(self, youngster: int, today: date) -> set[str]:
+    @staticmethod
+    def _still_there(gone: Standing, others: set[Standing], shown: set[Standing]) -> bool:
+        """Whether of a family the same contact is shown still, for another sibling that was told of: it says nothing of
+        how many there are."""
+        return any(one.reporter == gone.reporter for one in others & shown)
+
+    def residences(self, youngster: int, today: date) -> set[str]:
         return {s.municipality for s in self.signals if s.youngster == youngster and self.live(s, today)}
 
     def _should(self, youngster: int, kind: str, today: date) -> set[Standing]:
@@ -342,7 +377,10 @@ class Model:
                     self.matches[youngster, kind] = match
                     self.last_match[youngster, kind] = match.name
                     match.parties = parties
-                    match.supervisors = self._residences(youngster, today)
+                    for signal in self.signals:
+                        if signal.standing in parties and not signal.ended:
+                            signal.first_matched = signal.first_matched or today
+                    match.supervisors = self.residences(youngster, today)
                     match.told = {(m, one) for m, one in match.told if m in match.supervisors}
 
     def _running(self, standing: Standing, today: date) -> bool:

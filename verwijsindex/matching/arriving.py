@@ -31,6 +31,7 @@ _ATTACH = text(
     "UPDATE signal s SET youngster_id = y.id, sealed_pseudonym = NULL, parents_sealed = NULL FROM youngster y"
     " WHERE s.id = ANY(:signals) AND y.key = s.sealed_pseudonym RETURNING s.id"
 )
+_HOLD = text("SELECT FROM signal WHERE youngster_id = ANY(:youngsters) ORDER BY id FOR NO KEY UPDATE")
 _YOUNGSTERS = text("SELECT DISTINCT youngster_id FROM signal WHERE id = ANY(:signals) AND youngster_id IS NOT NULL")
 
 _DEATHS = text(
@@ -110,6 +111,13 @@ def attach(connection: Connection, signals: Sequence[UUID], key_version: int) ->
 def youngsters_of(connection: Connection, signals: Sequence[UUID]) -> set[UUID]:
     """Whom these signals are about."""
     return set(connection.execute(_YOUNGSTERS, {"signals": list(signals)}).scalars())
+
+
+def hold(connection: Connection, youngsters: Sequence[UUID]) -> None:
+    """Let no act change a signal of these youngsters until the commit: what one statement computes from them is true
+    for the next. An act that waits comes after, with work of its own. Each holds one signal and nothing else, so that
+    nobody waits for each other."""
+    connection.execute(_HOLD, {"youngsters": list(youngsters)})
 
 
 def end_by_death(connection: Connection) -> dict[UUID, datetime]:

@@ -78,7 +78,9 @@ def follow(connection: Connection, youngsters: Sequence[UUID], now: datetime) ->
     today = amsterdam_date(now)
     concerned = families.concerned(connection, youngsters)
     # Also of their siblings, whom they see: one may have been handed over, and its work still wait.
-    arriving.give_standings(connection, families.concerned(connection, concerned))
+    seen = families.concerned(connection, concerned)
+    arriving.hold(connection, seen)
+    arriving.give_standings(connection, seen)
     moved = arriving.move(connection, youngsters)
     wanted = telling.of_withdrawals(connection, youngsters, today)
     families.bring_up_to_date(connection, concerned, now, today)

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, text
 from verwijsindex.matching.families import WHO_STANDS
 from verwijsindex.notices.service import Wanted
 
-# The last of a standing's signals that ended: was it withdrawn, and not handed over since? Nothing is told of what is
-# restricted. Who was told of that standing and is still there is told that it withdrew.
+# The last of a standing's signals that ended: was it withdrawn, and nothing handed over or restricted since? Nothing is
+# told of what is restricted. Who was told of that standing and is still there is told that it withdrew.
 _WITHDREW = """
 WITH gone AS (
     SELECT st.id, st.handed_over_at FROM standing st
@@ -30,14 +30,36 @@ WITH gone AS (
     ) last
     WHERE last.end_reason IN ('unjustified', 'risk_gone')
       AND (g.handed_over_at IS NULL OR g.handed_over_at <= last.ends)
+      AND NOT EXISTS (SELECT FROM signal r WHERE r.standing_id = g.id AND r.restricted_at > last.ends)
 )
 """
+# Of a family the same contact may be shown still, for another sibling that was told of: nothing is told then, since it
+# would say that there are two.
+_SHOWN_STILL = """
+SELECT FROM {told} o JOIN standing os ON os.id = o.contact_id
+WHERE {same} AND os.id <> gone.id AND os.reporter_id = gone.reporter_id
+  AND EXISTS (SELECT FROM live_signals(:today) l WHERE l.youngster_id = os.youngster_id AND l.standing_id = os.id)
+  AND (os.youngster_id = {own} OR EXISTS (
+    SELECT FROM live_signals(:today) a JOIN signal_parent ap ON ap.signal_id = a.id
+    JOIN parent p ON p.id = ap.parent_id AND NOT p.crowded
+    JOIN signal_parent bp ON bp.parent_id = ap.parent_id JOIN live_signals(:today) b ON b.id = bp.signal_id
+    WHERE a.youngster_id = {own} AND b.youngster_id = os.youngster_id))
+"""
+_TOLD_STILL = _SHOWN_STILL.format(
+    told="told", same="o.standing_id = t.standing_id AND o.kind = t.kind", own="st.youngster_id"
+)
+_SUPERVISED_STILL = _SHOWN_STILL.format(
+    told="told_supervision",
+    same="o.match_id = t.match_id AND o.municipality_code = t.municipality_code",
+    own="m.youngster_id",
+)
 _OF_WITHDRAWALS = text(
     _WITHDREW  # noqa: S608
-    + """
+    + f"""
     SELECT DISTINCT m.id AS match_id, CASE WHEN l.shielded THEN NULL ELSE l.reporter_id END AS reporter_id,
            NULL AS municipality_code, CASE WHEN l.shielded THEN l.oin END AS officer_oin
-    FROM told t JOIN withdrew w ON w.id = t.contact_id JOIN standing st ON st.id = t.standing_id
+    FROM told t JOIN withdrew w ON w.id = t.contact_id JOIN standing gone ON gone.id = w.id
+    JOIN standing st ON st.id = t.standing_id
     CROSS JOIN LATERAL (
         SELECT reporter_id, oin, bool_or(shielded) AS shielded FROM live_signals(:today)
         WHERE youngster_id = st.youngster_id AND reporter_id = st.reporter_id GROUP BY reporter_id, oin
@@ -45,12 +67,15 @@ _OF_WITHDRAWALS = text(
     CROSS JOIN LATERAL (
         SELECT id FROM match WHERE youngster_id = st.youngster_id AND kind = t.kind ORDER BY opened_at DESC, id LIMIT 1
     ) m
+    WHERE t.kind = 'youngster' OR NOT EXISTS ({_TOLD_STILL})
     UNION ALL
     SELECT DISTINCT t.match_id, CAST(NULL AS uuid), t.municipality_code, CAST(NULL AS char(20))
-    FROM told_supervision t JOIN withdrew w ON w.id = t.contact_id JOIN match m ON m.id = t.match_id
+    FROM told_supervision t JOIN withdrew w ON w.id = t.contact_id JOIN standing gone ON gone.id = w.id
+    JOIN match m ON m.id = t.match_id
     WHERE EXISTS (SELECT FROM live_signals(:today) l WHERE l.youngster_id = m.youngster_id
                   AND l.residence_municipality = t.municipality_code)
-    """
+      AND (m.kind = 'youngster' OR NOT EXISTS ({_SUPERVISED_STILL}))
+    """  # noqa: S608
 )
 _FORGET_WITHDRAWN = text(
     _WITHDREW  # noqa: S608

@@ -45,12 +45,11 @@ _RECORD = text(
     " WHERE id = :signal AND informing_status = 'postponed' RETURNING reporter_id"
 )
 _INFORMED = text("SELECT EXISTS (SELECT FROM acting_signal WHERE id = :signal AND informing_status = 'informed')")
-_RESIDES = text(
-    "UPDATE acting_signal SET residence_municipality = :municipality WHERE id = :signal RETURNING reporter_id"
-)
+# One statement, so that what allows the one allows the other: between two a death might be told.
 _MOVE = text(
-    "INSERT INTO move (id, signal_id, municipality_code, reporter_id, told_at)"
-    " VALUES (:id, :signal, :municipality, :reporter, :now)"
+    "WITH resides AS (UPDATE acting_signal SET residence_municipality = :municipality WHERE id = :signal"
+    " RETURNING id, reporter_id), told AS (INSERT INTO move (id, signal_id, municipality_code, reporter_id, told_at)"
+    " SELECT :id, id, :municipality, reporter_id, :now FROM resides) SELECT reporter_id FROM resides"
 )
 _HAND_OVER = text("SELECT hand_over(:signal, :receiver, :now)")
 _WORK = text("INSERT INTO work (signal_id) VALUES (:signal)")
@@ -101,9 +100,7 @@ def tell_move(
         Problem: 400 for a municipality that does not take part, 404 as `withdraw`.
     """
     check_takes_part(connection, municipality)
-    reporter = _change(connection, signal_id, _RESIDES, municipality=municipality)
-    told = {"id": uuid4(), "municipality": municipality, "reporter": reporter, "now": now}
-    connection.execute(_MOVE, {"signal": signal_id} | told)
+    reporter = _change(connection, signal_id, _MOVE, id=uuid4(), municipality=municipality, now=now)
     connection.execute(_WORK, {"signal": signal_id})
     _tell(connection, events.SIGNAL_MOVED, actor, now, signal_id, reporter)
     return MoveOut(told_at=now, residence_municipality=municipality)

@@ -24,7 +24,8 @@ Bury = Callable[[Sequence[UUID]], bool]
 for good: if not, they are not destroyed now; nothing shows them, and the next sweep tries again."""
 UPKEEP = events.Actor(role="upkeep")
 
-# Locked, so that no act and no work can come to them any more: an act waits, and finds them gone.
+# Locked, so that no act and no work can come to them any more: an act waits, and finds them gone. And locked by the
+# caller before it looked at what is live: work of an end that came later would be deleted here unseen.
 _ENDED = text(
     "SELECT id, youngster_id, reporter_id, oin, agreement_id, key_version, made_at, received_at, removal_date,"
     " turns23_on_sealed, shielded, ended_at, end_reason FROM signal"
@@ -133,13 +134,13 @@ def end_archive(connection: Connection, now: datetime, bury: Bury, size: int) ->
 
 def take_out(connection: Connection, signals: Sequence[UUID], youngsters: Sequence[UUID]) -> None:
     """These signals leave, with what was there for them alone: work, parents, standings of these youngsters."""
-    if not signals:
-        return
-    asked = {"signals": list(signals)}
-    parents = list(connection.execute(_PARENTS, asked).scalars())
-    connection.execute(_FORGET_WORK, asked)
-    connection.execute(_TAKE_OUT, asked)
-    connection.execute(_FORGET_PARENTS, {"parents": parents})
+    if signals:
+        asked = {"signals": list(signals)}
+        parents = list(connection.execute(_PARENTS, asked).scalars())
+        connection.execute(_FORGET_WORK, asked)
+        connection.execute(_TAKE_OUT, asked)
+        connection.execute(_FORGET_PARENTS, {"parents": parents})
+    # Also of who handed all over, and has none that ends.
     connection.execute(_FORGET_STANDINGS, {"youngsters": list(youngsters)})
 
 

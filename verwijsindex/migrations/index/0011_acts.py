@@ -69,7 +69,10 @@ GRANT UPDATE (ended_at, end_reason, residence_municipality, informing_status, in
 GRANT INSERT (signal_id) ON work TO verwijsindex_index;
 GRANT INSERT (id, signal_id, municipality_code, reporter_id, told_at) ON move TO verwijsindex_index;
 CREATE POLICY index_insert ON move FOR INSERT TO verwijsindex_index
-    WITH CHECK ((signal_id, reporter_id) IN (SELECT a.id, a.reporter_id FROM acting_signal a));
+    WITH CHECK (signal_id IN (SELECT a.id FROM acting_signal a)
+        AND (reporter_id = (SELECT scope_own_reporter())
+             OR (SELECT scope_own_coordinator()) IS NOT NULL
+                AND reporter_id IN (SELECT r.id FROM reporter r WHERE r.oin = (SELECT scope_oin()))));
 GRANT SELECT, INSERT ON act_request TO verwijsindex_index;
 GRANT UPDATE (status, answer) ON act_request TO verwijsindex_index;
 CREATE POLICY own ON act_request TO verwijsindex_index
