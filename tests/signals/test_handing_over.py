@@ -120,6 +120,7 @@ def test_who_may_not_signal_gets_none(index: Index, to: str, says: str) -> None:
 
 
 def test_who_holds_it_already_is_a_400_and_the_rest_a_404(index: Index) -> None:
+    """Another institution's signal is as none. Seen failing when `hand_over` did not look whose institution it is."""
     signal, clinic = index.place(0, SCHOOL), index.place(0, CLINIC)
     with nothing_changed(index.database, events=0):
         assert places(hand_over(index, signal, reporter(index, 0))) == {"#/to"}
