@@ -92,7 +92,7 @@ class Database:
         with self.superuser.begin() as connection:
             connection.execute(sa.text("SET session_replication_role = replica"))
             connection.execute(
-                sa.text("TRUNCATE youngster, parent, signal, death, tombstone, idempotency_record, event CASCADE")
+                sa.text("TRUNCATE youngster, parent, signal, work, death, tombstone, idempotency_record, event CASCADE")
             )
 
     def close(self) -> None:
