@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from uuid import UUID, uuid4
 
@@ -12,12 +12,22 @@ import pytest
 from client.services import CLIENT_ID, INDEX, NOW, OTHER_OIN, Services, bsns, draft
 from joserfc.jwk import OKPKey
 
-from verwijsindex.client import Accepted, ClientProblem, Outcome, Refused, SignalDraft, UnreachableError, idempotency
+from verwijsindex.client import (
+    Accepted,
+    ClientProblem,
+    DraftError,
+    Informed,
+    Outcome,
+    Refused,
+    SignalDraft,
+    UnreachableError,
+    idempotency,
+)
 from verwijsindex.client.channel import PATIENCE
 from verwijsindex.client.idempotency import IdempotencyKeys
 from verwijsindex.client.posting import AT_ONCE, BATCH
 from verwijsindex.matching.service import match_waiting
-from verwijsindex.pseudonyms.bsn import hides_bsn
+from verwijsindex.pseudonyms.bsn import Bsn, hides_bsn
 
 
 @pytest.fixture
@@ -45,6 +55,57 @@ def test_signals_are_told_in_the_order_they_came_each_with_its_own_fate(services
     assert signals_stored(services) == 230 - len(refused)
     evaluations = [r for r in services.requests if r.url.path == "/api/v1/evaluations"]
     assert [len(json.loads(r.content)["blindedElements"]) for r in evaluations] == [100, 100, 30]
+
+
+def test_parents_go_in_one_batch_with_their_youngster_and_count(services: Services, reporter: UUID) -> None:
+    """R10, R37: never more than a hundred people in a request, and no youngster apart from its parents."""
+    with services.index_database.superuser.begin() as connection:
+        connection.exec_driver_sql("UPDATE agreement SET may_send_parents = true")
+    everyone = bsns(150)
+    family = [
+        draft(reporter, everyone[n], parents=tuple(Bsn.parse(one) for one in everyone[100 + n : 102 + n]))
+        for n in range(40)
+    ]
+    alone = [draft(reporter, bsn) for bsn in everyone[40:60]]
+    outcomes = submit(services, *family, *alone)
+    assert {type(outcome) for outcome in outcomes} == {Accepted}
+    evaluations = [json.loads(r.content) for r in services.requests if r.url.path == "/api/v1/evaluations"]
+    assert [len(one["blindedElements"]) for one in evaluations] == [99, 41]
+    assert all(len(one["reporters"]) == len(one["blindedElements"]) for one in evaluations)
+    counted = "SELECT sum(taken) FROM limit_counter WHERE name = 'pseudonyms/reporter'"
+    assert services.pseudonyms_database.scalar(counted) >= 140
+    posted = [item["signal"] for item in services.items()]
+    values = [{parent["value"] for parent in signal.get("parents", [])} for signal in posted]
+    assert [len(one) for one in values] == [2] * 40 + [0] * 20
+    assert all(len(values[n] & values[n + 1]) == 1 for n in range(39))  # the next one's first is this one's second
+    assert not set().union(*values) & {signal["pseudonym"]["value"] for signal in posted}
+    stored = "SELECT count(*) FROM signal WHERE cardinality(parents_sealed) = 2"
+    assert services.index_database.scalar(stored) == 40
+    assert not [bsn for r in services.requests for bsn in everyone if bsn in f"{r.url} {r.content!r}"]
+
+
+def test_who_may_not_send_parents_or_has_no_officer_is_told_so(services: Services, reporter: UUID) -> None:
+    outcomes = submit(
+        services,
+        draft(reporter, parents=(Bsn.parse("999900018"),)),
+        draft(reporter, shielded=True),
+        draft(reporter, informing=Informed(date(2026, 11, 21), "both", "12_to_15")),
+    )
+    slugs = [outcome.problem.slug if isinstance(outcome, Refused) else "" for outcome in outcomes]
+    assert slugs == ["parents-not-allowed", "no-named-officer", ""]
+
+
+def test_a_draft_refuses_parents_that_cannot_be_and_an_age_group_that_does_not_fit() -> None:
+    own, one, other = map(Bsn.parse, bsns(3))
+    wrong: list[tuple[dict[str, object], str]] = [
+        ({"parents": (one, one)}, "parent-twice"),
+        ({"parents": (one, other, own)}, "parent-is-youngster too-many-parents"),
+        ({"informing": Informed(date(2026, 11, 21), "both", "under_12")}, "age-group-unfit"),
+    ]
+    for changes, codes in wrong:
+        with pytest.raises(DraftError) as caught:
+            draft(uuid4(), bsns(1)[0], **changes)
+        assert " ".join(fault.code for fault in caught.value.faults) == codes
 
 
 def test_what_leaves_holds_no_bsn_and_no_birth_date(services: Services, reporter: UUID) -> None:
@@ -122,6 +183,28 @@ def test_a_key_tells_one_signal_from_another_and_is_only_ours() -> None:
     assert all(len(key) == 43 for key in keys)
     assert own.of(draft(someone)) == own.of(base)
     assert other.of(base) != own.of(base)
+
+
+def test_a_signal_that_0_2_0_could_send_keeps_its_key() -> None:
+    """A file that 0.2.0 began to send goes on, and nothing in it becomes a second signal. The bytes are 0.2.0's."""
+    made_at = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    one = draft(UUID(int=7), "999900006", made_at=made_at)
+    assert one.canonical() == (
+        b'{"bsn":"999900006","caseReference":"Z-2026-0007",'
+        b'"informing":{"on":"2026-11-21","status":"informed","to":"both"},"madeAt":"2026-11-22T10:00:00Z","reasonableSuspicion":true,"removalDate":"2028-11-22",'
+        b'"reporter":"00000000-0000-0000-0000-000000000007","residenceMunicipality":"0971"}'
+    )
+    parents = tuple(map(Bsn.parse, bsns(3)[1:]))
+    more: list[dict[str, object]] = [
+        {"parents": parents},
+        {"parents": parents[:1]},
+        {"shielded": True},
+        {"informing": Informed(date(2026, 11, 21), "both", "12_to_15")},
+    ]
+    others = [draft(UUID(int=7), "999900006", made_at=made_at, **changes) for changes in more]
+    assert len({other.canonical() for other in (one, *others)}) == 5
+    turned = draft(UUID(int=7), "999900006", made_at=made_at, parents=parents[::-1])
+    assert turned.canonical() == others[0].canonical()
 
 
 def test_a_key_with_digits_like_a_bsn_is_written_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

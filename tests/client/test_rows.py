@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from verwijsindex.client import FileRefused, Informed, Postponed, RefusedRow, SignalRow, read_rows
 from verwijsindex.client.faults import ADVICE
-from verwijsindex.client.rows import COLUMNS
+from verwijsindex.client.rows import COLUMNS, REQUIRED
 
 REPORTER = "7b0f3c66-3b0e-4c53-9d6e-2f6f1f0b8a11"
 GOOD = {
@@ -71,6 +71,27 @@ def test_telling_the_family_may_be_postponed_and_a_case_reference_may_be_missing
     assert row.draft.case_reference is None
 
 
+def test_parents_a_shield_and_an_age_group_may_be_there() -> None:
+    row = read_one(parent1_bsn="999900018", parent2_bsn="99990003", shielded="yes", age_group="12_to_15")
+    assert isinstance(row, SignalRow)
+    assert [parent.digits for parent in row.draft.parents] == [b"999900018", b"099990003"]
+    assert row.draft.shielded
+    assert row.draft.informing == Informed(date(2026, 11, 20), "both", "12_to_15")
+    only_second = read_one(parent2_bsn="999900018", shielded="no")
+    assert isinstance(only_second, SignalRow)
+    assert len(only_second.draft.parents) == 1
+    assert not only_second.draft.shielded
+    assert codes(read_one(parent1_bsn="99990003", parent2_bsn="099990003")) == [("parent2_bsn", "parent-twice")]
+    postponed = {"informed_on": "", "informed_to": "", "postponed_ground": "safety", "review_date": "2026-12-20"}
+    assert codes(read_one(**postponed, age_group="12_to_15")) == [("age_group", "age-group-alone")]
+
+
+def test_an_export_of_before_parents_is_read_as_it_was() -> None:
+    [row] = read_rows(export(GOOD, columns=REQUIRED))
+    assert isinstance(row, SignalRow)
+    assert (row.draft.parents, row.draft.shielded) == ((), False)
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
@@ -120,6 +141,12 @@ FAULTY = [
     ("reasonable_suspicion", "", "missing"),
     ("reasonable_suspicion", "no", "suspicion-not-confirmed"),
     ("reasonable_suspicion", "True", "suspicion-not-confirmed"),
+    ("parent1_bsn", "9999.00.018", "bsn-form"),
+    ("parent2_bsn", "999900007", "bsn-eleven-test"),
+    ("parent1_bsn", "999900006", "parent-is-youngster"),
+    ("shielded", "true", "shielded"),
+    ("age_group", "13", "age-group"),
+    ("age_group", "from_16", "age-group-unfit"),
     ("case_reference", "Z 7", "case-reference-form"),
     ("case_reference", "Z" * 37, "case-reference-form"),
     ("case_reference", "Zaak-999900006", "case-reference-hides-bsn"),
@@ -180,7 +207,11 @@ def test_both_delimiters_a_bom_and_both_line_ends_are_read(delimiter: str, bom: 
 
 def test_columns_may_stand_in_any_order_and_empty_lines_are_passed_over() -> None:
     content = export(GOOD, columns=tuple(reversed(COLUMNS))).read()
-    rows = list(read_rows(io.BytesIO(content + b"\r\n;;;\r\n\r\n,,,,,,,,,,\r\n" + content.splitlines()[1])))
+    rows = list(
+        read_rows(
+            io.BytesIO(content + b"\r\n;;;\r\n\r\n" + b"," * (len(COLUMNS) - 1) + b"\r\n" + content.splitlines()[1])
+        )
+    )
     assert [(row.line, type(row)) for row in rows] == [(2, SignalRow), (4, RefusedRow), (7, SignalRow)]
     assert codes(rows[1]) == [("row", "width")]
 
@@ -215,7 +246,7 @@ def test_a_broken_line_is_refused_alone(line: bytes, code: str) -> None:
         (b"case_reference,\xff", "not UTF-8"),
         (b'case_reference,"bsn', "quotation mark"),
         (b"x" * 100_000, "longer than any list of columns"),
-        (",".join((*COLUMNS, "name")).encode(), "in place 12"),
+        (",".join((*COLUMNS, "name")).encode(), f"in place {len(COLUMNS) + 1}"),
         (",".join((*COLUMNS, "bsn")).encode(), "twice are bsn"),
         (",".join(COLUMNS[1:]).encode(), "missing are case_reference"),
         (",".join(COLUMNS).upper().encode(), "missing are"),

@@ -11,7 +11,7 @@ from support import bsn
 
 from verwijsindex.keyfiles import KeyFileError, read_secret
 from verwijsindex.pseudonyms.factors import Factor, FactorError, FactorMissingError, Factors
-from verwijsindex.pseudonyms.pseudonym import Pseudonym
+from verwijsindex.pseudonyms.pseudonym import Kind, Pseudonym
 from verwijsindex.pseudonyms.ristretto import invert, multiply_base, multiply_scalars
 from verwijsindex.pseudonyms.voprf import Evaluator, blind, unblind, voprf_input
 
@@ -24,9 +24,9 @@ def factor(old: int, old_secret: bytes, new: int, new_secret: bytes) -> Factor:
     return Factor(old, new, scalar, multiply_base(old_secret), multiply_base(new_secret))
 
 
-def made(version: int, secret: bytes, number: int = 0) -> Pseudonym:
+def made(version: int, secret: bytes, number: int = 0, kind: Kind = "youngster") -> Pseudonym:
     """By the whole protocol, with blinds of its own."""
-    blinded = blind([voprf_input("youngster", bsn(number))])
+    blinded = blind([voprf_input(kind, bsn(number))])
     evaluation = Evaluator(secret).evaluate(blinded.elements)
     return Pseudonym(unblind(evaluation.elements, blinded.blinds)[0], version)
 

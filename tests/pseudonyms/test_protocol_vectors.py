@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from joserfc import jwt
@@ -20,6 +21,7 @@ from joserfc.jwk import OKPKey
 from standardwebhooks.webhooks import Webhook
 from voprf import ristretto as oracle
 
+from verwijsindex.client.draft import Informed, SignalDraft
 from verwijsindex.keyfiles import encode_base64url
 from verwijsindex.pseudonyms import ristretto, voprf
 from verwijsindex.pseudonyms.bsn import Bsn, BsnError, hides_bsn
@@ -278,6 +280,27 @@ def of_the_removal_date() -> list[dict[str, Any]]:
     return rows
 
 
+def of_a_signal() -> dict[str, Any]:
+    """A body with everything that may be in it, of the family of the `voprf` vectors."""
+    youngster, *parents = (Bsn.parse(text) for _, text in FAMILY)
+    draft = SignalDraft(
+        reporter=UUID(REPORTER),
+        bsn=youngster,
+        birth_date=date(2010, 5, 3),
+        residence_municipality="1701",
+        made_at=datetime(2026, 11, 22, 10, tzinfo=UTC),
+        reasonable_suspicion=True,
+        informing=Informed(date(2026, 11, 20), "youngster", "from_16"),
+        case_reference="2026-4711",
+        parents=tuple(parents),
+        shielded=True,
+    )
+    k, kinds = scalar("k"), [kind for kind, _ in FAMILY]
+    assert [kind for kind, _ in draft.people()] == kinds
+    hashed = [voprf.hash_to_group(voprf.voprf_input(kind, bsn)) for kind, bsn in draft.people()]
+    return {"birthDate": "2010-05-03", "body": draft.body(1, [Pseudonym(ristretto.multiply(k, n), 1) for n in hashed])}
+
+
 def of_case_references() -> list[dict[str, Any]]:
     texts = ["2026-4711", "A999900006", "12-999900006", "99990003", "9999-00006", "9999000061", "999900007"]
     return [{"text": text, "refused": hides_bsn(text)} for text in texts]
@@ -310,6 +333,7 @@ def vectors() -> dict[str, Any]:
         "clientAssertion": of_the_client_assertion(),
         "removalDate": of_the_removal_date(),
         "caseReference": of_case_references(),
+        "signal": of_a_signal(),
         "webhook": of_a_webhook(),
     }
 

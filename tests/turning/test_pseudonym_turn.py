@@ -110,6 +110,28 @@ def test_one_youngster_by_either_version_in_either_order(index: Index, turn: Any
     assert len(index.get("/matches", index.reader(SCHOOL)).json["items"]) == 1
 
 
+def test_parents_are_turned_with_their_youngsters(index: Index, turn: Any) -> None:
+    """R10: a parent by either version is one parent, of a signal that the matcher has attached, of one that waits
+    through the turn, and of one that comes after."""
+    index.allow_parents(SCHOOL, CLINIC, POLICE)
+    take_over(index, 2)
+    serve_list(index, 1, 2)
+
+    def child(version: int, number: int) -> dict[str, Any]:
+        parent = made(version, K[version], 10, "parent")
+        return by(version, number) | {"parents": [{"keyVersion": version, "value": parent.to_text()}]}
+
+    index.place(0, SCHOOL, **child(1, 0))
+    index.match()
+    index.place(1, CLINIC, **child(1, 1))
+    index.place(1, CLINIC, n=1, **child(2, 1))
+    assert turn(2).exit_code == 0
+    index.place(2, POLICE, **child(2, 2))
+    index.match()
+    assert index.database.scalar("SELECT count(*) FROM parent") == 1
+    assert index.database.scalar("SELECT count(*) FROM family_match WHERE ended_at IS NULL") == 3
+
+
 def test_both_versions_at_the_same_moment_make_one_youngster(index: Index) -> None:
     """I2: 32 threads, by both versions of the pseudonym key, at processes that seal with both versions of the index
     key; a matcher and the turn running between. Half of the youngsters were there before. Seen failing (twelve) when

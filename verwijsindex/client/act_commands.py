@@ -10,11 +10,12 @@ from uuid import UUID
 
 import typer
 
-from verwijsindex.client.acts import Acts, AgeGroup, Ground, Json, Reason
+from verwijsindex.client.acts import Acts, Ground, Json, Reason
 from verwijsindex.client.client import VerwijsindexClient
 from verwijsindex.client.commands import DEFAULT_CONFIG, AsJson, Config, told
 from verwijsindex.client.config import ClientConfig
 from verwijsindex.client.errors import ConfigError
+from verwijsindex.signals.informing import AgeGroup
 
 app = typer.Typer()
 Signal = Annotated[UUID, typer.Argument(help="The signal, as `verwijsindex client signals` shows it.")]

@@ -14,9 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from verwijsindex.client.authorized import Authorized
 from verwijsindex.client.errors import ClientProblem
+from verwijsindex.signals.informing import AgeGroup
 
 Reason = Literal["unjustified", "risk_gone"]
-AgeGroup = Literal["under_12", "12_to_15", "from_16"]
 Ground = Literal["safety", "investigation", "unreachable"]
 Json = dict[str, Any]
 _OBJECTS = TypeAdapter(Json)

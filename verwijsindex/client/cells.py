@@ -9,17 +9,19 @@ from uuid import UUID
 
 from verwijsindex.client.draft import (
     Informed,
-    InformedTo,
     Postponed,
     PostponementGround,
     SignalDraft,
     faults_of_age,
+    faults_of_age_group,
     faults_of_case_reference,
     faults_of_municipality,
+    faults_of_parents,
 )
 from verwijsindex.client.faults import Fault
 from verwijsindex.pseudonyms.bsn import Bsn, BsnError
 from verwijsindex.signals.dates import AMSTERDAM
+from verwijsindex.signals.informing import AgeGroup, InformedTo
 
 T = TypeVar("T")
 
@@ -52,6 +54,10 @@ class _Row:
             self.faults.append(Fault(column, str(wrong)))
             return None
 
+    def read_if_there(self, column: str, parse: Callable[[str], T]) -> T | None:
+        """The same for a column that may be empty."""
+        return self.read(column, parse) if self.cells[column] else None
+
 
 def parse_cells(cells: Mapping[str, str]) -> SignalDraft | list[Fault]:
     """The draft that the texts of all columns (`rows.COLUMNS`) make, or every fault in them."""
@@ -69,6 +75,10 @@ def parse_cells(cells: Mapping[str, str]) -> SignalDraft | list[Fault]:
         row.faults += faults_of_age(made_at, birth_date)
     informing = _informing(row)
     confirmed = row.read("reasonable_suspicion", _yes)
+    parents = [one for one in (row.read_if_there(f"parent{n}_bsn", _bsn) for n in (1, 2)) if one]
+    if bsn:
+        row.faults += faults_of_parents(bsn, parents)
+    shielded = row.read_if_there("shielded", _yes_or_no)
     if bsn and birth_date and municipality and reporter and made_at and informing and not row.faults:
         return SignalDraft(
             reporter=reporter,
@@ -79,6 +89,8 @@ def parse_cells(cells: Mapping[str, str]) -> SignalDraft | list[Fault]:
             reasonable_suspicion=bool(confirmed),
             informing=informing,
             case_reference=case_reference,
+            parents=tuple(parents),
+            shielded=bool(shielded),
         )
     return row.faults
 
@@ -86,11 +98,17 @@ def parse_cells(cells: Mapping[str, str]) -> SignalDraft | list[Fault]:
 def _informing(row: _Row) -> Informed | Postponed | None:
     informed = row.cells["informed_on"] or row.cells["informed_to"]
     postponed = row.cells["postponed_ground"] or row.cells["review_date"]
+    group = row.read_if_there("age_group", _age_group)
+    if group and not informed:
+        row.faults.append(Fault("age_group", "age-group-alone"))
     if informed and postponed:
         row.faults.append(Fault("informed_on", "informing-both"))
     elif informed:
         on, to = row.read("informed_on", _date), row.read("informed_to", _informed_to)
-        return Informed(on, to) if on and to else None
+        if on and to:
+            told = Informed(on, to, group)
+            row.faults += faults_of_age_group(told)
+            return told
     elif postponed:
         ground, review = row.read("postponed_ground", _ground), row.read("review_date", _date)
         return Postponed(ground, review) if ground and review else None
@@ -145,6 +163,12 @@ def _informed_to(text: str) -> InformedTo:
     return cast(InformedTo, text)
 
 
+def _age_group(text: str) -> AgeGroup:
+    if text not in get_args(AgeGroup):
+        raise _Wrong("age-group")
+    return cast(AgeGroup, text)
+
+
 def _ground(text: str) -> PostponementGround:
     if text not in get_args(PostponementGround):
         raise _Wrong("postponed-ground")
@@ -155,3 +179,9 @@ def _yes(text: str) -> bool:
     if text != "yes":
         raise _Wrong("suspicion-not-confirmed")
     return True
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in {"yes", "no"}:
+        raise _Wrong("shielded")
+    return text == "yes"

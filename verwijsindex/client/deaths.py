@@ -49,7 +49,7 @@ class Deaths:
             return self._tell(bsn, key)
 
     def _tell(self, bsn: Bsn, key: str) -> datetime:
-        made = self._pseudonymiser.of([(bsn, NOBODY)])
+        made = self._pseudonymiser.of([("youngster", bsn, NOBODY)])
         response = self._authorized.send(
             self._index,
             "POST",

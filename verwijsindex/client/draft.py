@@ -3,7 +3,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -11,10 +11,10 @@ from uuid import UUID
 
 from verwijsindex.client.faults import Fault
 from verwijsindex.pseudonyms.bsn import Bsn, hides_bsn
-from verwijsindex.pseudonyms.pseudonym import Pseudonym
+from verwijsindex.pseudonyms.pseudonym import Kind, Pseudonym
 from verwijsindex.signals.dates import NotBornYet, NotUnder23, ends
+from verwijsindex.signals.informing import TO_INFORM, AgeGroup, InformedTo
 
-InformedTo = Literal["youngster", "representative", "both"]
 PostponementGround = Literal["safety", "investigation", "unreachable"]
 
 
@@ -32,6 +32,8 @@ class Informed:
 
     on: date
     to: InformedTo
+    age_group: AgeGroup | None = None
+    """Of the youngster on that day, if it is stated; it must fit `to` (R26) and is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class SignalDraft:
     """One reporter's statement of concern about one youngster, to be sent.
 
     Raises DraftError with all faults: 23 or older on the Amsterdam day of `made_at`, a municipality that is no
-    CBS code, a case reference that is not 1 to 36 letters, digits and hyphens or hides a BSN, no confirmation.
-    BSN and birth date stay at the sender.
+    CBS code, a case reference that is not 1 to 36 letters, digits and hyphens or hides a BSN, no confirmation,
+    parents who cannot be, an age group that does not fit who was informed. BSNs and birth date stay at the sender.
     """
 
     reporter: UUID
@@ -61,12 +63,18 @@ class SignalDraft:
     """The reporter's own confirmation (R4): only True is sent."""
     informing: Informed | Postponed
     case_reference: str | None = None
+    parents: tuple[Bsn, ...] = ()
+    """At most two legal parents; only from who may send them by the agreement (R10)."""
+    shielded: bool = False
+    """The notices go to the institution's named officer, who is shown in the reporter's place (R36)."""
 
     def __post_init__(self) -> None:
         faults = [
             *faults_of_age(self.made_at, self.birth_date),
             *faults_of_municipality(self.residence_municipality),
             *faults_of_case_reference(self.case_reference or None),
+            *faults_of_parents(self.bsn, self.parents),
+            *(faults_of_age_group(self.informing) if isinstance(self.informing, Informed) else []),
         ]
         if self.reasonable_suspicion is not True:
             faults.append(Fault("reasonable_suspicion", "suspicion-not-confirmed"))
@@ -90,17 +98,26 @@ class SignalDraft:
             body["turns23On"] = told.turns23_on.isoformat()
         if self.case_reference:
             body["caseReference"] = self.case_reference
+        if self.shielded:
+            body["shielded"] = True
         return body
 
-    def body(self, key_version: int, pseudonym: Pseudonym) -> Mapping[str, Any]:
-        """What is posted: no BSN, no birth date."""
-        sealed_later = {"keyVersion": key_version, "value": pseudonym.to_text()}
-        return {**self._without_pseudonym(), "pseudonym": sealed_later}
+    def people(self) -> list[tuple[Kind, Bsn]]:
+        """Whose pseudonyms are posted: the youngster's first, then those of the parents."""
+        return [("youngster", self.bsn), *(("parent", parent) for parent in self.parents)]
+
+    def body(self, key_version: int, pseudonyms: Sequence[Pseudonym]) -> Mapping[str, Any]:
+        """What is posted, with the pseudonyms of `people`: no BSN, no birth date."""
+        youngster, *parents = ({"keyVersion": key_version, "value": one.to_text()} for one in pseudonyms)
+        return {**self._without_pseudonym(), "pseudonym": youngster} | ({"parents": parents} if parents else {})
 
     def canonical(self) -> bytes:
-        """The same bytes for the same signal and no other: what is posted, with the BSN in the pseudonym's
-        place; JSON with sorted keys. Only for a key that is derived under a secret (`idempotency`)."""
+        """The same bytes for the same signal and no other: what is posted, with BSNs in the place of pseudonyms; JSON
+        with sorted keys. Of a signal that says no more than it could in 0.2.0 they are what they were. Only for a key
+        that is derived under a secret (`idempotency`)."""
         content = {**self._without_pseudonym(), "bsn": self.bsn.digits.decode("ascii")}
+        if self.parents:
+            content["parents"] = sorted(parent.digits.decode("ascii") for parent in self.parents)
         return json.dumps(content, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
@@ -131,6 +148,22 @@ def faults_of_case_reference(text: str | None) -> list[Fault]:
     return [Fault("case_reference", "case-reference-hides-bsn")] if hides_bsn(text) else []
 
 
+def faults_of_parents(youngster: Bsn, parents: Sequence[Bsn]) -> list[Fault]:
+    """Of a youngster's parents (R10)."""
+    faults = [Fault(f"parent{n}_bsn", "parent-is-youngster") for n, one in enumerate(parents, 1) if one == youngster]
+    if len(parents) > 2:
+        faults.append(Fault("parent2_bsn", "too-many-parents"))
+    elif len(set(parents)) < len(parents):
+        faults.append(Fault("parent2_bsn", "parent-twice"))
+    return faults
+
+
+def faults_of_age_group(informed: Informed) -> list[Fault]:
+    """Of the age group, against who was informed (R26)."""
+    fits = informed.age_group is None or TO_INFORM[informed.age_group] == informed.to
+    return [] if fits else [Fault("age_group", "age-group-unfit")]
+
+
 def showable(case_reference: str | None) -> str | None:
     """The case reference where a report may name it: well formed, and without a number that can be a BSN, also
     not with hyphens between its digits."""
@@ -141,7 +174,8 @@ def showable(case_reference: str | None) -> str | None:
 
 def _informing(informing: Informed | Postponed) -> dict[str, str]:
     if isinstance(informing, Informed):
-        return {"status": "informed", "on": informing.on.isoformat(), "to": informing.to}
+        told = {"status": "informed", "on": informing.on.isoformat(), "to": informing.to}
+        return told | ({"ageGroup": informing.age_group} if informing.age_group else {})
     return {
         "status": "postponed",
         "ground": informing.ground,

@@ -24,6 +24,13 @@ ADVICE = {
     "informing-both": "The family is informed or that is postponed: leave one pair of columns empty.",
     "informed-to": "Write youngster, representative or both.",
     "postponed-ground": "Write safety, investigation or unreachable.",
+    "age-group": "Write under_12, 12_to_15 or from_16, or leave this column empty.",
+    "age-group-unfit": "Under 12 the representative is informed, from 16 the youngster, between them both.",
+    "age-group-alone": "An age group is stated of a family that was informed: leave this column empty.",
+    "parent-is-youngster": "This is the youngster's own BSN: check both.",
+    "parent-twice": "This is the other parent's BSN too: name each parent once.",
+    "too-many-parents": "Name at most two legal parents.",
+    "shielded": "Write yes or no, or leave this column empty.",
     "suspicion-not-confirmed": "Only what a reporter confirms with yes in this column is sent.",
     "case-reference-form": "Use 1 to 36 letters, digits and hyphens.",
     "case-reference-hides-bsn": "It holds a number that can be a BSN: use a reference of your own, "

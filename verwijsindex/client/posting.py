@@ -97,16 +97,17 @@ class Poster:
         return batch
 
     def _pseudonymise(self, batch: "_Batch", places: Sequence[int]) -> None:
-        for start in range(0, len(places), MAX_BATCH):
+        for part in batch.parts(places):
             batch.leave_out_limited()
-            if some := [place for place in places[start : start + MAX_BATCH] if place not in batch.outcomes]:
+            if some := [place for place in part if place not in batch.outcomes]:
                 self._evaluate(batch, some)
 
     def _evaluate(self, batch: "_Batch", places: Sequence[int]) -> None:
         """All are evaluated or none: where one reporter stands in the way of the others, each by itself."""
         drafts = [batch.drafts[place] for place in places]
         try:
-            made = self._pseudonymiser.of_youngsters(drafts, batch.run.stop)
+            people = [(kind, bsn, draft.reporter) for draft in drafts for kind, bsn in draft.people()]
+            made = self._pseudonymiser.of(people, batch.run.stop)
         except UnreachableError as error:
             problem, reporters = error.problem, {draft.reporter for draft in drafts}
             if not (problem and problem.limit == "reporter" and error.again_at):
@@ -117,8 +118,9 @@ class Poster:
             for reporter in reporters:
                 self._evaluate(batch, [place for place in places if batch.drafts[place].reporter == reporter])
             return
-        for place, pseudonym in zip(places, made.values, strict=True):
-            batch.bodies[place] = batch.drafts[place].body(made.key_version, pseudonym)
+        values = iter(made.values)
+        for place, draft in zip(places, drafts, strict=True):
+            batch.bodies[place] = draft.body(made.key_version, [next(values) for _ in draft.people()])
 
     def _post(self, batch: "_Batch") -> None:
         """Posts what has a pseudonym until all of that is answered. A pseudonym that became old on its way is made
@@ -194,6 +196,20 @@ class _Batch:
     def waiting(self) -> list[int]:
         """The places of those without an outcome."""
         return [place for place in range(len(self.drafts)) if place not in self.outcomes]
+
+    def parts(self, places: Sequence[int]) -> Iterator[list[int]]:
+        """These places, cut so that each part is of MAX_BATCH people at most; a youngster stays with its parents."""
+        part: list[int] = []
+        people = 0
+        for place in places:
+            more = len(self.drafts[place].people())
+            if people + more > MAX_BATCH:
+                yield part
+                part, people = [], 0
+            part.append(place)
+            people += more
+        if part:
+            yield part
 
     def leave_out_limited(self) -> None:
         """Of those that have no pseudonym yet: it would be asked for in vain, and counts."""

@@ -19,15 +19,16 @@ from pydantic.alias_generators import to_camel
 
 from verwijsindex.client.authorized import Authorized
 from verwijsindex.client.config import ClientConfig
-from verwijsindex.client.draft import SignalDraft
 from verwijsindex.client.errors import ClientProblem, PseudonymError
 from verwijsindex.keyfiles import decode_base64url, encode_base64url
 from verwijsindex.pseudonyms.bsn import Bsn
 from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, KeyVersion, read_key_list
-from verwijsindex.pseudonyms.pseudonym import Pseudonym
+from verwijsindex.pseudonyms.pseudonym import Kind, Pseudonym
 from verwijsindex.pseudonyms.voprf import MAX_BATCH, PointError, ProofError, blind, unblind, verify, voprf_input
 
 LIST_KEPT = timedelta(minutes=10)
+Asked = tuple[Kind, Bsn, UUID]
+"""A youngster or parent, and the reporter for whom the pseudonym is made: the service counts by it (R37)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class _Listed(BaseModel):
 
 
 class Pseudonymiser:
-    """Makes pseudonyms of youngsters. May be used by many threads."""
+    """Makes pseudonyms of youngsters and parents. May be used by many threads."""
 
     def __init__(self, config: ClientConfig, signers: Sequence[OKPKey], authorized: Authorized) -> None:
         self._config = config
@@ -65,12 +66,8 @@ class Pseudonymiser:
         self._latest_used = 0
         self._newest = datetime.min.replace(tzinfo=UTC)
 
-    def of_youngsters(self, drafts: Sequence[SignalDraft], stop: Event | None = None) -> Pseudonyms:
-        """The pseudonym of the youngster of each draft, as `of`."""
-        return self.of([(draft.bsn, draft.reporter) for draft in drafts], stop)
-
-    def of(self, youngsters: Sequence[tuple[Bsn, UUID]], stop: Event | None = None) -> Pseudonyms:
-        """The pseudonym of each youngster, from 1 to MAX_BATCH of them, each with the reporter for whom it is made.
+    def of(self, people: Sequence[Asked], stop: Event | None = None) -> Pseudonyms:
+        """The pseudonym of each, from 1 to MAX_BATCH of them: one request, blinded and proved as one batch.
 
         Raises:
             PseudonymError: the lists of key versions differ, are not signed by a pinned key or name no
@@ -79,12 +76,12 @@ class Pseudonymiser:
         """
         key = self._current_key(stop)
         try:
-            return self._evaluate(key, youngsters, stop)
+            return self._evaluate(key, people, stop)
         except ClientProblem as problem:
             if not concerns_key_version(problem):
                 raise
             self.forget_version(key.version)
-            return self._evaluate(self._current_key(stop), youngsters, stop)
+            return self._evaluate(self._current_key(stop), people, stop)
 
     def forget_version(self, version: int) -> None:
         """Fetch the list anew the next time, when it is this version that it would have us use."""
@@ -92,8 +89,8 @@ class Pseudonymiser:
             if self._known and self._latest_used == version:
                 self._known = None
 
-    def _evaluate(self, key: KeyVersion, youngsters: Sequence[tuple[Bsn, UUID]], stop: Event | None) -> Pseudonyms:
-        blinded = blind([voprf_input("youngster", bsn) for bsn, _ in youngsters])
+    def _evaluate(self, key: KeyVersion, people: Sequence[Asked], stop: Event | None) -> Pseudonyms:
+        blinded = blind([voprf_input(kind, bsn) for kind, bsn, _ in people])
         response = self._authorized.send(
             self._config.pseudonyms,
             "POST",
@@ -101,7 +98,7 @@ class Pseudonymiser:
             json={
                 "keyVersion": key.version,
                 "blindedElements": [encode_base64url(element) for element in blinded.elements],
-                "reporters": [str(reporter) for _, reporter in youngsters],
+                "reporters": [str(reporter) for _, _, reporter in people],
             },
             stop=stop,
         )

@@ -14,7 +14,7 @@ from verwijsindex.client.cells import parse_cells
 from verwijsindex.client.draft import SignalDraft, showable
 from verwijsindex.client.faults import WHOLE_ROW, Fault
 
-COLUMNS = (
+REQUIRED = (
     "case_reference",
     "bsn",
     "birth_date",
@@ -27,6 +27,9 @@ COLUMNS = (
     "review_date",
     "reasonable_suspicion",
 )
+OPTIONAL = ("parent1_bsn", "parent2_bsn", "shielded", "age_group")
+"""Columns that an export may leave out: those of before 0.3.0 did not know them."""
+COLUMNS = REQUIRED + OPTIONAL
 LONGEST_LINE = 4096  # bytes; a row of full columns has some 250
 
 
@@ -56,8 +59,8 @@ def read_rows(file: BinaryIO) -> Iterator[SignalRow | RefusedRow]:
     """The rows of an export, in order, one line in memory at a time.
 
     Args:
-        file: CSV in UTF-8 with the columns COLUMNS named in its first line, in any order, separated by commas
-            or by semicolons (as a Dutch Excel does). Empty lines are passed over.
+        file: CSV in UTF-8 with the columns REQUIRED, and any of OPTIONAL, named in its first line, in any order,
+            separated by commas or by semicolons (as a Dutch Excel does). Empty lines are passed over.
 
     Raises:
         FileRefused: empty, not UTF-8, or with unknown, missing or double columns.
@@ -88,7 +91,7 @@ def _header(line: bytes | None) -> tuple[list[str], str]:
         raise FileRefused("Line 1 is longer than any list of columns: is this a CSV file?")
     line = line.removeprefix(b"\xef\xbb\xbf")
     if not line:
-        raise FileRefused(f"Line 1 is empty: it must name the columns {', '.join(COLUMNS)}.")
+        raise FileRefused(f"Line 1 is empty: it must name the columns {', '.join(REQUIRED)}.")
     if line.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in line:
         raise FileRefused("The file is in UTF-16 or is no text: export it as 'CSV UTF-8'.")
     try:
@@ -100,7 +103,7 @@ def _header(line: bytes | None) -> tuple[list[str], str]:
     except csv.Error:
         raise FileRefused("Line 1 cannot be read: a quotation mark is not closed.") from None
     unknown = [str(place) for place, name in enumerate(names, 1) if name not in COLUMNS]
-    missing = [name for name in COLUMNS if name not in names]
+    missing = [name for name in REQUIRED if name not in names]
     double = [name for name in COLUMNS if names.count(name) > 1]
     faults = []
     if unknown:
@@ -110,7 +113,8 @@ def _header(line: bytes | None) -> tuple[list[str], str]:
     if double:
         faults.append(f"named twice are {', '.join(double)}")
     if faults:
-        raise FileRefused(f"Line 1 must name the columns {', '.join(COLUMNS)}: {'; '.join(faults)}.")
+        wanted = f"the columns {', '.join(REQUIRED)}, and may name {', '.join(OPTIONAL)}"
+        raise FileRefused(f"Line 1 must name {wanted}: {'; '.join(faults)}.")
     return names, delimiter
 
 
@@ -122,7 +126,7 @@ def _row(number: int, line: bytes | None, columns: list[str], delimiter: str) ->
         values = "width"
     if isinstance(values, str):
         return RefusedRow(number, None, (Fault(WHOLE_ROW, values),))
-    cells = dict(zip(columns, values, strict=True))
+    cells = dict.fromkeys(OPTIONAL, "") | dict(zip(columns, values, strict=True))
     outcome = parse_cells(cells)
     if isinstance(outcome, SignalDraft):
         return SignalRow(number, outcome)

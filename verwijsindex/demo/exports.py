@@ -96,7 +96,7 @@ def _write(path: Path, rows: Sequence[tuple[Cells, Spoiled | None]], style: int)
     with path.open("wb") as file:
         file.write(mark + _line(COLUMNS, delimiter))
         for line, (cells, spoiled) in enumerate(rows, 2):
-            content = _line([cells[column] for column in COLUMNS], delimiter)
+            content = _line([cells.get(column, "") for column in COLUMNS], delimiter)
             file.write(spoiled.rewrite(content, delimiter.encode()) if spoiled else content)
             if spoiled:
                 export.refused[line] = spoiled.codes

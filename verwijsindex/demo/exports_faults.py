@@ -75,6 +75,11 @@ def _bsn_as_reference(cells: Cells, *_: object) -> Spoiled:
     return Spoiled(frozenset({"case-reference-hides-bsn"}))
 
 
+def _own_parents(cells: Cells, *_: object) -> Spoiled:
+    cells |= dict.fromkeys(("parent1_bsn", "parent2_bsn"), cells["bsn"])
+    return Spoiled(frozenset({"parent-is-youngster", "parent-twice"}))
+
+
 def _dotted(cells: Cells, *_: object) -> Spoiled:
     bsn = cells["bsn"]
     cells["bsn"] = f"{bsn[:4]}.{bsn[4:6]}.{bsn[6:]}"
@@ -106,6 +111,17 @@ SPOILED: tuple[Spoil, ...] = (
     _cells("informing-both", informed_on="2020-01-01", postponed_ground="safety"),
     _cells(
         "bsn-form", "reporter-form", "suspicion-not-confirmed", bsn="unknown", reporter="?", reasonable_suspicion="?"
+    ),
+    _own_parents,
+    _cells("shielded", shielded="secret"),
+    _cells("age-group", age_group="13"),
+    _cells(
+        "age-group-unfit",
+        **{**_NOT_INFORMED, "informed_on": "2020-01-01", "informed_to": "both", "age_group": "under_12"},
+    ),
+    _cells(
+        "age-group-alone",
+        **{**_NOT_INFORMED, "postponed_ground": "safety", "review_date": "2020-01-01", "age_group": "from_16"},
     ),
     _broken("width", lambda line, delimiter: line.rstrip() + delimiter + b"Zomaar\r\n"),
     _broken("nul-byte", lambda line, delimiter: line.replace(delimiter, b"\x00" + delimiter, 1)),

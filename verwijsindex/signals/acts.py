@@ -32,7 +32,7 @@ from verwijsindex.signals.acts_schemas import (
     Reason,
     WithdrawalOut,
 )
-from verwijsindex.signals.schemas import TO_INFORM
+from verwijsindex.signals.informing import TO_INFORM
 
 # Of two at once the second waits for the first, and looks again at the row as it is then: it has ended, or is held by
 # another, and so is not in the view any more. Exactly one withdraws.

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from verwijsindex.parsing import Day, Outgoing, ParseContext, Strict
 from verwijsindex.problems import Fault
 from verwijsindex.signals.dates import amsterdam_date, years_after
-from verwijsindex.signals.schemas import AgeGroup, MunicipalityCode, Postponed, SignalOut, without_mapping
+from verwijsindex.signals.informing import AgeGroup
+from verwijsindex.signals.schemas import MunicipalityCode, Postponed, SignalOut, without_mapping
 
 Reason = Literal["unjustified", "risk_gone"]
 

@@ -25,6 +25,7 @@ from verwijsindex.problems import Fault
 from verwijsindex.pseudonyms.bsn import hides_bsn
 from verwijsindex.pseudonyms.pseudonym import Pseudonym
 from verwijsindex.signals.dates import amsterdam_date, misfit, years_after
+from verwijsindex.signals.informing import TO_INFORM, AgeGroup, InformedTo
 
 MADE_AT_MOST_AGO = timedelta(days=7)
 MADE_AT_MOST_AHEAD = timedelta(minutes=5)
@@ -90,10 +91,6 @@ def _each_once(parents: list[PseudonymIn]) -> list[PseudonymIn]:
 
 
 Parents = Annotated[list[PseudonymIn], BeforeValidator(_two_at_most), AfterValidator(_each_once)]
-AgeGroup = Literal["under_12", "12_to_15", "from_16"]
-InformedTo = Literal["youngster", "representative", "both"]
-TO_INFORM: dict[AgeGroup, InformedTo] = {"under_12": "representative", "12_to_15": "both", "from_16": "youngster"}
-"""Who must be informed, by the age group (R26)."""
 
 
 class Informed(Strict):

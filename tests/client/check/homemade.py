@@ -129,11 +129,21 @@ class HomemadeSender:
         return key.version, unblind(elements, blinded.blinds)
 
     def _send(self, rows: list[tuple[Row, bytes]]) -> None:
-        kind = b"parent" if self.fault == "takes them for parents" else b"youngster"
-        version, points = self._pseudonyms([b"verwijsindex/1/" + kind + b"/" + digits for _, digits in rows])
-        for (row, _), n in zip(rows, points, strict=True):
+        kind = "parent" if self.fault == "takes them for parents" else "youngster"
+        inputs = [f"verwijsindex/1/{kind}/".encode() + digits for _, digits in rows]
+        kind = "youngster" if self.fault == "takes parents for youngsters" else "parent"
+        inputs += [f"verwijsindex/1/{kind}/{bsn}".encode() for row, _ in rows for bsn in row.parents]
+        version, points = self._pseudonyms(inputs)
+        others = iter(points[len(rows) :])
+        for (row, _), n in zip(rows, points, strict=False):
             value = encode_base64url(hashlib.sha256(n).digest() if self.fault == "hashes N" else n)
-            self._post(row, self._body(row, version, value), value)
+            body = self._body(row, version, value)
+            if row.parents:
+                values = [encode_base64url(next(others)) for _ in row.parents]
+                body["parents"] = [{"keyVersion": version, "value": one} for one in values]
+            if row.shielded and self.fault != "sends it open":
+                body["shielded"] = True
+            self._post(row, body, value)
 
     def _body(self, row: Row, version: int, value: str) -> dict[str, Any]:
         now = datetime.now(UTC).replace(microsecond=0)

@@ -85,6 +85,8 @@ FAULTS: dict[str, tuple[int, set[str]]] = {
     "the BSN in the address": (PLAIN, {"S19"}),
     "N as key": (PLAIN, {"S12", "S20"}),
     "N in a header": (PLAIN, {"S20"}),
+    "takes parents for youngsters": (PLAIN, {"S21"}),
+    "sends it open": (PLAIN, {"S22"}),
 }
 
 

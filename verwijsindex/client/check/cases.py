@@ -14,6 +14,7 @@ from joserfc.jwk import OKPKey
 from verwijsindex.client.rows import COLUMNS
 from verwijsindex.keyfiles import encode_base64url
 from verwijsindex.pseudonyms.key_list import KeyVersion, sign_key_list
+from verwijsindex.pseudonyms.pseudonym import Kind
 from verwijsindex.pseudonyms.voprf import Evaluator, hash_to_group
 from verwijsindex.signals.dates import amsterdam_date
 
@@ -35,12 +36,31 @@ class Row:
     bsn: str
     birth_date: date
     to_be_sent: bool = True
+    parents: tuple[str, ...] = ()
+    shielded: bool = False
 
-    def pseudonym(self, digits: str | None = None) -> str:
-        """N as it stands in a body, of the BSN or of what somebody may take for it."""
-        message = b"verwijsindex/1/youngster/" + (digits or self.bsn.zfill(9)).encode()
-        [element] = EVALUATORS[CURRENT].evaluate([hash_to_group(message)]).elements
-        return encode_base64url(element)
+    def pseudonym(self) -> str:
+        """N of the youngster, as it stands in a body."""
+        return _pseudonym("youngster", self.bsn)
+
+    def of_parents(self) -> set[str]:
+        """N of the parents."""
+        return {_pseudonym("parent", bsn) for bsn in self.parents}
+
+    def hashed(self) -> set[str]:
+        """What must be blinded before it leaves, of all of them."""
+        bare = [hash_to_group(_input("youngster", self.bsn))]
+        bare += [hash_to_group(_input("parent", bsn)) for bsn in self.parents]
+        return set(map(encode_base64url, bare))
+
+
+def _input(kind: Kind, bsn: str) -> bytes:
+    return f"verwijsindex/1/{kind}/{bsn.zfill(9)}".encode()
+
+
+def _pseudonym(kind: Kind, bsn: str) -> str:
+    [element] = EVALUATORS[CURRENT].evaluate([hash_to_group(_input(kind, bsn))]).elements
+    return encode_base64url(element)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +87,8 @@ def rounds(now: datetime) -> tuple[Round, ...]:
         Row("CHECK-1", "999900006", child),
         Row("CHECK-2", "999900006", child),
         Row("CHECK-3", "99990003", born(9, -100)),
-        Row("CHECK-4", "999900018", born(20, -60)),
-        Row("CHECK-5", "999900031", born(23, 90)),
+        Row("CHECK-4", "999900018", born(20, -60), parents=("999900067", "999900079")),
+        Row("CHECK-5", "999900031", born(23, 90), shielded=True),
         Row("CHECK-6", "999900007", child, to_be_sent=False),
         Row("CHECK-7", "999900043", born(23, -40), to_be_sent=False),
     )
@@ -102,6 +122,8 @@ def write_export(path: Path, rows: Sequence[Row], now: datetime) -> None:
                     "informed_on": amsterdam_date(now).isoformat(),
                     "informed_to": "both",
                     "reasonable_suspicion": "yes",
+                    **{f"parent{n}_bsn": bsn for n, bsn in enumerate(row.parents, 1)},
+                    "shielded": "yes" if row.shielded else "",
                 }
             )
 

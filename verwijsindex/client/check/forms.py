@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.alias_generators import to_camel
 
 from verwijsindex.pseudonyms.voprf import MAX_BATCH
+from verwijsindex.signals.informing import AgeGroup, InformedTo
 
 _Day = Annotated[date, Field(strict=False)]
 _Uuid = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
@@ -37,7 +38,8 @@ class _Pseudonym(_Form):
 class _Informed(_Form):
     status: Literal["informed"]
     on: _Day
-    to: Literal["youngster", "representative", "both"]
+    to: InformedTo
+    age_group: AgeGroup | None = None
 
 
 class _Postponed(_Form):
@@ -58,6 +60,8 @@ class Signal(_Form):
     reasonable_suspicion: Literal[True]
     informing: _Informed | _Postponed
     case_reference: str | None = Field(default=None, pattern="^[A-Za-z0-9-]{1,36}$")
+    parents: list[_Pseudonym] = Field(default_factory=list, max_length=2)
+    shielded: bool = False
 
 
 class Evaluation(_Form):

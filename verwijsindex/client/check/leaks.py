@@ -11,7 +11,7 @@ from verwijsindex.client.check.cases import Row
 
 def holds_bsn(content: bytes, rows: Sequence[Row]) -> bool:
     """Whether one of the rows' BSNs is there: in digits, hex or base64, or hashed without a secret."""
-    return any(form in content for row in rows for form in _forms_of_bsn(row.bsn))
+    return any(form in content for row in rows for bsn in (row.bsn, *row.parents) for form in _forms_of_bsn(bsn))
 
 
 def holds_birth_date(content: bytes, rows: Sequence[Row]) -> bool:

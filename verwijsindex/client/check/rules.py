@@ -53,6 +53,10 @@ SENDER = (
         "Look for them in addresses, headers and bodies: none may be there.",
     ),
     Rule("S20", "N stands in its place only", "4.6", "Keep it out of addresses, headers, keys and other members."),
+    Rule(
+        "S21", "parents are sent as parents", "4.1", "Hash them with `verwijsindex/1/parent/`, and send theirs alone."
+    ),
+    Rule("S22", "what is shielded is sent so, or not at all", "7", 'Send "shielded": true with it, or let it be.'),
 )
 
 RECEIVER = (

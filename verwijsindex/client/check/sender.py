@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Judges what a sender asked of the stand-ins, rule by rule (S1 to S20)."""
+"""Judges what a sender asked of the stand-ins, rule by rule (S1 to S22)."""
 
 import re
 import time
@@ -16,10 +16,10 @@ from verwijsindex.client.check.leaks import holds_birth_date, holds_bsn
 from verwijsindex.client.check.rules import SENDER
 from verwijsindex.client.check.standins import RETRY_AFTER, Seen, StandIns, of_round
 from verwijsindex.client.check.verdicts import Verdicts
-from verwijsindex.keyfiles import decode_base64url, encode_base64url
+from verwijsindex.keyfiles import decode_base64url
 from verwijsindex.pseudonyms.bsn import hides_bsn
 from verwijsindex.pseudonyms.ristretto import check_point
-from verwijsindex.pseudonyms.voprf import PointError, hash_to_group
+from verwijsindex.pseudonyms.voprf import PointError
 from verwijsindex.signals.dates import ends
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -85,8 +85,8 @@ class SenderCheck:
         self.verdicts.judge("S19", "all requests")
 
     def _place_of_n(self, seen: Seen) -> None:
-        values = {_pseudonym(signal) for _, signal in seen.signals()} - {""}
-        rightly = Counter(_pseudonym(signal) for _, signal in seen.signals())
+        rightly = Counter(n for _, signal in seen.signals() for n in (_pseudonym(signal), *_of_parents(signal)))
+        values = set(rightly) - {""}
         everywhere = seen.whole()
         for n in values | self._pseudonyms_before:
             if everywhere.count(n.encode()) > rightly[n]:
@@ -127,7 +127,7 @@ class SenderCheck:
             body = seen.json() if seen.path == "/api/v1/evaluations" else None
             blinded = body.get("blindedElements") if isinstance(body, dict) else None
             elements += map(str, blinded if isinstance(blinded, list) else [])
-        bare = {_unblinded(row) for one in self._rounds for row in one.rows}
+        bare = {element for one in self._rounds for row in one.rows for element in row.hashed()}
         wrong = ""
         if len(set(elements)) < len(elements):
             wrong = "an element came twice: its blind was used again"
@@ -150,6 +150,16 @@ class SenderCheck:
         row = next((row for row in one.rows if row.pseudonym() == _pseudonym(signal)), None)
         if row and row.to_be_sent:
             self.verdicts.judge("S16", "signals of youngsters of 9, 12, 20 and 22", _wrong_dates(signal, row))
+            self._family(signal, row)
+
+    def _family(self, signal: Any, row: Row) -> None:
+        sent = set(_of_parents(signal))
+        if sent:
+            wrong = "" if sent <= row.of_parents() else "an N among the parents is of none of them"
+            self.verdicts.judge("S21", "a signal with two parents", wrong)
+        if row.shielded:
+            wrong = "" if signal.get("shielded") is True else "it was sent without its shield"
+            self.verdicts.judge("S22", "a shielded signal", wrong)
 
     def _plain(self, one: Round, seen: Sequence[Seen]) -> None:
         sent = [(key, _pseudonym(signal)) for each in seen for key, signal in each.signals()]
@@ -229,8 +239,10 @@ def _pseudonym(signal: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _unblinded(row: Row) -> str:
-    return encode_base64url(hash_to_group(b"verwijsindex/1/youngster/" + row.bsn.zfill(9).encode()))
+def _of_parents(signal: Any) -> list[str]:
+    parents = signal.get("parents") if isinstance(signal, dict) else None
+    values = [one.get("value") for one in parents if isinstance(one, dict)] if isinstance(parents, list) else []
+    return [value for value in values if isinstance(value, str)]
 
 
 def _is_element(text: str) -> bool:
