@@ -269,6 +269,28 @@ def test_both_versions_at_the_same_moment_make_one_youngster(index: Index) -> No
     assert index.database.rows("SELECT DISTINCT count(*) FROM party GROUP BY match_id") == [(9,)]
 
 
+def test_a_death_that_was_told_by_the_older_version_alone_counts_after_the_turn(index: Index) -> None:
+    """I6, R14: with every matcher down meanwhile. Seen failing (alive again) when `_seal_deaths` did nothing."""
+    index.place(0, SCHOOL)
+    index.match()
+    index.place(0, CLINIC)  # waits
+    with index.database.superuser.begin() as connection:
+        connection.execute(
+            sa.text("INSERT INTO death SELECT gen_random_uuid(), key, 1, :now FROM youngster"), {"now": NOW}
+        )
+    activate(index)
+    for table in service.TABLES:
+        after: UUID | None = service.FIRST
+        while after is not None:
+            after = step(index, service.reseal, KEYS, table, 2, after).after
+    assert index.get("/signals", index.reader(SCHOOL)).json["items"] == []
+    assert index.get("/signals", index.reader(CLINIC)).json["items"] == []
+    while match_waiting(index.database.engine("worker"), NOW, NOW, keys=KEYS).more:
+        pass
+    assert index.database.scalar("SELECT count(*) FROM signal") == 0
+    assert index.database.scalar("SELECT count(*) FROM tombstone") == 2
+
+
 @pytest.mark.parametrize("table", ["youngster", "signal"])
 def test_a_turn_waits_for_the_matcher_in_the_middle_of_its_batch(index: Index, table: service.Table) -> None:
     """I2: what the matcher has just looked up stays as it is until it has committed. Seen failing when `reseal` did not

@@ -38,10 +38,14 @@ _END = text("UPDATE index_key_version SET state = 'ending' WHERE state = 'accept
 # the version ends, since a statement takes its locks before it looks. Who inserts waits behind it: two seconds at most.
 _SHORTLY = text("SET LOCAL lock_timeout = '2s'")
 _BARRIER = text("LOCK TABLE signal, subscription IN SHARE MODE")
-# A death is sealed under each version that intake held; who held the older one alone told it before the turn began.
-_DEATHS_LEFT = text(
-    "SELECT count(*) FROM death d WHERE d.key_version <> :target"
+# A death is sealed under each version that intake held; one that was told by the older alone is found no more once its
+# youngster is sealed anew.
+_DEATHS = text(
+    "SELECT id, key, key_version, told_at FROM death d WHERE d.key_version <> :target"
     " AND NOT EXISTS (SELECT FROM death n WHERE n.id = d.id AND n.key_version = :target)"
+)
+_ADD_DEATH = text(
+    "INSERT INTO death (id, key, key_version, told_at) VALUES (:id, :key, :target, :told_at) ON CONFLICT DO NOTHING"
 )
 _FORGET_OLDER_DEATHS = text("DELETE FROM death WHERE key_version <> :target")
 _DROP = text("DELETE FROM index_key_version WHERE state = 'ending' RETURNING version")
@@ -170,6 +174,8 @@ def reseal(
     Raises KeyMissingError where `keys` lack the version of a row, or what turns its pseudonym.
     """
     asked: dict[str, Any] = {"target": target, "after": after, "size": size}
+    if table == "youngster":
+        _seal_deaths(connection, keys, target)
     ids = connection.execute(_NEXT[table], asked).scalars().all()
     if not ids:
         return Batch(0, 0, None)
@@ -187,6 +193,13 @@ def reseal(
     return Batch(len(rows), unopened, ids[-1])
 
 
+def _seal_deaths(connection: Connection, keys: Mapping[int, IndexKey], target: int) -> None:
+    connection.execute(LOCK_WAITED_FOR)
+    for death in connection.execute(_DEATHS, {"target": target}).all():
+        key = _again("youngster", keys[death.key_version], death.key, keys[target])
+        connection.execute(_ADD_DEATH, {**death._mapping, "key": key, "target": target})
+
+
 def drop_ended(connection: Connection, actor: events.Actor, now: datetime) -> list[int]:
     """The versions that ended are in use no more, and requests are known by the one that seals. Raises TurnError while
     something is sealed with an older one, and OperationalError as `barrier`.
@@ -198,8 +211,6 @@ def drop_ended(connection: Connection, actor: events.Actor, now: datetime) -> li
     remaining = {table: count for table, count in left(connection, target).items() if count}
     if remaining:
         raise TurnError(f"still sealed with an older version: {remaining}")
-    if connection.execute(_DEATHS_LEFT, {"target": target}).scalar_one():
-        raise TurnError("the matcher still deals with a death under an older version: run this again in some minutes")
     connection.execute(_FORGET_OLDER_DEATHS, {"target": target})
     connection.execute(_SHORTLY)
     connection.execute(_NO_CLAIM)
