@@ -26,7 +26,7 @@ from verwijsindex.embedded.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
-BEFORE = "cc106c2"  # 0.2.0
+BEFORE = "06c0906"  # 0.2.0
 HERE = Path(__file__).resolve().parents[3]
 SECONDS = 30 if os.environ.get("TEST_LONG") else 1
 WORKERS, SERVERS = ("worker", "deliverer", "clock"), ("pseudonyms", "index")
