@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import figures, intake, latency, matcher, pseudonyms, turn, webhooks
+from bench import ends, figures, intake, latency, matcher, pseudonyms, turn, webhooks
 from bench.figures import Figure
 
 KEPT = Path("dist") / "bench.json"

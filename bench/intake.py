@@ -53,8 +53,8 @@ _REQUESTS = sa.text(
 def measure(console: Console, *, full: bool, workers: int = WORKERS, threads: int = THREADS) -> list[Figure]:
     """Figures of intake, one signal a request and in batches of 500, with a million signals present or a few."""
     present, signals = (999_990, 20_000) if full else (15_000, 4_000)
-    with _index(console, present, workers, threads) as (stack, reporters):
-        sender = _Sender(stack, reporters)
+    with index(console, present, workers, threads) as (stack, reporters):
+        sender = Sender(stack, reporters)
         console.print("measuring")
         run(stack.index, sender.signals(500), connections=CONNECTIONS)
         top = run(stack.index, sender.signals(signals), connections=CONNECTIONS)
@@ -81,7 +81,9 @@ def _figures(top: Load, many: Load, half: Load, same: float, bare: float) -> lis
 
 
 @contextmanager
-def _index(console: Console, present: int, workers: int, threads: int) -> Iterator[tuple[Stack, Sequence[str]]]:
+def index(
+    console: Console, present: int, workers: int = WORKERS, threads: int = THREADS
+) -> Iterator[tuple[Stack, Sequence[str]]]:
     """The running index with so many live signals and as many requests remembered, and an institution's reporters."""
     settings = _UNBOUNDED | {"VERWIJSINDEX_WORKERS": str(workers), "VERWIJSINDEX_THREADS": str(threads)}
     with Stack(say=lambda what: console.print(f"starting {what}"), settings=settings) as stack:
@@ -98,7 +100,7 @@ def _index(console: Console, present: int, workers: int, threads: int) -> Iterat
         yield stack, reporters
 
 
-class _Sender:
+class Sender:
     """Makes requests as an institution's client would send them, each about a youngster of its own."""
 
     def __init__(self, stack: Stack, reporters: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ of new signals a third brings a new youngster (nobody is told) and two thirds co
 case supervisor are told): eight notices a signal on average. Pseudonyms are hashes of a number: nobody's.
 """
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Engine, text
 
@@ -86,12 +86,15 @@ def register(superuser: Engine) -> None:
             connection.execute(text(statement))
 
 
-def fill(superuser: Engine, there: int, live: int, now: datetime) -> None:
-    """Bring the index from `there` live signals to `live`, matched and told; both in whole groups of 15."""
+def fill(superuser: Engine, there: int, live: int, now: datetime, removal: date | None = None) -> None:
+    """Bring the index from `there` live signals to `live`, matched and told; both in whole groups of 15.
+
+    `removal`: the date on which they end, 700 days after `now` unless given.
+    """
     with superuser.begin() as connection:
         connection.execute(text("SET session_replication_role = replica"))  # what is made here is whole in itself
         for statement in _FILL:
-            connection.execute(text(statement), _values(there, live, now))
+            connection.execute(text(statement), _values(there, live, now, removal))
     with superuser.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM (ANALYZE)"))
 
@@ -104,6 +107,7 @@ def arrive(superuser: Engine, first: int, count: int, live: int, now: datetime) 
             connection.execute(text(statement), _values(first, first + count, now) | {"groups": live // GROUP})
 
 
-def _values(first: int, end: int, now: datetime) -> dict[str, object]:
+def _values(first: int, end: int, now: datetime, removal: date | None = None) -> dict[str, object]:
     today = amsterdam_date(now)
-    return {"first": first, "last": end - 1, "now": now, "today": today, "removal": today + timedelta(days=700)}
+    ends = removal or today + timedelta(days=700)
+    return {"first": first, "last": end - 1, "now": now, "today": today, "removal": ends}
