@@ -29,6 +29,7 @@ def main(
     groups: dict[str, Sequence[Figure]] = {
         "Intake": of_intake,
         "Matcher": matcher.measure(console, full=full, intake=of_intake[0].value),
+        "Ends": ends.measure(console, full=full),
         "Pseudonym service": pseudonyms.measure(console, full=full),
         "Turning a key": turn.measure(console, full=full),
         "Webhooks": webhooks.measure(console, full=full),

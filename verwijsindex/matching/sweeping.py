@@ -39,7 +39,10 @@ _DUE = """
 _DUE_NOW = text(f"{_DUE} LIMIT :size")
 _ARCHIVE_DUE = "FROM archived_signal WHERE destroy_on <= :today"
 _IS_DUE = text(f"SELECT EXISTS ({_DUE}) OR EXISTS (SELECT {_ARCHIVE_DUE})")
-_COUNT = text(f"SELECT (SELECT count(*) FROM ({_DUE}) s) + (SELECT count(*) {_ARCHIVE_DUE})")  # noqa: S608
+_COUNT = text(
+    "SELECT (SELECT count(*) FROM signal WHERE removal_date <= :day OR ended_at <= :before)"
+    f" + (SELECT count(*) {_ARCHIVE_DUE})"  # noqa: S608 (constants)
+)
 # A signal that came before another of its reporter ended goes on with its standing: it has to be attached first.
 _BEFORE_THAT = text(
     "SELECT EXISTS (SELECT FROM work w JOIN signal s ON s.id = w.signal_id"
@@ -57,7 +60,7 @@ class Swept:
 
 
 def due(connection: Connection, now: datetime) -> int:
-    """How many signals and archived signals have to leave."""
+    """How many signals and archived signals have to leave, those that are parked too."""
     return int(connection.execute(_COUNT, _asked(now)).scalar_one())
 
 

@@ -46,12 +46,12 @@ def ends() -> None:
         with Progress(*columns, console=Console(stderr=True)) as progress:
             bar = progress.add_task("ended", total=total)
             while more:
-                _match(pool, keys, tombstones)
+                looked += _match(pool, keys, tombstones)
                 now = utc_now()
                 swept = sweep_ends(pool, now, now, keys=keys, bury=tombstones.bury, lock=LOCK_WAITED_FOR)
                 looked, more = looked + swept.looked, swept.more
                 progress.advance(bar, swept.looked.archived + swept.looked.destroyed)
-            _match(pool, keys, tombstones)
+            looked += _match(pool, keys, tombstones)
     except KeyMissingError as error:
         typer.echo(f"error: {error.args[0]}", err=True)
         raise typer.Exit(1) from None
@@ -59,13 +59,15 @@ def ends() -> None:
         left = due(connection, utc_now())
     typer.echo(f"{looked.archived} signals archived, {looked.destroyed} destroyed, {looked.notices} notices placed")
     if left:
-        typer.echo(f"error: {left} are left; what is logged above says why (docs/logs.md)", err=True)
+        typer.echo(f"error: {left} are left: what is logged above says why (docs/logs.md)", err=True)
         raise typer.Exit(1)
 
 
-def _match(pool: Engine, keys: IndexKeys, tombstones: Tombstones) -> None:
+def _match(pool: Engine, keys: IndexKeys, tombstones: Tombstones) -> Looked:
     """Who rang while this held the lock went away."""
-    more = True
+    looked, more = Looked(), True
     while more:
         now = utc_now()
-        more = match_waiting(pool, now, now, keys=keys, bury=tombstones.bury).more
+        done = match_waiting(pool, now, now, keys=keys, bury=tombstones.bury)
+        looked, more = looked + Looked(done.notices, done.archived, done.destroyed), done.more
+    return looked
