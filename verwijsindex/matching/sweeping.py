@@ -39,10 +39,8 @@ _DUE = """
 _DUE_NOW = text(f"{_DUE} LIMIT :size")
 _ARCHIVE_DUE = "FROM archived_signal WHERE destroy_on <= :today"
 _IS_DUE = text(f"SELECT EXISTS ({_DUE}) OR EXISTS (SELECT {_ARCHIVE_DUE})")
-_COUNT = text(
-    "SELECT (SELECT count(*) FROM signal WHERE removal_date <= :day OR ended_at <= :before)"
-    f" + (SELECT count(*) {_ARCHIVE_DUE})"  # noqa: S608 (constants)
-)
+_ENDED = "FROM signal WHERE removal_date <= :day OR ended_at <= :before"
+_COUNT = text(f"SELECT (SELECT count(*) {_ENDED}) + (SELECT count(*) {_ARCHIVE_DUE})")
 # A signal that came before another of its reporter ended goes on with its standing: it has to be attached first.
 _BEFORE_THAT = text(
     "SELECT EXISTS (SELECT FROM work w JOIN signal s ON s.id = w.signal_id"
