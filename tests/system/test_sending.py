@@ -16,11 +16,13 @@ import pytest
 from support import bsn
 from system.world import INSTITUTIONS, Reporter, System, until
 
-from verwijsindex.client.rows import COLUMNS
+from verwijsindex.client.rows import REQUIRED
 
 pytestmark = pytest.mark.system
 
 ROWS, KILLS = (6_000, 100) if os.environ.get("TEST_LONG") else (500, 6)
+BEFORE = "eaa7d58"  # 0.2.0
+HERE = Path(__file__).resolve().parents[2]
 EVERY = 10
 """One row in so many is faulty."""
 # Batches of ten, so that a file of some hundred rows has a beginning, a middle and an end.
@@ -72,13 +74,39 @@ def test_killed_at_any_point_it_sends_each_row_once_and_tells_the_same(system: S
     assert (tmp_path / "refused.csv").read_bytes() == report
 
 
+def test_the_client_of_before_sends_to_this_index_and_this_one_repeats_what_it_sent(
+    system: System, tmp_path: Path
+) -> None:
+    """An index is upgraded before its senders; and a sender that is upgraded within the week makes nothing twice."""
+    archive = subprocess.run(
+        ["git", "-C", str(HERE), "archive", BEFORE, "verwijsindex"], capture_output=True, check=False
+    )
+    if archive.returncode:
+        pytest.skip(f"this clone's history has no {BEFORE} (0.2.0): git fetch --unshallow, then try again")
+    before = tmp_path / "before"
+    before.mkdir()
+    subprocess.run(["tar", "-x", "-C", str(before)], input=archive.stdout, check=True)
+    reporters = system.reporters(2, (INSTITUTIONS[1],))
+    config = _configured(system, INSTITUTIONS[1], tmp_path)
+    export = _export(reporters, system.youngsters(20), tmp_path / "export.csv")
+    ids = "SELECT id FROM signal WHERE reporter_id = ANY(:ids) ORDER BY id"
+    told, _ = _start(system, export, config, before).communicate()
+    assert f"accepted {20 - 2}, refused 2" in told
+    first = system.rows(ids, ids=[each.id for each in reporters])
+    assert len(first) == 18
+    (tmp_path / "export.csv.journal").unlink()
+    told, _ = _start(system, export, config).communicate()
+    assert f"accepted {20 - 2}, refused 2" in told
+    assert system.rows(ids, ids=[each.id for each in reporters]) == first
+
+
 def _until_written(journal: Path, more: int, run: "subprocess.Popen[str]") -> None:
     """Until so many bytes more are in the journal, or the run has ended."""
     size = journal.stat().st_size if journal.exists() else 0
     until(lambda: run.poll() is not None or (journal.exists() and journal.stat().st_size > size + more), 120)
 
 
-def _start(system: System, export: Path, config: Path) -> "subprocess.Popen[str]":
+def _start(system: System, export: Path, config: Path, code: Path = HERE) -> "subprocess.Popen[str]":
     arguments = ["client", "send", export.name, "--config", str(config), "--refused", "refused.csv"]
     return subprocess.Popen(
         [sys.executable, "-c", COMMAND, *arguments],
@@ -86,7 +114,7 @@ def _start(system: System, export: Path, config: Path) -> "subprocess.Popen[str]
         stderr=subprocess.PIPE,
         text=True,
         cwd=export.parent,
-        env=system.stack.environment | {"COLUMNS": "200"},
+        env=system.stack.environment | {"COLUMNS": "200", "PYTHONPATH": str(code)},
     )
 
 
@@ -106,7 +134,7 @@ def _configured(system: System, oin: str, folder: Path) -> Path:
 def _export(reporters: list[Reporter], youngsters: list[int], path: Path) -> Path:
     now = datetime.now(UTC)
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, REQUIRED)
         writer.writeheader()
         for n, youngster in enumerate(youngsters):
             writer.writerow(
