@@ -31,6 +31,7 @@ def test_the_client_and_its_commands_load_nothing_of_the_server() -> None:
         ),
         "verwijsindex.signals",
         "verwijsindex.signals.dates",
+        "verwijsindex.signals.informing",
     }
     server = distributions("server") - distributions(None) - {"packaging"}
     assert not {name.partition(".")[0] for name in loaded} & server
