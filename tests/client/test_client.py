@@ -58,7 +58,8 @@ def test_signals_are_told_in_the_order_they_came_each_with_its_own_fate(services
 
 
 def test_parents_go_in_one_batch_with_their_youngster_and_count(services: Services, reporter: UUID) -> None:
-    """R10, R37: never more than a hundred people in a request, and no youngster apart from its parents."""
+    """R10, R37: never more than a hundred people in a request, and no youngster apart from its parents. Seen failing when
+    signals were counted and not people."""
     with services.index_database.superuser.begin() as connection:
         connection.exec_driver_sql("UPDATE agreement SET may_send_parents = true")
     everyone = bsns(150)
@@ -186,7 +187,9 @@ def test_a_key_tells_one_signal_from_another_and_is_only_ours() -> None:
 
 
 def test_a_signal_that_0_2_0_could_send_keeps_its_key() -> None:
-    """A file that 0.2.0 began to send goes on, and nothing in it becomes a second signal. The bytes are 0.2.0's."""
+    """A file that 0.2.0 began to send goes on, and nothing in it becomes a second signal. The bytes are 0.2.0's.
+
+    And each thing that is new makes another signal: seen failing without the parents in it."""
     made_at = datetime(2026, 11, 22, 10, tzinfo=UTC)
     one = draft(UUID(int=7), "999900006", made_at=made_at)
     assert one.canonical() == (

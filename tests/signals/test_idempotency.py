@@ -97,7 +97,9 @@ def test_a_key_with_other_content_is_refused(index: Index) -> None:
 
 
 def test_parents_and_a_shield_are_part_of_what_was_sent(index: Index) -> None:
-    """And in no order: the same two parents are the same request. An empty list is none, `false` is nothing."""
+    """And in no order: the same two parents are the same request. An empty list is none, `false` is nothing.
+
+    Seen failing without the parents in the fingerprint, and without their order taken away."""
     index.allow_parents(SCHOOL)
     body = index.signal(parents=parents(1, 2), shielded=True)
     body["informing"]["ageGroup"] = "12_to_15"
@@ -118,7 +120,8 @@ def test_parents_and_a_shield_are_part_of_what_was_sent(index: Index) -> None:
 
 
 def test_what_0_2_0_was_sent_has_the_fingerprints_that_it_made() -> None:
-    """A repeat across the upgrade is a repeat. The values are those that 0.2.0 computed."""
+    """A repeat across the upgrade is a repeat. The values are those that 0.2.0 computed. Seen failing when a signal that
+    is not shielded said so."""
     body: dict[str, object] = {
         "reporter": "7b0f3c66-3b0e-4c53-9d6e-2f6f1f0b8a11",
         "pseudonym": {"keyVersion": 1, "value": "CHRaCes-Al5agkZcjYNmkLGk_6eD3bA9QaUTH2F8iTg"},
