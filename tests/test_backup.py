@@ -204,7 +204,7 @@ CHANGES = {
 
 def test_nothing_that_was_destroyed_since_comes_back(index: Index, fresh: Database, tmp_path: Path) -> None:
     """R16: a real backup, destructions of every kind after it, and a restore with the tombstones. Seen failing (all of
-    it was there again) without the replay; and with open matches when the replay only deleted."""
+    it was there again) without the replay, and (refused by a constraint) when the replay only deleted."""
     key, superuser = index.app.extensions["index_keys"].current, index.database.superuser
     soon = (NOW.date() + timedelta(days=3)).isoformat()
     parents = [key.seal_pseudonym("parent", pseudonym(50 + n)) for n in range(2)]

@@ -177,7 +177,8 @@ def test_an_end_tells_nobody_and_a_lost_withdrawal_tells_once(index: Index, tomb
 
 
 def test_two_sweeps_and_the_matcher_at_once_do_it_once(index: Index, tombstones: Tombstones) -> None:
-    """In small batches, from threads that begin together, while signals come in and are matched."""
+    """In small batches, from threads that begin together, while signals come in and are matched. Seen failing (some
+    were left) without the lock."""
     soon = (NOW.date() + timedelta(days=3)).isoformat()
     archived = {index.place(n % 12, oin) for n in range(24) for oin in (SCHOOL, CLINIC)}
     gone = {index.place(n, POLICE, turns23On=soon, removalDate=soon) for n in range(12)}
@@ -211,7 +212,7 @@ def test_where_no_tombstone_can_be_written_nothing_is_destroyed(
     index: Index, tmp_path: Path, tombstones: Tombstones, logged: Logged
 ) -> None:
     """Matching goes on, the archive is filled, no view shows what ended; and it is all done once the disk is back. Seen
-    failing when a death was forgotten though its archive was still there."""
+    failing when a death was forgotten though what it destroys was still there, and when `settle` went on without."""
     nowhere = Tombstones(tmp_path / "no such folder" / "tombstones.txt")
     soon = (NOW.date() + timedelta(days=3)).isoformat()
     gone = {index.place(0, SCHOOL, turns23On=soon, removalDate=soon), index.place(1, SCHOOL), index.place(2, SCHOOL)}
@@ -258,7 +259,8 @@ def test_one_that_cannot_be_dealt_with_stops_no_other(index: Index, tombstones: 
 
 
 def test_what_is_cut_off_takes_no_other_line_with_it(tombstones: Tombstones) -> None:
-    """A crash in the midst of a line; and the file may be moved away while workers run."""
+    """A crash in the midst of a line; and the file may be moved away while workers run. Seen failing (the next id was
+    lost with it) when a write did not begin with a new line."""
     first, second = UUID(int=1), UUID(int=2)
     assert tombstones.bury([first])
     assert tombstones.file.stat().st_mode & 0o077 == 0

@@ -61,7 +61,7 @@ def test_postgresql_counts_days_as_python_does(index_database: Database, them: l
 @given(removal=days, moment=moments)
 def test_a_signal_lives_while_today_is_before_its_removal_date(index: Index, removal: date, moment: datetime) -> None:
     """By the views' function, by the policy of the own list, and by the span of a standing, at any moment. Seen failing
-    when `placed_signals` compared with the date of UTC."""
+    when `placed_signals` took the removal date itself for a day of life."""
     signal = _only_signal(index)
     with index.database.superuser.begin() as connection:
         change = "UPDATE signal SET removal_date = :removal, made_at = :made WHERE id = :id"

@@ -40,7 +40,8 @@ def _go_on(system: System, *, days: int, signals: list[UUID], of_age: bool = Fal
 
 def test_a_worker_killed_in_the_middle_of_a_sweep(system: System) -> None:
     """It is held up after it wrote to the file, before its commit, and killed: all is as it was but for the file, and
-    the next sweep does it once. Nothing is lost and nothing comes twice."""
+    the next sweep does it once. Nothing is lost and nothing comes twice. Seen failing (all had left, without a
+    tombstone) when leaving and tombstone were two transactions."""
     reporters = system.reporters(2)
     numbers = system.youngsters(12)
     placed = [system.place(one, reporter) for one in numbers for reporter in reporters]
@@ -83,8 +84,8 @@ def test_with_all_that_works_away_for_a_week_no_view_shows_what_ended_and_none_o
     system_again: System,
 ) -> None:
     """I6: by the index's API alone, while worker, deliverer and clock are stopped; then who signalled meanwhile is
-    told of the archive (R17), and matches nobody. Seen failing (the two matched the third) when the matcher looked at
-    signals whatever their removal date."""
+    told of the archive (R17), and matches nobody. Seen failing (the own list still had it) when
+    `placed_signals` did not look at the removal date."""
     alone = system_again
     first, second, third = alone.reporters(3)
     [youngster] = alone.youngsters(1)
