@@ -58,8 +58,8 @@ def test_signals_are_told_in_the_order_they_came_each_with_its_own_fate(services
 
 
 def test_parents_go_in_one_batch_with_their_youngster_and_count(services: Services, reporter: UUID) -> None:
-    """R10, R37: never more than a hundred people in a request, and no youngster apart from its parents. Seen failing when
-    signals were counted and not people."""
+    """R10, R37: never more than a hundred people in a request, and no youngster apart from its parents. Seen failing
+    when signals were counted and not people."""
     with services.index_database.superuser.begin() as connection:
         connection.exec_driver_sql("UPDATE agreement SET may_send_parents = true")
     everyone = bsns(150)

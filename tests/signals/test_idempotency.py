@@ -120,8 +120,8 @@ def test_parents_and_a_shield_are_part_of_what_was_sent(index: Index) -> None:
 
 
 def test_what_0_2_0_was_sent_has_the_fingerprints_that_it_made() -> None:
-    """A repeat across the upgrade is a repeat. The values are those that 0.2.0 computed. Seen failing when a signal that
-    is not shielded said so."""
+    """A repeat across the upgrade is a repeat. The values are those that 0.2.0 computed. Seen failing when a signal
+    that is not shielded said so."""
     body: dict[str, object] = {
         "reporter": "7b0f3c66-3b0e-4c53-9d6e-2f6f1f0b8a11",
         "pseudonym": {"keyVersion": 1, "value": "CHRaCes-Al5agkZcjYNmkLGk_6eD3bA9QaUTH2F8iTg"},
