@@ -2,6 +2,7 @@
 """What tests of many rooms share besides fixtures."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -190,16 +191,97 @@ class Silence:
         """Does nothing: these tests call the matcher themselves."""
 
 
-class Index:
-    """The index in this process, on a real database, with an issuer whose key the test holds.
+class People:
+    """Who act and read in three municipalities with contact points, and their tokens, signed with a key of the test's.
 
-    Three municipalities with contact points; a school, a clinic and the police, each with an agreement with
-    Westerveld, a coordinator, a named officer and three reporters; a case supervisor and an officer of the rights desk
-    in each municipality.
+    A school, a clinic and the police, each with an agreement with Westerveld, a coordinator, a named officer and three
+    reporters; a case supervisor and an officer of the rights desk in each municipality.
     """
 
+    def __init__(self, signer: TokenSigner, audience: str, clock: Callable[[], datetime]) -> None:
+        self.signer, self._audience, self.clock = signer, audience, clock
+        self.reporters: dict[str, list[UUID]] = {}
+        self.supervisors: dict[str, UUID] = {}
+        self.coordinators: dict[str, UUID] = {}
+        self.officers: dict[str, UUID] = {}
+        self.desk_officers: dict[str, UUID] = {}
+
+    def fill(self, connection: sa.Connection) -> None:
+        """Fill an empty register with them, as of the day of NOW."""
+        today = NOW.date()
+
+        def add(entry: Entry) -> UUID | None:
+            return getattr(registry.add(connection, ADMINISTRATOR, NOW, entry), "id", None)
+
+        person = {"telephone": "0612345678", "email": "someone@example.org"}
+        for code, name in ((WESTERVELD, "Westerveld"), (DORDRECHT, "Dordrecht"), (STEIN, "Stein")):
+            add(MunicipalityEntry(code=code, name=name))
+            point = ContactPointEntry(
+                municipality_code=code, kind="access_team", name=f"Toegangsteam {name}", telephone="14 0521"
+            )
+            registry.set_contact_point(connection, ADMINISTRATOR, NOW, point)
+            supervisor = add(CaseSupervisorEntry(municipality_code=code, name=f"Regie {name}", **person))
+            desk = add(RightsDeskOfficerEntry(municipality_code=code, name=f"Loket {name}", **person))
+            assert supervisor
+            assert desk
+            self.supervisors[code], self.desk_officers[code] = supervisor, desk
+        for oin, name, category in (
+            (SCHOOL, "Het Kompas", "primary_education"),
+            (CLINIC, "De Linde", "mental_health_care"),
+            (POLICE, "Noord", "police"),
+        ):
+            add(InstitutionEntry(oin=oin, name=name, category_code=category))
+            until = today + timedelta(days=3650)
+            add(AgreementEntry(oin=oin, municipality_code=WESTERVELD, valid_from=today, valid_until=until))
+            coordinator = add(CoordinatorEntry(oin=oin, name=f"Coördinator {name}", **person))
+            officer = add(NamedOfficerEntry(oin=oin, name=f"Functionaris {name}", **person))
+            assert coordinator
+            assert officer
+            self.coordinators[oin], self.officers[oin] = coordinator, officer
+            reporters = [
+                add(ReporterEntry(oin=oin, name=f"{name} {n}", position="medewerker", designated_from=today, **person))
+                for n in range(3)
+            ]
+            self.reporters[oin] = [reporter for reporter in reporters if reporter]
+
+    def machine(self, oin: str = SCHOOL, *scopes: str) -> dict[str, str]:
+        """Headers with the token of an institution's client."""
+        terms = Terms(self._audience, frozenset(scopes or SCOPES["machine"]), timedelta(minutes=10))
+        return {"Authorization": "Bearer " + self.signer.machine_token(f"client-{oin}", oin, terms, self.clock())}
+
+    def supervisor(self, municipality: str = WESTERVELD, person: UUID | None = None) -> dict[str, str]:
+        """Headers with the token of a municipality's case supervisor."""
+        return self._person("case_supervisor", person or self.supervisors[municipality], municipality)
+
+    def coordinator(self, oin: str = SCHOOL, person: UUID | None = None) -> dict[str, str]:
+        """Headers with the token of an institution's coordinator."""
+        return self._person("coordinator", person or self.coordinators[oin], oin)
+
+    def officer(self, oin: str = SCHOOL, person: UUID | None = None) -> dict[str, str]:
+        """Headers with the token of an institution's named officer."""
+        return self._person("named_officer", person or self.officers[oin], oin)
+
+    def desk(self, municipality: str = WESTERVELD, person: UUID | None = None) -> dict[str, str]:
+        """Headers with the token of an officer of a municipality's rights desk."""
+        return self._person("rights_desk", person or self.desk_officers[municipality], municipality)
+
+    def _person(self, role: PersonRole, person: UUID, of: str) -> dict[str, str]:
+        terms = Terms(self._audience, SCOPES[role], timedelta(minutes=10))
+        return {"Authorization": "Bearer " + self.signer.person_token(role, person, of, "console", terms, self.clock())}
+
+    def reader(self, oin: str = SCHOOL, n: int = 0) -> dict[str, str]:
+        """Headers with which an institution's client reads for its n-th reporter."""
+        return self.machine(oin) | {"On-Behalf-Of": str(self.reporters[oin][n])}
+
+
+class Index(People):
+    """The index in this process, on a real database, with an issuer whose key the test holds, and those people."""
+
+    clock: MovableClock
+
     def __init__(self, database: Database, folder: Path, clock: MovableClock) -> None:
-        self.clock, self.folder = clock, folder
+        super().__init__(TokenSigner(OKPKey.generate_key("Ed25519"), ISSUER), INDEX, clock)
+        self.folder = folder
         keyfiles.write_secret(folder / "index-1.key", bytes(range(32)))
         signer = OKPKey.generate_key("Ed25519")
         keyfiles.write_public_key(folder / "list-signer.pub.json", signer)
@@ -207,14 +289,9 @@ class Index:
             version=1, public_key=PSEUDONYM_KEY.public_key, accepted_from=NOW - timedelta(days=1), accepted_until=None
         )
         (folder / "key-list.jws").write_text(sign_key_list([accepted], NOW, signer))
-        self.signer = TokenSigner(OKPKey.generate_key("Ed25519"), ISSUER)
-        self.reporters: dict[str, list[UUID]] = {}
-        self.supervisors: dict[str, UUID] = {}
-        self.coordinators: dict[str, UUID] = {}
-        self.officers: dict[str, UUID] = {}
-        self.desk_officers: dict[str, UUID] = {}
         self.open(database)
-        self._fill_register()
+        with database.engine("registrar").begin() as connection:
+            self.fill(connection)
 
     def open(self, database: Database) -> None:
         """Serve this database from now on, with the same keys and clients."""
@@ -241,77 +318,6 @@ class Index:
         verifier = TokenVerifier(trusted, INDEX, clock, fetch=lambda _: keys)
         self.app.extensions |= {"token_verifier": verifier, "match_bell": Silence()}
         self.http = self.app.test_client()
-
-    def _fill_register(self) -> None:
-        today = NOW.date()
-        with self.database.engine("registrar").begin() as connection:
-
-            def add(entry: Entry) -> UUID | None:
-                return getattr(registry.add(connection, ADMINISTRATOR, NOW, entry), "id", None)
-
-            person = {"telephone": "0612345678", "email": "someone@example.org"}
-            for code, name in ((WESTERVELD, "Westerveld"), (DORDRECHT, "Dordrecht"), (STEIN, "Stein")):
-                add(MunicipalityEntry(code=code, name=name))
-                point = ContactPointEntry(
-                    municipality_code=code, kind="access_team", name=f"Toegangsteam {name}", telephone="14 0521"
-                )
-                registry.set_contact_point(connection, ADMINISTRATOR, NOW, point)
-                supervisor = add(CaseSupervisorEntry(municipality_code=code, name=f"Regie {name}", **person))
-                desk = add(RightsDeskOfficerEntry(municipality_code=code, name=f"Loket {name}", **person))
-                assert supervisor
-                assert desk
-                self.supervisors[code], self.desk_officers[code] = supervisor, desk
-            for oin, name, category in (
-                (SCHOOL, "Het Kompas", "primary_education"),
-                (CLINIC, "De Linde", "mental_health_care"),
-                (POLICE, "Noord", "police"),
-            ):
-                add(InstitutionEntry(oin=oin, name=name, category_code=category))
-                until = today + timedelta(days=3650)
-                add(AgreementEntry(oin=oin, municipality_code=WESTERVELD, valid_from=today, valid_until=until))
-                coordinator = add(CoordinatorEntry(oin=oin, name=f"Coördinator {name}", **person))
-                officer = add(NamedOfficerEntry(oin=oin, name=f"Functionaris {name}", **person))
-                assert coordinator
-                assert officer
-                self.coordinators[oin], self.officers[oin] = coordinator, officer
-                reporters = [
-                    add(
-                        ReporterEntry(
-                            oin=oin, name=f"{name} {n}", position="medewerker", designated_from=today, **person
-                        )
-                    )
-                    for n in range(3)
-                ]
-                self.reporters[oin] = [reporter for reporter in reporters if reporter]
-
-    def machine(self, oin: str = SCHOOL, *scopes: str) -> dict[str, str]:
-        """Headers with the token of an institution's client."""
-        terms = Terms(INDEX, frozenset(scopes or SCOPES["machine"]), timedelta(minutes=10))
-        return {"Authorization": "Bearer " + self.signer.machine_token(f"client-{oin}", oin, terms, self.clock())}
-
-    def supervisor(self, municipality: str = WESTERVELD, person: UUID | None = None) -> dict[str, str]:
-        """Headers with the token of a municipality's case supervisor."""
-        return self._person("case_supervisor", person or self.supervisors[municipality], municipality)
-
-    def coordinator(self, oin: str = SCHOOL, person: UUID | None = None) -> dict[str, str]:
-        """Headers with the token of an institution's coordinator."""
-        return self._person("coordinator", person or self.coordinators[oin], oin)
-
-    def officer(self, oin: str = SCHOOL, person: UUID | None = None) -> dict[str, str]:
-        """Headers with the token of an institution's named officer."""
-        return self._person("named_officer", person or self.officers[oin], oin)
-
-    def desk(self, municipality: str = WESTERVELD, person: UUID | None = None) -> dict[str, str]:
-        """Headers with the token of an officer of a municipality's rights desk."""
-        return self._person("rights_desk", person or self.desk_officers[municipality], municipality)
-
-    def _person(self, role: PersonRole, person: UUID, of: str) -> dict[str, str]:
-        terms = Terms(INDEX, SCOPES[role], timedelta(minutes=10))
-        return {"Authorization": "Bearer " + self.signer.person_token(role, person, of, "console", terms, self.clock())}
-
-    def reader(self, oin: str = SCHOOL, n: int = 0) -> dict[str, str]:
-        """Headers with which an institution's client reads for its n-th reporter."""
-        return self.machine(oin) | {"On-Behalf-Of": str(self.reporters[oin][n])}
 
     def signal(self, youngster: int = 0, oin: str = SCHOOL, n: int = 0, **changes: Any) -> dict[str, Any]:
         """The body of a signal that is right in everything, with some of its fields changed (None: left out)."""

@@ -12,9 +12,9 @@ from uuid import UUID, uuid4
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from matching import views
+from matching import truth, views
 from matching.model import Model, Notice, Signal, alike, day_of, years_after
-from matching.stage import AGREEMENTS, FOREVER, INSTITUTION, OINS, PLACES, TOWN, IndexStage
+from matching.stage import AGREEMENTS, FOREVER, INSTITUTION, OINS, PLACES, TOWN, Stage
 from matching.views import Contact, Reader, Seen
 
 NOTICES = """
@@ -36,7 +36,7 @@ BOTH = st.sampled_from(["reporter", "coordinator"])
 class Life(RuleBasedStateMachine):
     """The index and the model side by side."""
 
-    stage: IndexStage
+    stage: Stage
 
     @initialize()
     def begin(self) -> None:
@@ -257,7 +257,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(by=st.sampled_from([{"days": 4}, {"days": 1}, {"seconds": 90}, {"days": 731}, {"days": 1900}]))
     def wait(self, by: dict[str, float]) -> None:
-        self.stage.index.clock.move(**by)
+        self.stage.wait(**by)
 
     @rule(who=st.sampled_from(PEOPLE))
     def look(self, who: Reader) -> None:
@@ -367,7 +367,7 @@ class Life(RuleBasedStateMachine):
 
     def _nothing_is_left(self) -> None:
         """No row that stands for nothing (R10, R15)."""
-        [left] = self.stage.rows(LEFT_OVER)
+        [left] = self.stage.rows(truth.LEFT_OVER)
         assert set(left._mapping.values()) == {0}, left
 
     def _recipient(self, row: Any) -> str:
@@ -382,17 +382,3 @@ class Life(RuleBasedStateMachine):
             self.compare()
             for who in PEOPLE:
                 self.look(who)
-
-
-LEFT_OVER = """
-SELECT
-(SELECT count(*) FROM standing x WHERE NOT EXISTS (SELECT FROM signal s WHERE s.standing_id = x.id)) AS standings,
-(SELECT count(*) FROM parent x WHERE NOT EXISTS (SELECT FROM signal_parent s WHERE s.parent_id = x.id)) AS parents,
-(SELECT count(*) FROM youngster x WHERE NOT EXISTS (SELECT FROM signal s WHERE s.youngster_id = x.id)
-    AND NOT EXISTS (SELECT FROM archived_signal a WHERE a.youngster_id = x.id)) AS youngsters,
-(SELECT count(*) FROM signal x WHERE x.youngster_id IS NULL) AS unattached,
-(SELECT count(*) FROM party x JOIN match m ON m.id = x.match_id
-    WHERE x.left_at IS NULL AND m.ended_at IS NOT NULL) AS parties,
-(SELECT count(*) FROM move) AS moves
-"""
-"""How many rows there are of each kind that nothing needs; none when no work is waiting."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from matching.views import Reader
-from support import ADMINISTRATOR, CLINIC, DORDRECHT, NOW, POLICE, SCHOOL, STEIN, WESTERVELD, Index, pseudonym
+from support import ADMINISTRATOR, CLINIC, DORDRECHT, NOW, POLICE, SCHOOL, STEIN, WESTERVELD, Index, People, pseudonym
 
 from verwijsindex.matching.service import match_waiting
 from verwijsindex.registry import schemas
@@ -28,6 +28,15 @@ class Stage(Protocol):
     """What a play needs. Names of reporters and institutions are those of INSTITUTION."""
 
     reporters: dict[str, UUID]
+
+    def begin(self) -> None:
+        """Everything as in the beginning."""
+
+    def run(self, size: int) -> None:
+        """One run of the matcher."""
+
+    def wait(self, **by: float) -> None:
+        """Time goes by: a timedelta's arguments."""
 
     def now(self) -> datetime:
         """The stage's time."""
@@ -75,6 +84,9 @@ class IndexStage:
     def now(self) -> datetime:
         return self.index.clock()
 
+    def wait(self, **by: float) -> None:
+        self.index.clock.move(**by)
+
     def tick(self) -> None:
         self.index.clock.move(seconds=1)
 
@@ -83,11 +95,7 @@ class IndexStage:
         return answer.status_code, answer.json if answer.data else None
 
     def headers(self, who: Reader) -> dict[str, str]:
-        if who.role == "reporter":
-            return self.machine(OINS[INSTITUTION[who.of]]) | {"On-Behalf-Of": str(self.reporters[who.of])}
-        mint = getattr(self.index, who.role)
-        found: dict[str, str] = mint(OINS.get(who.of, who.of))
-        return found
+        return headers(self.index, self.reporters, who)
 
     def machine(self, oin: str) -> dict[str, str]:
         return self.index.machine(oin)
@@ -121,6 +129,15 @@ class IndexStage:
             oin=OINS[institution],
             municipality=municipality,
         )
+
+
+def headers(people: People, reporters: dict[str, UUID], who: Reader) -> dict[str, str]:
+    """Those of somebody of a play."""
+    if who.role == "reporter":
+        return people.machine(OINS[INSTITUTION[who.of]]) | {"On-Behalf-Of": str(reporters[who.of])}
+    mint = getattr(people, who.role)
+    found: dict[str, str] = mint(OINS.get(who.of, who.of))
+    return found
 
 
 def fill(connection: sa.Connection, now: datetime, known: dict[str, list[UUID]]) -> dict[str, UUID]:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import httpx
+from system.fire.acts import Actors
 from system.fire.judging import Counts, Subscriber, judge
 from system.fire.load import Intent, Load, enlist
 from system.fire.proxy import Proxy
@@ -31,6 +32,15 @@ class Fire:
     spare: list[int]
     proxy: Proxy = field(init=False)
     """Between the services and PostgreSQL, for who puts one there."""
+    actors: Actors | None = None
+    """Who does more than to signal, for who lets them."""
+
+    def act(self) -> None:
+        """Let people withdraw, hand over, move, restrict and tell deaths as long as the load goes on, and name
+        parents."""
+        self.actors = Actors(self.system, self.load, self.reporters[:12], self.load.seed)
+        self.load.also = self.actors
+        self.load.parents = self.system.strangers(100)
 
     def probe(self, since: float) -> float:
         """Wait until a pair of signals goes all the way: token, evaluation, 201, match, inbox, webhook. Returns how
@@ -74,7 +84,7 @@ class Fire:
     def judge(self) -> Counts:
         """After the load has ended: compare everything with the plain model. No answer was wrong."""
         assert not self.load.trouble, Counter(self.load.trouble)
-        return judge(self.system, list(self.load.placed.values()), self.reporters, self.subscribers)
+        return judge(self.system, list(self.load.placed.values()), self.reporters, self.subscribers, self.actors)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What is true in the end: nothing that got its 201 is lost, nothing is there twice, and matches, parties,
-supervisions, inboxes and webhooks are those of the plain model (tests/matching/model.py; I1 to I4)."""
+supervisions, inboxes and webhooks are those of the plain model (tests/matching/truth.py; I1 to I4)."""
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable
+from collections import Counter
 from dataclasses import dataclass
-from datetime import date
-from itertools import count
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from matching.model import Inboxes, Model, Signal, alike
+from matching.truth import DYING, check
 from standardwebhooks import Webhook, WebhookVerificationError
+from system.fire.acts import Actors
 from system.receiver import Handler, Receiver
 from system.world import Placed, Reporter, System, until
+
+from verwijsindex.signals.dates import amsterdam_date
 
 
 class Subscriber:
@@ -52,14 +53,22 @@ class Counts:
 
 
 def judge(
-    system: System, placed: list[Placed], reporters: list[Reporter], subscribers: dict[str, Subscriber]
+    system: System,
+    placed: list[Placed],
+    reporters: list[Reporter],
+    subscribers: dict[str, Subscriber],
+    actors: Actors | None,
 ) -> Counts:
     """Wait until everything is done, then compare. `placed`: every signal on the youngsters in it; `reporters`: every
-    reporter that any of them is of."""
+    reporter that any of them is of; `actors`: who did more than to signal."""
     system.until_no_work(120)
+    until(lambda: not system.rows(DYING), 60)
     _all_there_once(system, placed, reporters)
-    system.check_truth(placed)
-    _told_as_by_the_model(system, placed)
+    check(system.rows, amsterdam_date(datetime.now(UTC)))
+    if actors:
+        _ended_once(system, actors)
+    else:
+        system.check_truth(placed)
     _inboxes(system, reporters)
     _ledger(system)
     deliveries = _webhooks(system, reporters, subscribers)
@@ -70,56 +79,25 @@ def judge(
 
 def _all_there_once(system: System, placed: list[Placed], reporters: list[Reporter]) -> None:
     """I1, and idempotency: of every signal that was meant exactly one is there."""
-    stored = system.rows("SELECT id FROM signal WHERE reporter_id = ANY(:ids)", ids=[one.id for one in reporters])
+    stored = system.rows(
+        "SELECT id FROM signal WHERE reporter_id = ANY(:ids) UNION ALL"
+        " SELECT id FROM archived_signal WHERE reporter_id = ANY(:ids) UNION ALL SELECT signal_id FROM tombstone",
+        ids=[one.id for one in reporters],
+    )
+    assert len(stored) == len({row.id for row in stored}), "a signal is in two places"
     there, acknowledged = {row.id for row in stored}, Counter(one.id for one in placed)
     assert not acknowledged.keys() - there, "a signal that got its 201 is gone (I1)"
     assert not there - acknowledged.keys(), "a signal is there that nobody got a 201 for: it was placed twice"
     assert set(acknowledged.values()) <= {1}, "two signals got one id"
 
 
-def _told_as_by_the_model(system: System, placed: list[Placed]) -> None:
-    """The plain model, given the signals in the batches in which the matcher had them, tells the same."""
-    numbers = {one.id: one.youngster for one in placed}
-    rows = system.rows("SELECT id, youngster_id FROM signal WHERE id = ANY(:ids)", ids=list(numbers))
-    youngsters = {row.youngster_id: numbers[row.id] for row in rows}
-    model, day, never = Model(), date(2026, 1, 1), date(9999, 1, 1)
-    seen: dict[tuple[int, int], list[Placed]] = defaultdict(list)
-    came = _came(system, youngsters)
-    for one in placed:
-        if (change := came.get((one.youngster, str(one.reporter)))) is not None:
-            seen[one.youngster, max(change, came[one.youngster, one.residence])].append(one)
-    numbered = count()
-    for _, batch in sorted(seen.items(), key=lambda item: item[0]):
-        for one in batch:
-            model.place(Signal(next(numbered), one.youngster, str(one.reporter), one.residence, day, never))
-        model.run(day, len(batch))
-    told: Inboxes = defaultdict(list)
-    for row in system.rows(
-        "SELECT m.youngster_id, m.id, coalesce(CAST(n.reporter_id AS text), n.municipality_code) AS who"
-        " FROM notice n JOIN match m ON m.id = n.match_id WHERE m.youngster_id = ANY(:ids)",
-        ids=list(youngsters),
-    ):
-        line: tuple[int, Hashable] = (youngsters[row.youngster_id], row.id)
-        told[row.who].append(line)
-    assert alike(model.inboxes, told), "the inboxes are not those of the model"
-
-
-def _came(system: System, youngsters: dict[Any, int]) -> dict[tuple[int, str], int]:
-    """With which change of the youngster's match each party and each municipality came into it."""
-    changes = (
-        "WITH change AS (SELECT DISTINCT m.id, m.youngster_id, n.change, n.placed_at FROM match m"
-        " JOIN notice n ON n.match_id = m.id WHERE m.youngster_id = ANY(:ids))"
-    )
-    return {
-        (youngsters[row.youngster_id], row.who): row.change
-        for row in system.rows(
-            f"{changes} SELECT c.youngster_id, c.change, CAST(p.reporter_id AS text) AS who"
-            " FROM change c JOIN party p ON p.match_id = c.id AND p.joined_at = c.placed_at"
-            " UNION ALL SELECT c.youngster_id, c.change, v.municipality_code"
-            " FROM change c JOIN supervision v ON v.match_id = c.id AND v.joined_at = c.placed_at",
-            ids=list(youngsters),
-        )
-    }
+def _ended_once(system: System, actors: Actors) -> None:
+    """I1: what was answered to have ended has, and was so answered once; and each withdrawal has one event (I4)."""
+    assert set(actors.ended.values()) <= {0, 1}, "a signal ended twice"
+    ended = [signal for signal, times in actors.ended.items() if times]
+    assert system.rows("SELECT FROM signal WHERE id = ANY(:ids)", ids=ended) == []
+    [told] = system.rows("SELECT count(*) AS n FROM event WHERE kind = 'signal.withdrawn'")
+    assert told.n == actors.withdrawn > 0
 
 
 def _inboxes(system: System, reporters: list[Reporter]) -> None:
@@ -133,7 +111,11 @@ def _inboxes(system: System, reporters: list[Reporter]) -> None:
 def _ledger(system: System) -> None:
     """I4: of each signal, match, party and notice exactly one event."""
     for kind, table in (
-        ("signal.registered", "signal"),
+        (
+            "signal.registered",
+            "(SELECT id FROM signal UNION ALL SELECT id FROM archived_signal UNION ALL SELECT signal_id FROM tombstone)"
+            " AS all_signals",
+        ),
         ("match.opened", "match"),
         ("party.joined", "party"),
         ("notice.placed", "notice"),

@@ -126,7 +126,12 @@ class Load:
         self.trouble: list[str] = []
         self.doors = [system.http]
         self.ways: tuple[Way, ...] = (self.by_client, self.by_http)
-        self._youngsters, self._reporters, self._seed, self._pause = youngsters, reporters, seed, pause
+        self.also: Callable[[], None] | None = None
+        """Done again and again beside the senders."""
+        self.parents: list[int] = []
+        """Whom senders by plain HTTP name: each as the parent of four youngsters."""
+        self.seed = seed
+        self._youngsters, self._reporters, self._pause = youngsters, reporters, pause
         self._numbers = count()
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -136,8 +141,10 @@ class Load:
         self._threads.clear()
         for way in self.ways:
             for oin in INSTITUTIONS:
-                chance = random.Random(f"{self._seed} {way.__name__} {oin}")  # noqa: S311 (repeatable)
+                chance = random.Random(f"{self.seed} {way.__name__} {oin}")  # noqa: S311 (repeatable)
                 self._threads.append(threading.Thread(target=self._send, args=(way, oin, chance), daemon=True))
+        if self.also:
+            self._threads.append(threading.Thread(target=self._act, args=(self.also,), daemon=True))
         for thread in self._threads:
             thread.start()
         return self
@@ -184,6 +191,13 @@ class Load:
         except Exception as error:  # a thread's exception would be lost
             self.trouble.append(f"a sender ended: {type(error).__name__}: {error}")
 
+    def _act(self, act: Callable[[], None]) -> None:
+        try:
+            while not self._over.wait(self._pause):
+                act()
+        except Exception as error:
+            self.trouble.append(f"an actor ended: {type(error).__name__}: {error}")
+
     def _intent(self, own: list[Reporter], chance: random.Random) -> Intent:
         number = next(self._numbers)
         youngster = self._youngsters[(number // 3 + chance.randrange(TOGETHER)) % len(self._youngsters)]
@@ -211,6 +225,9 @@ class Load:
         for intent in intents:
             headers = self.system.headers(intent.reporter.oin) | {"Idempotency-Key": str(uuid4())}
             body = self.system.body(intent.youngster, intent.reporter, intent.residence)
+            if self.parents and intent.number >= 0:
+                parent = self.parents[intent.youngster // 4 % len(self.parents)]
+                body["parents"] = [{"keyVersion": 1, "value": self.system.pseudonym(parent).to_text()}]
             for _ in range(random.randint(1, len(self.doors))):  # noqa: S311
                 while (id_ := self._posted(body, headers)) is None:
                     time.sleep(0.2)

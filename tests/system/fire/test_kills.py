@@ -22,7 +22,8 @@ SEED = int(os.environ.get("FIRE_SEED", "0")) or 1 + secrets.randbelow(10**6)
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("run", range(RUNS))
 def test_kills(run: int) -> None:
-    """Up to four victims at a time, each of fourteen kinds in turn, while eight senders send. A round is over when a
+    """Up to four victims at a time, each of fourteen kinds in turn, while eight senders send, some with parents, and
+    others withdraw, hand over, restrict, move and tell deaths. A round is over when a
     new pair of signals has gone all the way: token, evaluation, 201, match, inbox, webhook.
 
     Repeat a run: FIRE_SEED=<seed> and the same number of runs.
@@ -34,6 +35,7 @@ def test_kills(run: int) -> None:
     kills: list[Kill] = []
     began = time.monotonic()
     with fire(seed, youngsters=400, probes=KILLS + 1) as burning:
+        burning.act()
         with burning.load:
             burning.probe(time.monotonic())
             while len(kills) < KILLS:

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Whether what is in the database is as the plain model says of the signals that are left there, in whatever order and
+however concurrently everything came (I2, I3). For when no work is waiting.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from matching.model import Model, Signal, Standing
+
+Rows = Callable[..., list[sa.Row[Any]]]
+"""Rows of a statement, read as superuser."""
+LEFT_OVER = """
+SELECT
+(SELECT count(*) FROM standing x WHERE NOT EXISTS (SELECT FROM signal s WHERE s.standing_id = x.id)) AS standings,
+(SELECT count(*) FROM parent x WHERE NOT EXISTS (SELECT FROM signal_parent s WHERE s.parent_id = x.id)) AS parents,
+(SELECT count(*) FROM youngster x WHERE NOT EXISTS (SELECT FROM signal s WHERE s.youngster_id = x.id)
+    AND NOT EXISTS (SELECT FROM archived_signal a WHERE a.youngster_id = x.id)) AS youngsters,
+(SELECT count(*) FROM signal x WHERE x.youngster_id IS NULL) AS unattached,
+(SELECT count(*) FROM party x JOIN match m ON m.id = x.match_id
+    WHERE x.left_at IS NULL AND m.ended_at IS NOT NULL) AS parties,
+(SELECT count(*) FROM move) AS moves
+"""
+"""How many rows there are of each kind that nothing needs; none when no work is waiting."""
+
+DYING = """
+SELECT FROM signal s JOIN youngster y ON y.id = s.youngster_id
+JOIN death d ON d.key = y.key AND d.told_at >= s.received_at
+"""
+"""Signals of whom the death was told; none when the matcher has seen it."""
+
+
+def check(rows: Rows, today: date) -> None:
+    """Nothing is left over, parties, supervisions, pairs and standings are those of the signals that are left,
+    everybody who should know was told, and nobody of the same one twice."""
+    [left] = rows(LEFT_OVER)
+    assert set(left._mapping.values()) == {0}, left
+    assert rows("SELECT FROM work WHERE parked_at IS NOT NULL") == []
+    model = what_is_left(rows)
+    _parties(rows, model, today)
+    _told(rows, model, today)
+
+
+def what_is_left(rows: Rows) -> Model:
+    """The plain model of the signals that are left, with the standings that they have."""
+    model = Model({})
+    parents = defaultdict(set)
+    for row in rows("SELECT signal_id, parent_id FROM signal_parent"):
+        parents[row.signal_id].add(row.parent_id)
+    standings: dict[Any, Standing] = {}
+    for number, row in enumerate(
+        rows("SELECT s.*, st.reporter_id AS stands FROM signal s JOIN standing st ON st.id = s.standing_id")
+    ):
+        assert row.stands == row.reporter_id, "a signal with somebody else's standing"
+        assert row.ended_at is None, "what ended is still there"
+        reporter = str(row.reporter_id)
+        signal = Signal(
+            number, row.youngster_id, reporter, row.residence_municipality, row.received_at, row.removal_date
+        )
+        signal.parents, signal.restricted, signal.attached = frozenset(parents[row.id]), row.restricted_at, True
+        signal.standing = standings.setdefault(row.standing_id, Standing(row.standing_id, row.youngster_id, reporter))
+        model.signals.append(signal)
+    assert len({(s.youngster, s.reporter) for s in standings.values()}) == len(standings), "two standings at once"
+    return model
+
+
+def _parties(rows: Rows, model: Model, today: date) -> None:
+    """I2: matches, parties, supervisions and pairs are what R8 to R10 say."""
+    youngsters = {s.youngster for s in model.signals}
+    model._bring_up_to_date(youngsters, today)
+    expected = {
+        (match.youngster, match.kind, frozenset(one.number for one in match.parties), frozenset(match.supervisors))
+        for match in model.matches.values()
+    }
+    found = {
+        (row.youngster_id, row.kind, frozenset(row.parties), frozenset(row.supervisors))
+        for row in rows(
+            "SELECT m.youngster_id, m.kind, ARRAY(SELECT p.standing_id FROM party p WHERE p.match_id = m.id"
+            " AND p.left_at IS NULL) AS parties, ARRAY(SELECT CAST(v.municipality_code AS text) FROM supervision v"
+            " WHERE v.match_id = m.id AND v.left_at IS NULL) AS supervisors FROM match m WHERE m.ended_at IS NULL"
+        )
+    }
+    assert found == expected
+    pairs = rows("SELECT youngster_id, sibling_id FROM family_match WHERE ended_at IS NULL")
+    assert {frozenset(row) for row in pairs} == model.pairs
+
+
+def _told(rows: Rows, model: Model, today: date) -> None:
+    """I3: each who stands was told of each other, and in a match nobody was told of a change in which nobody came."""
+    known = {(row.standing_id, row.contact_id, row.kind) for row in rows("SELECT * FROM told")}
+    for match in model.matches.values():
+        own = model.on(match.youngster, today)
+        others = own if match.kind == "youngster" else model.contacts(match.youngster, today)
+        missing = {
+            (one, other)
+            for one in own
+            for other in others
+            if one.reporter != other.reporter and (one.number, other.number, match.kind) not in known
+        }
+        assert not missing, "somebody was never told"
+    twice = rows(
+        "SELECT n.id FROM notice n JOIN match m ON m.id = n.match_id WHERE n.kind = 'match' AND m.kind = 'youngster'"
+        " AND n.municipality_code IS NULL AND NOT EXISTS"
+        " (SELECT FROM party p WHERE p.match_id = n.match_id AND p.joined_at = n.placed_at)"
+    )
+    assert twice == [], "somebody was told of nobody new"
