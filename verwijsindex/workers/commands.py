@@ -46,12 +46,15 @@ def ends() -> None:
         with Progress(*columns, console=Console(stderr=True)) as progress:
             bar = progress.add_task("ended", total=total)
             while more:
-                looked += _match(pool, keys, tombstones)
+                looked += _match(pool, keys, tombstones)[0]
                 now = utc_now()
                 swept = sweep_ends(pool, now, now, keys=keys, bury=tombstones.bury, lock=LOCK_WAITED_FOR)
                 looked, more = looked + swept.looked, swept.more
                 progress.advance(bar, swept.looked.archived + swept.looked.destroyed)
-            looked += _match(pool, keys, tombstones)
+            more = True
+            while more:
+                matched, more = _match(pool, keys, tombstones)
+                looked += matched
     except KeyMissingError as error:
         typer.echo(f"error: {error.args[0]}", err=True)
         raise typer.Exit(1) from None
@@ -63,11 +66,8 @@ def ends() -> None:
         raise typer.Exit(1)
 
 
-def _match(pool: Engine, keys: IndexKeys, tombstones: Tombstones) -> Looked:
-    """Who rang while this held the lock went away."""
-    looked, more = Looked(), True
-    while more:
-        now = utc_now()
-        done = match_waiting(pool, now, now, keys=keys, bury=tombstones.bury)
-        looked, more = looked + Looked(done.notices, done.archived, done.destroyed), done.more
-    return looked
+def _match(pool: Engine, keys: IndexKeys, tombstones: Tombstones) -> tuple[Looked, bool]:
+    """One batch of work, since who rang while this held the lock went away; and whether there is more."""
+    now = utc_now()
+    done = match_waiting(pool, now, now, keys=keys, bury=tombstones.bury)
+    return Looked(done.notices, done.archived, done.destroyed), done.more
