@@ -402,3 +402,29 @@ def test_what_was_never_used_is_not_said_to_be_destroyed(index: Index, turn: Any
     assert done.exit_code == 1
     assert "nothing was ever sealed with it" in done.stderr
     assert not index.database.rows("SELECT FROM event WHERE body LIKE '%destroyed%'")
+
+
+def test_what_was_destroyed_is_in_the_ledger_wherever_it_was_cut_short(
+    index: Index, turn: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen failing (nothing said of the pseudonym key, for good) when the files went before the commit."""
+    take_over(index, 2)
+    assert turn(2).exit_code == 0
+    index.clock.move(days=8)
+    serve_list(index, 2, ended=(1,))
+    monkeypatch.setattr(commands, "utc_now", index.clock)
+    monkeypatch.setenv("VERWIJSINDEX_KEY_LIST", str(index.folder / "key-list.jws"))
+    monkeypatch.setenv("VERWIJSINDEX_KEY_LIST_SIGNER", str(index.folder / "list-signer.pub.json"))
+    unlink = Path.unlink
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        if path.name == "factor-1-2.key":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        CliRunner().invoke(commands.app, ["destroy", "1", "--yes"])
+    assert not (index.folder / "factor-1-2.key").exists()
+    assert CliRunner().invoke(commands.app, ["destroy", "1", "--yes"]).exit_code == 0
+    assert index.database.rows("SELECT FROM event WHERE kind = 'pseudonym_key.changed'")

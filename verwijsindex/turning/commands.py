@@ -2,6 +2,7 @@
 """`verwijsindex index-key ...`: turns the key of the index while everything serves (R16)."""
 
 import getpass
+import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -120,6 +121,8 @@ def destroy(
     keys, pool = IndexKeys.load(settings.keys), engine(settings.owner_database_url, pool_size=1)
     actor = Actor(role="administrator", person=getpass.getuser())
     try:
+        if not os.access(settings.keys, os.W_OK):
+            raise service.TurnError(f"nothing was changed: {settings.keys} cannot be written to")
         factors = destroying.unneeded(keys, version, _key_list(settings), now) if keys.factors.known else []
         with transaction(pool) as connection:
             destroying.check_unused(connection, version)
@@ -132,9 +135,10 @@ def destroy(
             if not yes and not typer.confirm(_question(version, factors)):
                 raise service.TurnError("nothing was changed; what it sealed can be read from any copy")
             destroying.state(connection, version, factors, actor, now)
-            for name in (f"index-{version}.key", *(one.file_name for one in factors)):
-                (settings.keys / name).unlink(missing_ok=True)
-                typer.echo(f"{settings.keys / name}: destroyed, and the ledger says so")
+        # Only now: cut short before, it could not be said again of a factor that is gone. After, it is said twice.
+        for name in (f"index-{version}.key", *(one.file_name for one in factors)):
+            (settings.keys / name).unlink(missing_ok=True)
+            typer.echo(f"{settings.keys / name}: destroyed, and the ledger says so")
     except (service.TurnError, KeyListError) as error:
         typer.echo(f"error: {error.args[0]}", err=True)
         raise typer.Exit(1) from None
