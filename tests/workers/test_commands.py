@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from click.testing import Result
+from typer.testing import Result
 from pydantic import SecretStr
 from support import CLINIC, NOW, SCHOOL, Index
 from test_metrics import value
