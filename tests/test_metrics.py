@@ -68,8 +68,9 @@ def test_no_metric_says_who_or_about_whom(index: Index) -> None:
     index.match()
     index.get("/signals", index.reader(POLICE))
     index.get(f"/matches/{bsn(2).digits.decode()}?{pseudonym(0).to_text()}", index.reader())
-    told = generate_latest(REGISTRY).decode()
-    assert "registerSignal" in told
+    # Without the numbers that were counted: the digits of a time may be those of a municipality's code.
+    told = re.sub(r" \S+$", "", generate_latest(REGISTRY).decode(), flags=re.M)
+    assert 'operation="registerSignal"' in told
     for secret in (
         SCHOOL,
         CLINIC,
