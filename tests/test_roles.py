@@ -95,6 +95,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "party": WRITE | {"UPDATE": "left_at"},
         "supervision": WRITE | {"UPDATE": "left_at"},
         "notice": WRITE,
+        "notice_withdrawal": {"INSERT": "*"},
         "delivery": WRITE | {"UPDATE": "due_at leased_until attempts last_outcome delivered_at", "DELETE": "*"},
         "work": {"SELECT": "*", "INSERT": "signal_id", "DELETE": "*", "UPDATE": "parked_at"},
         "reporter": {"SELECT": "id oin"},
@@ -139,6 +140,7 @@ TABLES = (
     "party",
     "supervision",
     "notice",
+    "notice_withdrawal",
     "subscription",
     "delivery",
     "attempt",
@@ -224,7 +226,7 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
         found[name].add(role)
     names = {"scope_own_reporter", "visible_parties", "visible_institutions", "own_signals_in", "match_residences"}
     names |= {"scope_own_coordinator", "scope_own_officer", "scope_own_desk"}
-    names |= {"visible_matches", "visible_match", "inbox", "archived_contact", "own_placed_signals"}
+    names |= {"visible_matches", "visible_match", "inbox", "inbox_notice", "archived_contact", "own_placed_signals"}
     names |= {"hand_over", "tell_move", "decide_on_signal"}
     assert found == {name: {"verwijsindex_index"} for name in names} | {"remove_contact_data": {"verwijsindex_worker"}}
 

@@ -125,6 +125,12 @@ def _match(index: Index) -> UUID:
     return UUID(str(index.database.scalar("SELECT id FROM match")))
 
 
+def _notice(index: Index) -> UUID:
+    """That of the match in the inbox of the school's first reporter."""
+    told = "SELECT id FROM notice WHERE kind = 'match' AND reporter_id = :reporter"
+    return UUID(str(index.database.scalar(told, reporter=index.reporters[SCHOOL][0])))
+
+
 def _archived(index: Index) -> UUID:
     return UUID(str(index.database.scalar("SELECT id FROM archived_signal")))
 
@@ -211,6 +217,7 @@ EXAMPLES: dict[str, Example] = {
     "listNotices": Example(
         lambda index, _: Asked(shows=(_match(index),)), lambda caller: _reporter(caller) or _supervisor(caller)
     ),
+    "getNotice": Example(lambda index, _: Asked({"noticeId": _notice(index)}, shows=(_notice(index),)), _reporter),
     "getArchivedSignal": Example(
         lambda index, _: Asked({"archivedSignalId": _archived(index)}, shows=(_archived(index),)), _reporter
     ),

@@ -413,6 +413,7 @@ def test_a_match_is_told_and_can_be_read(services: Services) -> None:
         [notice] = client.notices(anna)
         [line] = client.matches(anna)
         assert notice["match"] == line["id"]
+        assert client.notice(anna, UUID(notice["id"]))["link"] == notice["link"]
         found = client.match(anna, UUID(line["id"]))
     assert [party["name"] for party in found["parties"]] == ["Bert Smit"]
     assert found["ownCaseReferences"] == ["Z-A"]

@@ -34,6 +34,7 @@ def _reads(index: Index, match: UUID) -> dict[str, tuple[str, dict[str, str]]]:
         "signals.listed": ("/signals", reader),
         "signal.read": (f"/signals/{signal}", reader),
         "notices.listed": ("/notices", reader),
+        "notice.read": (f"/notices/{_notice(index)}", reader),
         "matches.listed": ("/matches", reader),
         "match.read": (f"/matches/{match}", reader),
         "notices.listed by a supervisor": ("/notices", supervisor),
@@ -51,6 +52,11 @@ def _reads(index: Index, match: UUID) -> dict[str, tuple[str, dict[str, str]]]:
     }
 
 
+def _notice(index: Index) -> object:
+    told = "SELECT id FROM notice WHERE kind = 'match' AND reporter_id = :reporter"
+    return index.database.scalar(told, reporter=index.reporters[SCHOOL][0])
+
+
 def _archived(index: Index) -> object:
     return index.database.scalar("SELECT id FROM archived_signal")
 
@@ -59,6 +65,7 @@ NAMES = [
     "signals.listed",
     "signal.read",
     "notices.listed",
+    "notice.read",
     "matches.listed",
     "match.read",
     "notices.listed by a supervisor",

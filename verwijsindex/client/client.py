@@ -137,6 +137,11 @@ class VerwijsindexClient:
         """The reporter's inbox. Raises ClientError."""
         return self._pages("/api/v1/notices", reporter)
 
+    def notice(self, reporter: UUID, notice_id: UUID) -> Json:
+        """One notice of the inbox; one of kind party_withdrew says in `ask` whom to ask (R37). Raises ClientError;
+        ClientProblem with status 404 where it is not in the reporter's inbox."""
+        return self._read(f"/api/v1/notices/{notice_id}", reporter)
+
     def matches(self, reporter: UUID) -> Iterator[Json]:
         """The open matches that the reporter is a party of. Raises ClientError."""
         return self._pages("/api/v1/matches", reporter)

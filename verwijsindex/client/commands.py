@@ -161,6 +161,19 @@ def inbox(reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson =
 
 
 @app.command()
+def notice(
+    notice_id: Annotated[UUID, typer.Argument(help="As it stands in the inbox.")],
+    reporter: Reporter,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Read a notice: of a party that withdrew, whom to ask."""
+    with told(), VerwijsindexClient(ClientConfig.load(config)) as client:
+        found = client.notice(reporter, notice_id)
+        print_view(found, as_json, tables.notice_view(found))
+
+
+@app.command()
 def matches(reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """List the open matches that a reporter is a party of."""
     _list(config, as_json, lambda c: c.matches(reporter), "Open matches", tables.MATCHES)

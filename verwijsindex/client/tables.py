@@ -20,7 +20,13 @@ SIGNALS = {
     "removalDate": "ends on",
     "residenceMunicipality": "residence",
 }
-NOTICES = {"placedAt": "placed at", "kind": "about", "match": "match", "archivedSignal": "archived signal"}
+NOTICES = {
+    "id": "notice",
+    "placedAt": "placed at",
+    "kind": "about",
+    "match": "match",
+    "archivedSignal": "archived signal",
+}
 MATCHES = {"id": "match", "openedAt": "opened at", "kind": "about"}
 CONTACTS = {
     "concerns": "about",
@@ -62,6 +68,19 @@ def match_view(match: Json) -> RenderableType:
         table("Their coordinators", _BESIDE, _beside(parties)),
         table("In the municipality", POINTS, match.get("contactPoints", [])),
         table("A child in danger now", NUMBERS, match.get("inDangerNow", [])),
+    )
+
+
+def notice_view(notice: Json) -> RenderableType:
+    """A notice; of a party that withdrew, whom to ask (R37)."""
+    line = table("Notice", NOTICES, [notice])
+    if "ask" not in notice:
+        return line
+    asked = {name: heading for name, heading in CONTACTS.items() if name != "concerns"}
+    return Group(
+        line,
+        table("Ask", asked, to_call(notice["ask"])),
+        table("A child in danger now", NUMBERS, notice.get("inDangerNow", [])),
     )
 
 

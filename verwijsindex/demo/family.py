@@ -70,6 +70,7 @@ class Family:
     later: str
     match: Json
     withdrawal: list[Json]
+    ask: list[Json]
     match_after: int
     archive: list[Json]
     archived: Json
@@ -92,6 +93,9 @@ def play_family(register: Register, spare: Sequence[str]) -> Family:
         before, of_first = second.inbox(), first.inbox()
         first.client.acts.withdraw(first.reporter, signal, "risk_gone")
         withdrawal = second.told("party_withdrew", before)
+        ask = [
+            who for one in withdrawal for who in second.client.notice(second.reporter, UUID(one["id"])).get("ask", [])
+        ]
         match_after = _status(second, UUID(told["match"]))
         before = later.inbox()
         later.signal(brother)
@@ -103,6 +107,7 @@ def play_family(register: Register, spare: Sequence[str]) -> Family:
             later=f"{later.name}, {later.institution}",
             match=match,
             withdrawal=withdrawal,
+            ask=ask,
             match_after=match_after,
             archive=archive,
             archived=archived,
@@ -113,6 +118,8 @@ def play_family(register: Register, spare: Sequence[str]) -> Family:
 def checks_of_family(family: Family) -> list[Check]:
     """That the story went as the rules say."""
     concerns = [party["concerns"] for party in family.match["parties"]]
+    institution = family.of_brother.partition(", ")[2]
+    asked = [(who["shownAs"], who.get("institution")) for who in family.ask]
     return [
         check(
             "a sister's reporter sees the brother's, as of a different youngster, and no sibling (R10)",
@@ -123,9 +130,10 @@ def checks_of_family(family: Family) -> list[Check]:
             ],
         ),
         check(
-            "who was told of a party is told once that it withdrew, and the match is gone (R37)",
+            "who was told of a party is told once that it withdrew, and whom to ask, and the match is gone (R37)",
             [
                 *differ("notices", ["party_withdrew"], [one["kind"] for one in family.withdrawal]),
+                *differ("whom to ask", [("coordinator", institution)], asked),
                 *differ("the match, read again", 404, family.match_after),
             ],
         ),

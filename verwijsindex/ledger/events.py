@@ -58,6 +58,7 @@ SIGNAL_ARCHIVED = _kind("signal.archived", "signalId")
 SIGNAL_DESTROYED = _kind("signal.destroyed", "signalId")
 NOTICE_PLACED = _kind("notice.placed", "matchId", "signalId", "noticeId")
 NOTICES_LISTED = _kind("notices.listed", "count")
+NOTICE_READ = _kind("notice.read", "noticeId")
 MATCHES_LISTED = _kind("matches.listed", "count")
 MATCH_READ = _kind("match.read", "matchId")
 MATCH_MOVED = _kind("match.moved", "matchId")
@@ -66,7 +67,7 @@ REPORTER_READ = _kind("reporter.read", "reporterId")
 COORDINATORS_LISTED = _kind("coordinators.listed", "count")
 ACCESS_REFUSED = _kind(
     *("access.refused", "problem", "operation"),
-    *("signalId", "archivedSignalId", "matchId", "reporterId", "subscriptionId"),
+    *("signalId", "archivedSignalId", "matchId", "noticeId", "reporterId", "subscriptionId"),
 )
 REGISTRY_CHANGED = _kind("registry.changed", "record", "recordId", "change")
 INDEX_KEY_CHANGED = _kind("index_key.changed", "change", "version", "pseudonymVersion")

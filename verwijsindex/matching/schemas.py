@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from verwijsindex.parsing import Outgoing
-from verwijsindex.registry.contacts import Contact
+from verwijsindex.registry.contacts import NATIONAL_NUMBERS, Contact, NationalNumber
 
 MatchKind = Literal["youngster", "family"]
 
@@ -52,19 +52,6 @@ class ContactPointOut(Outgoing):
     name: str
     telephone: str
     email: str | None = None
-
-
-class NationalNumber(Outgoing):
-    """Whom to call when a child is in danger now: a match is no emergency call."""
-
-    name: str
-    telephone: str
-
-
-NATIONAL_NUMBERS = [
-    NationalNumber(name="Alarmnummer (acute danger)", telephone="112"),
-    NationalNumber(name="Veilig Thuis (day and night, free)", telephone="0800-2000"),
-]
 
 
 class MatchOut(Outgoing):

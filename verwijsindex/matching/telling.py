@@ -16,7 +16,8 @@ from verwijsindex.matching.families import WHO_STANDS
 from verwijsindex.notices.service import Wanted
 
 # The last of a standing's signals that ended: was it withdrawn, and nothing handed over or restricted since? Nothing is
-# told of what is restricted. Who was told of that standing and is still there is told that it withdrew.
+# told of what is restricted. Who was told of that standing and is still there is told that it withdrew, and whom to
+# ask: the named officer if any of its signals was shielded (R36).
 _WITHDREW = """
 WITH gone AS (
     SELECT st.id, st.handed_over_at FROM standing st
@@ -24,8 +25,10 @@ WITH gone AS (
       AND NOT EXISTS (SELECT FROM live_signals(:today) l WHERE l.youngster_id = st.youngster_id
                       AND l.standing_id = st.id)
 ), withdrew AS MATERIALIZED (
-    SELECT g.id FROM gone g CROSS JOIN LATERAL (
-        SELECT s.end_reason, least(s.ended_at, s.removal_date::timestamp AT TIME ZONE 'Europe/Amsterdam') AS ends
+    SELECT g.id, last.oin AS withdrew_oin, last.agreement_id AS withdrew_agreement, last.shielded AS withdrew_shielded
+    FROM gone g CROSS JOIN LATERAL (
+        SELECT s.oin, s.agreement_id, s.end_reason, bool_or(s.shielded) OVER () AS shielded,
+               least(s.ended_at, s.removal_date::timestamp AT TIME ZONE 'Europe/Amsterdam') AS ends
         FROM signal s WHERE s.standing_id = g.id AND s.restricted_at IS NULL ORDER BY ends DESC, s.id LIMIT 1
     ) last
     WHERE last.end_reason IN ('unjustified', 'risk_gone')
@@ -57,7 +60,8 @@ _OF_WITHDRAWALS = text(
     _WITHDREW  # noqa: S608
     + f"""
     SELECT DISTINCT m.id AS match_id, CASE WHEN l.shielded THEN NULL ELSE l.reporter_id END AS reporter_id,
-           NULL AS municipality_code, CASE WHEN l.shielded THEN l.oin END AS officer_oin
+           NULL AS municipality_code, CASE WHEN l.shielded THEN l.oin END AS officer_oin,
+           w.withdrew_oin, w.withdrew_agreement, w.withdrew_shielded
     FROM told t JOIN withdrew w ON w.id = t.contact_id JOIN standing gone ON gone.id = w.id
     JOIN standing st ON st.id = t.standing_id
     CROSS JOIN LATERAL (
@@ -69,7 +73,8 @@ _OF_WITHDRAWALS = text(
     ) m
     WHERE t.kind = 'youngster' OR NOT EXISTS ({_TOLD_STILL})
     UNION ALL
-    SELECT DISTINCT t.match_id, CAST(NULL AS uuid), t.municipality_code, CAST(NULL AS char(20))
+    SELECT DISTINCT t.match_id, CAST(NULL AS uuid), t.municipality_code, CAST(NULL AS char(20)),
+           w.withdrew_oin, w.withdrew_agreement, w.withdrew_shielded
     FROM told_supervision t JOIN withdrew w ON w.id = t.contact_id JOIN standing gone ON gone.id = w.id
     JOIN match m ON m.id = t.match_id
     WHERE EXISTS (SELECT FROM live_signals(:today) l WHERE l.youngster_id = m.youngster_id
@@ -184,8 +189,9 @@ _OF_ARCHIVE = text(
 
 
 def of_withdrawals(connection: Connection, youngsters: Sequence[UUID], today: date) -> list[Wanted]:
-    """Who is told that a party withdrew from these youngsters (R37); from now on it counts as told to nobody. Before
-    matches and supervision are brought up to date: it looks at who was told until now."""
+    """Who is told that a party withdrew from these youngsters (R37), once for each institution and agreement to ask
+    about; from now on it counts as told to nobody. Before matches and supervision are brought up to date: it looks at
+    who was told until now."""
     asked: dict[str, Any] = {"youngsters": list(youngsters), "today": today}
     wanted = [Wanted("party_withdrew", **row._mapping) for row in connection.execute(_OF_WITHDRAWALS, asked)]
     connection.execute(_FORGET_WITHDRAWN, asked)

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The route of the inbox."""
+"""The routes of the inbox: the list, and one notice, which says whom to ask (R37)."""
+
+from uuid import UUID
 
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
+from pydantic import Field
 
 from verwijsindex.access.caller import INSTITUTION_READ, SHIELDED_READ, SIGNALS_READ, SUPERVISION_READ, Role
 from verwijsindex.acting import OnBehalfOf, reading
 from verwijsindex.ledger import events
-from verwijsindex.notices.reading import inbox
-from verwijsindex.notices.schemas import NoticesOut
+from verwijsindex.notices.reading import inbox, one_notice
+from verwijsindex.notices.schemas import NoticesOut, OneNoticeOut
 from verwijsindex.paging import Page
-from verwijsindex.parsing import parsed
+from verwijsindex.parsing import Strict, parsed
 from verwijsindex.web import API_PREFIX, answer, problem_responses
 
 READERS: tuple[tuple[Role, str], ...] = (
@@ -36,6 +39,12 @@ api = APIBlueprint(
 )
 
 
+class NoticePath(Strict):
+    """Which notice."""
+
+    notice_id: UUID = Field(alias="noticeId")
+
+
 @api.get("/notices", operation_id="listNotices", summary="Read the inbox", responses={200: NoticesOut})
 @parsed
 def list_notices(header: OnBehalfOf, query: Page) -> Response:
@@ -43,3 +52,17 @@ def list_notices(header: OnBehalfOf, query: Page) -> Response:
         notices = inbox(act.connection, query, of_others=act.caller.role == "coordinator")
         act.tell(events.NOTICES_LISTED, count=len(notices.items))
     return answer(notices)
+
+
+@api.get(
+    "/notices/<noticeId>",
+    operation_id="getNotice",
+    summary="Read a notice: of a withdrawal, whom to ask",
+    responses={200: OneNoticeOut, **problem_responses(404)},
+)
+@parsed
+def get_notice(header: OnBehalfOf, path: NoticePath) -> Response:
+    with reading(header, *READERS) as act:
+        notice = one_notice(act.connection, path.notice_id, of_others=act.caller.role == "coordinator")
+        act.tell(events.NOTICE_READ, noticeId=str(notice.id))
+    return answer(notice)

@@ -72,6 +72,18 @@ class Notice(SQLModel, table=True):
     placed_at: datetime = Field(sa_type=Moment)
 
 
+class NoticeWithdrawal(SQLModel, table=True):
+    """Of a notice of kind party_withdrew: of which institution the party was, under which agreement, and whether
+    shielded (R37). It names no reporter; two parties of one institution can be one row."""
+
+    __tablename__ = "notice_withdrawal"
+
+    notice_id: UUID = Field(primary_key=True, foreign_key="notice.id", ondelete="CASCADE")
+    oin: str = Field(primary_key=True, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
+    shielded: bool = Field(primary_key=True)
+    agreement_id: UUID = Field(primary_key=True, foreign_key="agreement.id")
+
+
 class Subscription(SQLModel, table=True):
     """Where a client wants to be told that an inbox of its institution has something new; one for each client.
 

@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Reading an inbox, or the attempts of a subscription: those of the scope, and no others (I8).
 
-Whose inboxes a scope reads says the database's function `inbox` (R34, R36).
+Whose inboxes a scope reads say the database's functions `inbox` and `inbox_notice` (R34, R36).
 """
 
-from sqlalchemy import Connection, text
+from typing import Any
+from uuid import UUID
 
-from verwijsindex.notices.schemas import NoticeOut, NoticesOut
+from sqlalchemy import Connection, Row, text
+
+from verwijsindex.notices.schemas import NoticeOut, NoticesOut, OneNoticeOut, WhomToAsk
 from verwijsindex.notices.subscription_schemas import AttemptOut, AttemptsOut
 from verwijsindex.paging import Page
+from verwijsindex.problems import NOT_FOUND, Problem
 from verwijsindex.web import API_PREFIX
 
 _LIST = text(
     "SELECT id, kind, match_id, archived_signal_id, reporter_id, placed_at FROM inbox("
     "CAST(:cursor_at AS timestamptz), CAST(:cursor_id AS uuid), CAST(:limit AS integer))"
 )
+_ONE = text("SELECT id, kind, match_id, archived_signal_id, reporter_id, placed_at, ask FROM inbox_notice(:notice)")
 # Row-level security leaves the attempts of the scope's client.
 _ATTEMPTS = text(
     "SELECT id, delivery_id, about, at, outcome, duration_ms, next_try_at FROM attempt"
@@ -46,19 +51,40 @@ def inbox(connection: Connection, page: Page, *, of_others: bool = False) -> Not
     """A page of the inbox of the scope, newest first. `of_others`: of a coordinator, who is told whose each line is."""
     rows, cursor = page.cut(connection.execute(_LIST, page.parameters()).all(), "placed_at")
     return NoticesOut(
-        items=[
-            NoticeOut(
-                id=row.id,
-                kind=row.kind,
-                placed_at=row.placed_at,
-                reporter=row.reporter_id if of_others else None,
-                match=row.match_id,
-                archived_signal=row.archived_signal_id,
-                link=f"{API_PREFIX}/matches/{row.match_id}"
-                if row.match_id
-                else f"{API_PREFIX}/archived-signals/{row.archived_signal_id}",
-            )
-            for row in rows
-        ],
+        items=[NoticeOut(**_line(row, of_others=of_others)) for row in rows],
         next_cursor=cursor,
     )
+
+
+def one_notice(connection: Connection, notice_id: UUID, *, of_others: bool = False) -> OneNoticeOut:
+    """One notice of the inbox of the scope, and of a withdrawal whom to ask, as it is now (R37). Raises Problem 404 for
+    any other."""
+    row = connection.execute(_ONE, {"notice": notice_id}).one_or_none()
+    if row is None:
+        raise Problem(NOT_FOUND)
+    ask = None
+    if row.kind == "party_withdrew":
+        ask = [
+            WhomToAsk(shown_as=card["shown_as"], institution=card["institution"], stand_ins=card["stand_ins"] or [])
+            for card in row.ask or []
+        ]
+    return OneNoticeOut(**_line(row, of_others=of_others), ask=ask)
+
+
+def _line(row: Row[Any], *, of_others: bool) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "placed_at": row.placed_at,
+        "reporter": row.reporter_id if of_others else None,
+        "match": row.match_id,
+        "archived_signal": row.archived_signal_id,
+        "link": f"{API_PREFIX}/{_where(row)}",
+    }
+
+
+def _where(row: Row[Any]) -> str:
+    """A match says no more of a party that withdrew, so that the notice itself says whom to ask."""
+    if row.kind == "party_withdrew":
+        return f"notices/{row.id}"
+    return f"matches/{row.match_id}" if row.match_id else f"archived-signals/{row.archived_signal_id}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A line in an inbox: that there is something, and where to read it (R12, R33)."""
+"""A line in an inbox: that there is something, and where to read it (R12, R33); and whom to ask (R37)."""
 
 from datetime import datetime
 from typing import Literal
@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from verwijsindex.parsing import Outgoing
+from verwijsindex.registry.contacts import NATIONAL_NUMBERS, NationalNumber, StandIn
 
 
 class NoticeOut(Outgoing):
@@ -24,7 +25,32 @@ class NoticeOut(Outgoing):
     )
     match: UUID | None = None
     archived_signal: UUID | None = Field(default=None, description="Of a notice of kind archive.")
-    link: str = Field(description="Path of the match or the archived signal on this server.")
+    link: str = Field(
+        description="Path on this server of the match or the archived signal; of party_withdrew of this notice, which"
+        " says whom to ask."
+    )
+
+
+class WhomToAsk(Outgoing):
+    """Who can be asked today about a party that withdrew, and no reporter."""
+
+    shown_as: Literal["coordinator", "named_officer", "access_team"] = Field(
+        description="Of the institution the coordinators, or its named officers (the signal was shielded); or, for a"
+        " person with an agreement of its own, the access team of the contracting municipality."
+    )
+    institution: str | None = Field(default=None, description="Left out for a person with an agreement of its own.")
+    stand_ins: list[StandIn]
+
+
+class OneNoticeOut(NoticeOut):
+    """One notice, and what it says beside what stands in the list."""
+
+    ask: list[WhomToAsk] | None = Field(
+        default=None,
+        description="Of party_withdrew: whom to ask, once for each institution whose parties withdrew. It is looked up"
+        " when it is read.",
+    )
+    in_danger_now: list[NationalNumber] = Field(default=NATIONAL_NUMBERS)
 
 
 class NoticesOut(Outgoing):

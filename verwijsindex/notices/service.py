@@ -16,7 +16,8 @@ from verwijsindex.ledger import events
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A notice that has to be: its kind, of which match or archived signal, and its one recipient: a reporter, the
-    supervisors of a municipality, or the named officer of an institution (R36)."""
+    supervisors of a municipality, or the named officer of an institution (R36). Of a withdrawal also whose party it
+    was (R37): several that differ in this alone are one notice."""
 
     kind: Literal["match", "party_withdrew", "move", "archive"]
     reporter_id: UUID | None
@@ -24,6 +25,9 @@ class Wanted:
     officer_oin: str | None
     match_id: UUID | None = None
     archived_signal_id: UUID | None = None
+    withdrew_oin: str | None = None
+    withdrew_agreement: UUID | None = None
+    withdrew_shielded: bool | None = None
 
 
 # One change of a match is one number, whatever was told in it: the unique constraints on it, the kind and the recipient
@@ -41,6 +45,18 @@ _PLACE = text(
     ORDER BY i.match_id, i.archived_signal_id, i.kind, i.reporter_id, i.municipality_code, i.officer_oin
     ON CONFLICT DO NOTHING
     RETURNING id, match_id, archived_signal_id, reporter_id, municipality_code, officer_oin
+    """
+)
+# Only of what was placed just now: a notice that stands says already whom to ask.
+_PLACE_WITHDRAWALS = text(
+    """
+    INSERT INTO notice_withdrawal (notice_id, oin, shielded, agreement_id)
+    SELECT DISTINCT n.id, i.withdrew_oin, i.withdrew_shielded, i.withdrew_agreement
+    FROM json_to_recordset(CAST(:wanted AS json)) AS i (match_id uuid, reporter_id uuid, municipality_code char(4),
+        officer_oin char(20), withdrew_oin char(20), withdrew_shielded boolean, withdrew_agreement uuid)
+    JOIN notice n ON n.match_id = i.match_id AND (n.reporter_id = i.reporter_id
+        OR n.municipality_code = i.municipality_code OR n.officer_oin = i.officer_oin)
+    WHERE n.id = ANY(:notices) AND n.kind = 'party_withdrew'
     """
 )
 # The lock waits for who deletes a subscription at this moment, and then leaves it out; the foreign key would fail.
@@ -72,6 +88,10 @@ def place(connection: Connection, wanted: Sequence[Wanted], now: datetime, push_
     connection.execute(_NEXT_CHANGE, {"matches": sorted({w.match_id for w in wanted if w.match_id})})
     rows = [{name: getattr(one, name) for name in Wanted.__slots__} for one in wanted]
     placed = connection.execute(_PLACE, {"wanted": as_json(rows), "now": now}).all()
+    withdrawals = [row for row in rows if row["kind"] == "party_withdrew"]
+    if withdrawals:
+        notices = [row.id for row in placed]
+        connection.execute(_PLACE_WITHDRAWALS, {"wanted": as_json(withdrawals), "notices": notices})
     connection.execute(_PUSH, {"notices": [row.id for row in placed], "due_at": push_due_at})
     events.append(
         connection,

@@ -25,6 +25,19 @@ class StandIn(Outgoing):
     email: str | None = None
 
 
+class NationalNumber(Outgoing):
+    """Whom to call when a child is in danger now: a match is no emergency call."""
+
+    name: str
+    telephone: str
+
+
+NATIONAL_NUMBERS = [
+    NationalNumber(name="Alarmnummer (acute danger)", telephone="112"),
+    NationalNumber(name="Veilig Thuis (day and night, free)", telephone="0800-2000"),
+]
+
+
 class Contact(Outgoing):
     """A reporter as it can be reached now, or who stands in its place."""
 

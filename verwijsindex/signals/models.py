@@ -202,6 +202,8 @@ class Death(SQLModel, table=True):
     """That a youngster died, as a municipality tells it by pseudonym, sealed under each version of the index key in
     use; counts from `told_at`, and stands until the matcher has ended what it ends (R14)."""
 
+    __table_args__ = (Index("ix_death_key", "key"),)
+
     id: UUID = Field(primary_key=True)
     key: bytes
     key_version: int = Field(primary_key=True)
