@@ -6,11 +6,10 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from typer.testing import Result
 from pydantic import SecretStr
 from support import CLINIC, NOW, SCHOOL, Index
 from test_metrics import value
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from verwijsindex.cli import command_line
 from verwijsindex.signals.tombstones import read

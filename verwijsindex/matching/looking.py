@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from verwijsindex.matching import arriving, families, parties, telling
 from verwijsindex.matching.aligning import align
@@ -17,6 +17,10 @@ from verwijsindex.notices.service import Wanted
 from verwijsindex.pseudonyms.sealing import IndexKey
 from verwijsindex.signals.dates import amsterdam_date
 from verwijsindex.signals.ending import Bury, settle
+
+# A batch is one youngster or hundreds of them. A statement that was prepared for any number of them took a minute for
+# what takes a second, once a session had run it often enough to be given such a plan.
+_PLANNED_FOR_WHAT_IS_ASKED = text("SET LOCAL plan_cache_mode TO force_custom_plan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ def at_youngsters(
 def follow(connection: Connection, youngsters: Sequence[UUID], now: datetime) -> list[Wanted]:
     """Bring standings, moves, families and matches to what is live now; who has to be told of it."""
     today = amsterdam_date(now)
+    connection.execute(_PLANNED_FOR_WHAT_IS_ASKED)
     concerned = families.concerned(connection, youngsters)
     # Also of their siblings, whom they see: one may have been handed over, and its work still wait.
     seen = families.concerned(connection, concerned)

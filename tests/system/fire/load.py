@@ -129,7 +129,7 @@ class Load:
         self.also: Callable[[], None] | None = None
         """Done again and again beside the senders."""
         self.parents: list[int] = []
-        """Whom senders by plain HTTP name: each as the parent of four youngsters."""
+        """Whom senders by plain HTTP name: each as the parent of two youngsters of eight."""
         self.seed = seed
         self._youngsters, self._reporters, self._pause = youngsters, reporters, pause
         self._numbers = count()
@@ -225,8 +225,8 @@ class Load:
         for intent in intents:
             headers = self.system.headers(intent.reporter.oin) | {"Idempotency-Key": str(uuid4())}
             body = self.system.body(intent.youngster, intent.reporter, intent.residence)
-            if self.parents and intent.number >= 0:
-                parent = self.parents[intent.youngster // 4 % len(self.parents)]
+            if self.parents and intent.number >= 0 and intent.youngster % 8 < 2:
+                parent = self.parents[intent.youngster // 8 % len(self.parents)]
                 body["parents"] = [{"keyVersion": 1, "value": self.system.pseudonym(parent).to_text()}]
             for _ in range(random.randint(1, len(self.doors))):  # noqa: S311
                 while (id_ := self._posted(body, headers)) is None:
