@@ -158,8 +158,8 @@ def test_after_each_round_all_is_as_the_model_says(stage: IndexStage) -> None:
 
     Not seen failing: the work of a withdrawal in a transaction of its own just before it (two runs: `hold` waits for
     who withdraws), `told` without its key (the matcher's lock does what it says), deaths forgotten at once (two runs:
-    a signal would have to be committed later than a death that came after it), and the lock in `settle` (one run: `hold`
-    has locked the rows already).
+    a signal would have to be committed later than a death that came after it), and the lock in `settle` (one run:
+    `hold` has locked the rows already).
     """
     crowd, over = Crowd(stage), threading.Event()
 
