@@ -86,7 +86,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "parent": WRITE | {"UPDATE": "crowded", "DELETE": "*"},
         "standing": WRITE | {"UPDATE": "handed_over_at", "DELETE": "*"},
         "tombstone": WRITE,
-        "family_match": WRITE | {"UPDATE": "ended_at"},
+        "family_match": WRITE | {"UPDATE": "ended_at youngster_id sibling_id"},
         "move": {"SELECT": "*", "DELETE": "*"},
         "death": {"SELECT": "*", "DELETE": "*"},
         "act_request": {"SELECT": "caller key received_at", "DELETE": "*"},

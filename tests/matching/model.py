@@ -91,8 +91,6 @@ class Match:
     kind: str
     parties: set[Standing] = field(default_factory=set)
     supervisors: set[str] = field(default_factory=set)
-    told: set[tuple[str, Standing]] = field(default_factory=set)
-    """Municipality, and whom its supervisors were told of."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +100,7 @@ class Archived:
     signal: Signal
     ended: datetime
     destroy_on: date
+    shielded: bool
 
 
 @dataclass(frozen=True, order=True)
@@ -135,6 +134,8 @@ class Model:
         self.pairs: set[frozenset[int]] = set()
         self.known: set[tuple[Standing, Standing, str]] = set()
         """Who was told of whom, in which kind of match."""
+        self.supervised: dict[tuple[int, str], set[tuple[str, Standing]]] = defaultdict(set)
+        """Of a youngster and a kind of match: municipality, and whom its supervisors were told of."""
         self.inboxes: dict[Recipient, list[Notice]] = defaultdict(list)
         self._names, self._standings = count(1), count(1)
 
@@ -248,13 +249,13 @@ class Model:
         told |= self._withdrawals(looked_at, today)
         self._bring_up_to_date(concerned, today)
         told |= self._of_matches(concerned, today)
-        told |= {
-            (self.recipient(one, today), Notice("move", self.matches[youngster, "youngster"].name))
-            for youngster, teller in moved.items()
-            if (youngster, "youngster") in self.matches
-            for one in self.on(youngster, today)
-            if one.reporter != teller
-        }
+        for youngster, teller in moved.items():
+            # Who is alone on a youngster has only the match of its family: a supervisor may tell a move of that.
+            kinds = ("youngster",) if teller else ("youngster", "family")
+            match = next((m for kind in kinds if (m := self.matches.get((youngster, kind)))), None)
+            if match:
+                others = [one for one in self.on(youngster, today) if one.reporter != teller]
+                told |= {(self.recipient(one, today), Notice("move", match.name)) for one in others}
         self._settle(looked_at, dead, today)
         for signal in new:
             if self.placed(signal, today) and signal in self.signals:
@@ -333,15 +334,16 @@ class Model:
                     if who in live and not self._still_there(contact, others, self.contacts(who.youngster, today)):
                         about = self.last_match[who.youngster, kind]
                         told.add((self.recipient(who, today), Notice("party_withdrew", about)))
-            for match in self.matches.values():
-                residences = self.residences(match.youngster, today)
-                for municipality, contact in list(match.told):
+            for (youngster, kind), supervised in self.supervised.items():
+                residences = self.residences(youngster, today)
+                for municipality, contact in list(supervised):
                     if contact is standing:
-                        match.told.remove((municipality, contact))
-                        others = {c for m, c in match.told if m == municipality and match.kind == "family"}
-                        shown = self.on(match.youngster, today) | self.contacts(match.youngster, today)
+                        supervised.remove((municipality, contact))
+                        others = {c for m, c in supervised if m == municipality and kind == "family"}
+                        shown = self.on(youngster, today) | self.contacts(youngster, today)
                         if municipality in residences and not self._still_there(contact, others, shown):
-                            told.add((f"municipality {municipality}", Notice("party_withdrew", match.name)))
+                            about = self.last_match[youngster, kind]
+                            told.add((f"municipality {municipality}", Notice("party_withdrew", about)))
         return told
 
     @staticmethod
@@ -378,17 +380,20 @@ class Model:
                     self.last_match[youngster, kind] = match.name
                     match.parties = parties
                     for signal in self.signals:
-                        if signal.standing in parties and not signal.ended:
+                        shielded = self.shielded(youngster, signal.reporter, today)
+                        if signal.standing in parties and not signal.ended and not shielded:
                             signal.first_matched = signal.first_matched or today
                     match.supervisors = self.residences(youngster, today)
-                    match.told = {(m, one) for m, one in match.told if m in match.supervisors}
+                residences = self.residences(youngster, today)
+                kept = {(m, one) for m, one in self.supervised[youngster, kind] if m in residences}
+                self.supervised[youngster, kind] = kept
 
     def _running(self, standing: Standing, today: date) -> bool:
         return any(s.standing is standing and self.placed(s, today) for s in self.signals)
 
     def _of_matches(self, concerned: set[int], today: date) -> set[tuple[Recipient, Notice]]:
         told: set[tuple[Recipient, Notice]] = set()
-        known, by_match = set(self.known), {name: set(match.told) for name, match in self.matches.items()}
+        known, by_match = set(self.known), {key: set(pairs) for key, pairs in self.supervised.items()}
         for key, match in self.matches.items():
             if match.youngster not in concerned:
                 continue
@@ -415,16 +420,17 @@ class Model:
                         b.reporter == one.reporter and self._running(b, today) for b in before
                     ):
                         told.add((f"municipality {municipality}", Notice("match", match.name)))
-                    match.told.add((municipality, one))
+                    self.supervised[key].add((municipality, one))
         return told
 
     def _settle(self, youngsters: set[int], dead: dict[int, datetime], today: date) -> None:
-        for signal in [s for s in self.signals if s.attached and s.youngster in youngsters]:
+        there_were = [s for s in self.signals if s.attached and s.youngster in youngsters]
+        for signal in there_were:
             if signal.ended is None and signal.removal > today:
                 continue
             self.signals.remove(signal)
             self.work = [w for w in self.work if w is not signal]
-            archived = self._archived(signal)
+            archived = self._archived(signal, there_were)
             died = signal.youngster in dead and signal.received <= dead[signal.youngster]
             if archived and archived.destroy_on > today and not died:
                 self.archive.append(archived)
@@ -437,17 +443,22 @@ class Model:
                 self.destroyed.add(archived.signal.number)
         there = {s.standing for s in self.signals}
         self.known = {(a, b, k) for a, b, k in self.known if a in there and b in there}
-        for match in self.matches.values():
-            match.told = {(m, one) for m, one in match.told if one in there}
+        for key, pairs in self.supervised.items():
+            self.supervised[key] = {(m, one) for m, one in pairs if one in there}
 
     @staticmethod
-    def _archived(signal: Signal) -> Archived | None:
-        """What the archive keeps of a signal that ended (R15, R16)."""
+    def _archived(signal: Signal, others: list[Signal]) -> Archived | None:
+        """What the archive keeps of a signal that ended (R15, R16): shielded, if the party was so when it did (R36)."""
         two_years = signal.reason is None and signal.removal != signal.turns_23
         if signal.reason != "risk_gone" and not two_years:
             return None
         until = years_after(day_of(signal.ends), 5)
-        return Archived(signal, signal.ends, min(until, signal.turns_23) if signal.turns_23 else until)
+        shielded = any(
+            o.shielded and o.begins <= signal.ends <= o.ends
+            for o in others
+            if (o.youngster, o.reporter) == (signal.youngster, signal.reporter)
+        )
+        return Archived(signal, signal.ends, min(until, signal.turns_23) if signal.turns_23 else until, shielded)
 
     def _of_archive(self, signal: Signal, today: date) -> set[tuple[Recipient, Notice]]:
         mine = [s for s in self.signals if (s.youngster, s.reporter) == (signal.youngster, signal.reporter)]

@@ -151,13 +151,16 @@ def archived(model: Model, reader: Reader, today: date) -> dict[int, Contact]:
     for one in model.archive:
         if one.destroy_on <= today or model.dead(one.signal):
             continue
+        placed = [s for s in model.signals if s.attached and s.shielded and model.placed(s, today)]
+        earlier = (one.signal.youngster, one.signal.reporter)
+        is_now = any((s.youngster, s.reporter) == earlier for s in placed)
         for signal in _live(model, one.signal.youngster, today):
             shielded = model.shielded(signal.youngster, signal.reporter, today)
             inboxes = [f"reporter {signal.reporter}"]
             inboxes += [f"officer {model.institution[signal.reporter]}"] if shielded else []
             told = any(n.kind == "archive" and n.about == one.signal.number for i in inboxes for n in model.inboxes[i])
             if signal.reporter in readers and shielded == (reader.role == "officer") and told:
-                found[one.signal.number] = _contact(model, [one.signal], "", one.signal.shielded, today)
+                found[one.signal.number] = _contact(model, [one.signal], "", one.shielded or is_now, today)
     return found
 
 

@@ -75,6 +75,25 @@ def test_the_officer_or_the_coordinator_is_shown_where_one_stands_in(index: Inde
     assert "De Linde 0" not in str(seen)
 
 
+@pytest.mark.parametrize("shielded_first", [True, False])
+def test_who_is_shielded_as_a_whole_is_not_named_by_an_open_signal_in_the_archive(
+    index: Index, shielded_first: bool
+) -> None:
+    """R36: beside a shielded signal that was there when it ended, or that is there now; the match shows the officer,
+    and the archive must not say who that is. Seen failing for either when the archived signal alone was looked at."""
+    if shielded_first:
+        other = index.place(0, CLINIC, shielded=True)
+    _, link = _hit(index)
+    if shielded_first:
+        life.end(index, other, "unjustified")
+    else:
+        index.place(0, CLINIC, shielded=True)
+    index.match()
+    seen = index.get(link, index.reader(SCHOOL)).json
+    assert (seen["shownAs"], [one["name"] for one in seen["standIns"]]) == ("named_officer", ["Functionaris De Linde"])
+    assert "De Linde 0" not in str(seen)
+
+
 NOT_TOLD: dict[str, Callable[[Index], Headers]] = {
     "a colleague on the same youngster": lambda index: index.reader(SCHOOL, 1),
     "another reporter on it": lambda index: index.reader(POLICE),

@@ -59,9 +59,10 @@ WITH {WHO_STANDS}, should AS (
     FROM own o JOIN contact c ON c.youngster_id = o.youngster_id AND c.reporter_id <> o.reporter_id
 )
 """  # noqa: S608 (constants)
+# Who was whose sibling ends with it, as the parents do that said so (R10): the archive must not tell it for years.
 _END = text(
     _PAIRS  # noqa: S608
-    + "UPDATE family_match f SET ended_at = :now WHERE f.ended_at IS NULL"
+    + "UPDATE family_match f SET ended_at = :now, youngster_id = NULL, sibling_id = NULL WHERE f.ended_at IS NULL"
     + " AND (f.youngster_id = ANY(:concerned) OR f.sibling_id = ANY(:concerned))"
     + " AND (f.youngster_id, f.sibling_id) NOT IN (SELECT youngster_id, sibling_id FROM should) RETURNING f.id"
 )

@@ -21,16 +21,16 @@ from verwijsindex.matching.families import WHO_STANDS
 _SHOULD = text(
     f"""
     WITH {WHO_STANDS}
-    SELECT youngster_id, 'youngster' AS kind, reporter_id, standing_id FROM own o
+    SELECT youngster_id, 'youngster' AS kind, reporter_id, standing_id, shielded FROM own o
     WHERE EXISTS (SELECT FROM own x WHERE x.youngster_id = o.youngster_id AND x.reporter_id <> o.reporter_id)
     UNION ALL
-    SELECT youngster_id, 'family', reporter_id, standing_id FROM own o
+    SELECT youngster_id, 'family', reporter_id, standing_id, shielded FROM own o
     WHERE EXISTS (SELECT FROM contact c WHERE c.youngster_id = o.youngster_id AND c.reporter_id <> o.reporter_id)
     """  # noqa: S608 (constants)
 )
 _INPUT = (
     "WITH should AS MATERIALIZED (SELECT * FROM json_to_recordset(CAST(:should AS json))"
-    " AS i (youngster_id uuid, kind text, reporter_id uuid, standing_id uuid))"
+    " AS i (youngster_id uuid, kind text, reporter_id uuid, standing_id uuid, shielded boolean))"
 )
 # Over is a match of which fewer than two parties still stand (of a family, none of the youngster's own): who comes
 # after that comes into another.
@@ -65,26 +65,39 @@ _JOIN = text(
     " ORDER BY m.id, s.reporter_id, s.standing_id"
     " ON CONFLICT (match_id, reporter_id) WHERE left_at IS NULL DO NOTHING RETURNING match_id, reporter_id"
 )
+# What supervisors were told goes with them into the match that comes after: it ended because of a restriction, a
+# handover or a link that went, and none of these is told to them (R30, R34).
+_TOLD_GOES_ALONG = text(
+    "WITH before AS (DELETE FROM told_supervision t USING match o, match n"
+    " WHERE n.id = ANY(:opened) AND o.youngster_id = n.youngster_id AND o.kind = n.kind AND o.id <> n.id"
+    " AND t.match_id = o.id RETURNING n.id, t.municipality_code, t.contact_id)"
+    " INSERT INTO told_supervision (match_id, municipality_code, contact_id)"
+    " SELECT DISTINCT id, municipality_code, contact_id FROM before ORDER BY id, municipality_code, contact_id"
+)
+# Not of who is shielded as a whole: the day on which informing is overdue would tell that there is a match (R36).
 _FIRST_MATCHED = text(
     f"{_INPUT} UPDATE signal s SET first_matched_at = :now FROM should i"  # noqa: S608
-    " WHERE s.youngster_id = i.youngster_id AND s.standing_id = i.standing_id AND s.first_matched_at IS NULL"
-    " AND s.ended_at IS NULL"
+    " WHERE s.youngster_id = i.youngster_id AND s.standing_id = i.standing_id AND NOT i.shielded"
+    " AND s.first_matched_at IS NULL AND s.ended_at IS NULL"
 )
 _RESIDENCE = (
     "residence AS MATERIALIZED (SELECT DISTINCT m.id AS match_id, l.residence_municipality AS municipality_code"
     " FROM match m JOIN live_signals(:today) l ON l.youngster_id = m.youngster_id"
     " WHERE m.youngster_id = ANY(:concerned) AND m.ended_at IS NULL)"
 )
-# Who supervises no more is forgotten to have been told: a supervisor who gets a youngster back is told anew.
+# Where nobody lives any more it is forgotten who was told: a supervisor who gets a youngster back is told anew. That a
+# match ended takes nothing away of what was told: it may come back as another.
 _STOP_SUPERVISING = text(
-    f"WITH {_RESIDENCE}, gone AS ("  # noqa: S608
+    f"WITH {_RESIDENCE}, lived AS MATERIALIZED ("  # noqa: S608
+    " SELECT DISTINCT youngster_id, residence_municipality FROM live_signals(:today)"
+    " WHERE youngster_id = ANY(:concerned)"
+    "), gone AS ("
     " SELECT v.id FROM match m JOIN supervision v ON v.match_id = m.id AND v.left_at IS NULL"
     " LEFT JOIN residence r ON r.match_id = v.match_id AND r.municipality_code = v.municipality_code"
     " WHERE m.youngster_id = ANY(:concerned) AND r.match_id IS NULL"
     "), stopped AS (UPDATE supervision v SET left_at = :now FROM gone WHERE v.id = gone.id"
-    " RETURNING v.match_id, v.municipality_code"
-    ") DELETE FROM told_supervision t USING stopped s"
-    " WHERE t.match_id = s.match_id AND t.municipality_code = s.municipality_code"
+    ") DELETE FROM told_supervision t USING match m WHERE m.youngster_id = ANY(:concerned) AND t.match_id = m.id"
+    " AND (m.youngster_id, t.municipality_code) NOT IN (SELECT * FROM lived)"
 )
 _SUPERVISE = text(
     f"WITH {_RESIDENCE} INSERT INTO supervision (id, match_id, municipality_code, joined_at)"  # noqa: S608
@@ -101,6 +114,7 @@ def bring_up_to_date(connection: Connection, youngsters: Sequence[UUID], now: da
     ended = connection.execute(_END_MATCHES, asked).scalars().all()
     left = connection.execute(_LEAVE, asked).all()
     opened = connection.execute(_OPEN_MATCHES, asked).scalars().all()
+    connection.execute(_TOLD_GOES_ALONG, {"opened": list(opened)})
     joined = connection.execute(_JOIN, asked).all()
     connection.execute(_FIRST_MATCHED, asked)
     connection.execute(_STOP_SUPERVISING, asked)

@@ -159,12 +159,16 @@ _REMEMBER_SUPERVISION = text(
     + " ORDER BY match_id, municipality_code, standing_id ON CONFLICT DO NOTHING"
 )
 
+# Who is alone on a youngster has only the match of its family, and is told of what its supervisor tells.
 _OF_MOVES = text(
     """
     SELECT DISTINCT m.id AS match_id, CASE WHEN l.shielded THEN NULL ELSE l.reporter_id END AS reporter_id,
            NULL AS municipality_code, CASE WHEN l.shielded THEN l.oin END AS officer_oin
     FROM unnest(CAST(:movers AS uuid[]), CAST(:tellers AS uuid[])) i (youngster_id, teller)
-    JOIN match m ON m.youngster_id = i.youngster_id AND m.kind = 'youngster' AND m.ended_at IS NULL
+    CROSS JOIN LATERAL (
+        SELECT id FROM match WHERE youngster_id = i.youngster_id AND ended_at IS NULL
+        AND (kind = 'youngster' OR i.teller IS NULL) ORDER BY kind = 'youngster' DESC LIMIT 1
+    ) m
     CROSS JOIN LATERAL (
         SELECT reporter_id, oin, bool_or(shielded) AS shielded FROM live_signals(:today)
         WHERE youngster_id = i.youngster_id GROUP BY reporter_id, oin

@@ -59,13 +59,14 @@ _PLACE_WITHDRAWALS = text(
     WHERE n.id = ANY(:notices) AND n.kind = 'party_withdrew'
     """
 )
+# Nothing is pushed of what goes to the named officer: a client has no inbox to fetch then, and an event without a
+# reporter would say to all who run it that there is something shielded (R33, R36).
 # The lock waits for who deletes a subscription at this moment, and then leaves it out; the foreign key would fail.
 _PUSH = text(
     """
     INSERT INTO delivery (id, notice_id, client_id, due_at, attempts)
     SELECT gen_random_uuid(), n.id, s.client_id, :due_at, 0
-    FROM notice n
-    JOIN subscription s ON s.oin = coalesce(n.officer_oin, (SELECT r.oin FROM reporter r WHERE r.id = n.reporter_id))
+    FROM notice n JOIN reporter r ON r.id = n.reporter_id JOIN subscription s ON s.oin = r.oin
     WHERE n.id = ANY(:notices) ORDER BY n.id, s.client_id
     FOR KEY SHARE OF s
     ON CONFLICT (notice_id, client_id) DO NOTHING

@@ -26,9 +26,15 @@ UPKEEP = events.Actor(role="upkeep")
 
 # Locked, so that no act and no work can come to them any more: an act waits, and finds them gone. And locked by the
 # caller before it looked at what is live: work of an end that came later would be deleted here unseen.
+# Shielded is who had another, shielded signal when it ended: the party was shielded as a whole (R36). An aggregate,
+# unlike EXISTS, is found by the youngster, and not by a look at all that is shielded.
+_ENDS = "least({0}.ended_at, {0}.removal_date::timestamp AT TIME ZONE 'Europe/Amsterdam')"
 _ENDED = text(
-    "SELECT id, youngster_id, reporter_id, oin, agreement_id, key_version, made_at, received_at, removal_date,"
-    " turns23_on_sealed, shielded, ended_at, end_reason FROM signal"
+    "SELECT id, youngster_id, reporter_id, oin, agreement_id, key_version, made_at, received_at, removal_date,"  # noqa: S608
+    " turns23_on_sealed, ended_at, end_reason, shielded OR coalesce((SELECT bool_or(o.shielded) FROM signal o"
+    " WHERE o.youngster_id = s.youngster_id AND o.reporter_id = s.reporter_id"
+    f" AND coalesce(o.held_since, o.received_at) <= {_ENDS.format('s')} AND {_ENDS.format('o')} >= {_ENDS.format('s')}"
+    "), false) AS shielded FROM signal s"
     " WHERE youngster_id = ANY(:youngsters) AND (ended_at IS NOT NULL OR removal_date <= :today)"
     " ORDER BY id FOR NO KEY UPDATE"
 )

@@ -244,7 +244,7 @@ GRANT SELECT, INSERT, DELETE ON parent, signal_parent, archived_signal, told, to
     TO verwijsindex_worker;
 GRANT UPDATE (crowded) ON parent TO verwijsindex_worker;
 GRANT SELECT, INSERT ON tombstone, family_match TO verwijsindex_worker;
-GRANT UPDATE (ended_at) ON family_match TO verwijsindex_worker;
+GRANT UPDATE (ended_at, youngster_id, sibling_id) ON family_match TO verwijsindex_worker;
 GRANT SELECT, DELETE ON move, death TO verwijsindex_worker;
 GRANT SELECT (caller, key, received_at), DELETE ON act_request TO verwijsindex_worker;
 GRANT DELETE ON youngster, signal TO verwijsindex_worker;

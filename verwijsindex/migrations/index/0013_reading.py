@@ -224,7 +224,8 @@ BEGIN
 END $$;
 
 -- Who had signalled before (R17): for who was told of it and has a live signal on that youngster still, or stands for
--- such a reporter, as long as the archived one exists.
+-- such a reporter, as long as the archived one exists. Whoever has a shielded signal there now is not named by what is
+-- left of an open one (R36).
 CREATE FUNCTION archived_contact(asked uuid)
 RETURNS TABLE (shown_as varchar, institution varchar, name varchar, "position" varchar, telephone varchar,
                email varchar, coordinators jsonb, stand_ins jsonb)
@@ -233,7 +234,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     FROM archived_signal a JOIN youngster y ON y.id = a.youngster_id JOIN reporter r ON r.id = a.reporter_id
     JOIN institution i ON i.oin = a.oin JOIN category g ON g.code = i.category_code
     CROSS JOIN LATERAL contact_card(
-        a.reporter_id, a.oin, shown_as(a.shielded, r.designated_until, g.in_person, scope_today()),
+        a.reporter_id, a.oin, shown_as(a.shielded OR coalesce((
+            SELECT bool_or(o.shielded) FROM placed_signals(scope_today()) o
+            WHERE o.youngster_id = a.youngster_id AND o.reporter_id = a.reporter_id
+        ), false), r.designated_until, g.in_person, scope_today()),
         ARRAY[a.agreement_id], scope_today()) card
     WHERE a.id = asked AND a.destroy_on > (SELECT scope_today())
       AND NOT EXISTS (SELECT FROM death d WHERE d.key = y.key AND d.told_at >= a.received_at)
