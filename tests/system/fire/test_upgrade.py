@@ -144,6 +144,7 @@ def test_upgrade(before: Path) -> None:
     """The version before on its own tables; migrated while it runs; then every mixture; then this version alone.
 
     The matcher of before is refused on the new tables (decision 0021): what comes in waits for a worker of this one.
+    Seen failing (parties of before without a standing) as long as migration 0017 was not there.
     """
     settings = {"PYTHONPATH": str(before)}
     with fire(7, youngsters=300, probes=10, settings=settings, registering=partial(registering, before)) as burning:
