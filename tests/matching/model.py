@@ -285,22 +285,20 @@ class Model:
                         signal.standing = known
 
     def _move(self, youngsters: set[int]) -> dict[int, str | None]:
-        """The youngsters who moved, and who told it last."""
+        """The youngsters for whom another's signal changed by a move, and who told it last."""
         latest: dict[int, tuple[Signal, str, str | None, datetime]] = {}
         for move in self.moves:
             if move[0].attached and move[0] in self.signals and move[0].youngster in youngsters:
                 latest[move[0].youngster] = max(move, latest.get(move[0].youngster, move), key=lambda m: m[3])
         self.moves = [m for m in self.moves if m[0] in self.signals and m[0].youngster not in latest]
-        for youngster, (_, municipality, _, told_at) in latest.items():
-            for signal in self.signals:
-                if (
-                    signal.attached
-                    and signal.youngster == youngster
-                    and signal.received <= told_at
-                    and not signal.ended
-                ):
+        changed: dict[int, str | None] = {}
+        for youngster, (_, municipality, teller, told_at) in latest.items():
+            there = [s for s in self.signals if s.attached and s.youngster == youngster and not s.ended]
+            for signal in there:
+                if signal.received <= told_at and signal.municipality != municipality:
                     signal.municipality = municipality
-        return {youngster: teller for youngster, (_, _, teller, _) in latest.items()}
+                    changed[youngster] = teller
+        return changed
 
     def _family(self, youngsters: set[int]) -> set[int]:
         """Siblings of now and until now."""

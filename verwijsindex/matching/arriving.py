@@ -67,8 +67,10 @@ _MOVE = text(
         UPDATE signal s SET residence_municipality = l.municipality_code FROM latest l
         WHERE s.youngster_id = l.youngster_id AND s.received_at <= l.told_at AND s.ended_at IS NULL
           AND s.residence_municipality <> l.municipality_code
+        RETURNING s.youngster_id
     )
-    SELECT youngster_id, reporter_id FROM latest ORDER BY youngster_id
+    SELECT youngster_id, reporter_id FROM latest WHERE youngster_id IN (SELECT youngster_id FROM applied)
+    ORDER BY youngster_id
     """
 )
 
@@ -134,7 +136,8 @@ def forget_deaths(connection: Connection, now: datetime) -> None:
 
 
 def move(connection: Connection, youngsters: Sequence[UUID]) -> list[Row[Any]]:
-    """Set what moves were told; of each who moved `youngster_id`, and the `reporter_id` who told it last, if one did."""  # noqa: E501
+    """Set what moves were told; of each for whom that changed another's signal `youngster_id`, and the `reporter_id` who
+    told it last, if one did. Who tells again what all know already tells nobody."""
     return list(connection.execute(_MOVE, {"youngsters": list(youngsters)}).all())
 
 
