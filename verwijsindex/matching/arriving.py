@@ -136,8 +136,8 @@ def forget_deaths(connection: Connection, now: datetime) -> None:
 
 
 def move(connection: Connection, youngsters: Sequence[UUID]) -> list[Row[Any]]:
-    """Set what moves were told; of each for whom that changed another's signal `youngster_id`, and the `reporter_id` who
-    told it last, if one did. Who tells again what all know already tells nobody."""
+    """Set what moves were told; of each for whom another's signal changed by it `youngster_id`, and the `reporter_id`
+    who told it last, if one did. Who tells again what all know already tells nobody."""
     return list(connection.execute(_MOVE, {"youngsters": list(youngsters)}).all())
 
 
