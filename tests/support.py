@@ -2,6 +2,7 @@
 """What tests of many rooms share besides fixtures."""
 
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -102,6 +103,7 @@ class Database:
             engine.dispose()
 
 
+only_long = pytest.mark.skipif(not os.environ.get("TEST_LONG"), reason="with TEST_LONG=1: make test-long")
 PASSWORDS = dict.fromkeys(database.ROLES, "only-in-tests")
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 ISSUER, INDEX = "https://issuer.test", "https://index.test"

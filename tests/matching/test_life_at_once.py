@@ -23,7 +23,7 @@ from support import NOW, Database, Index, MovableClock
 from verwijsindex.matching.service import LOCK_WAITED_FOR
 
 THREADS, MATCHERS = 32, 3
-ROUNDS, ACTS, ANEW = 2000 if os.environ.get("TEST_LONG") else 12, 2, 6
+ROUNDS, ACTS, ANEW = 2000 if os.environ.get("TEST_LONG") else 6, 2, 6
 """Rounds; acts of each thread in one; after how many rounds all is forgotten, so that few signals are on a youngster.
 In the end of a round no later work mends what a race broke."""
 YOUNGSTERS = 6

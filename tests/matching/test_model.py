@@ -17,12 +17,12 @@ LONG = bool(os.environ.get("TEST_LONG"))
 
 
 def test_what_is_told_and_seen_is_what_the_model_says(index: Index) -> None:
-    """Fifty steps of a play, eight plays; with TEST_LONG hundreds, and a failure is made small (which takes long)."""
+    """Fifty steps of a play, six plays; with TEST_LONG hundreds, and a failure is made small (which takes long)."""
     Life.stage = IndexStage(index)
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=400 if LONG else 8,
+            max_examples=400 if LONG else 6,
             stateful_step_count=50,
             phases=tuple(Phase) if LONG else [Phase.explicit, Phase.reuse, Phase.generate],
             suppress_health_check=list(HealthCheck),

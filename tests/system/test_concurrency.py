@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from support import only_long
 from system.world import INSTITUTIONS, Placed, Reporter, System
 
 pytestmark = pytest.mark.system
@@ -33,6 +34,7 @@ def lag(system: System) -> Iterator[None]:
     system.change("DROP FUNCTION lag() CASCADE")
 
 
+@only_long
 @pytest.mark.usefixtures("lag")
 def test_matches_parties_and_inboxes_are_those_of_the_model(system: System) -> None:
     """32 threads, 40 rounds (1280 signals): in each round all threads signal the same ten youngsters, at the

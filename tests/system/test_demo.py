@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support import only_long
 
 from verwijsindex.demo.exports_day import known_test_bsns
 
@@ -146,6 +147,7 @@ def test_it_stays_up_and_its_commands_work(start: Callable[..., Running]) -> Non
     assert not folder.exists()
 
 
+@only_long
 def test_nothing_is_left(start: Callable[..., Running]) -> None:
     """Three demos beside each other: killed while it starts, killed while it runs, terminated. With no guard above all
     of it, a folder with keys was left when it was killed while it started."""

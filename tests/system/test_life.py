@@ -19,7 +19,7 @@ from system.world import SETTINGS, System, until
 from verwijsindex.embedded.stack import Stack
 
 pytestmark = pytest.mark.system
-PLAYS, STEPS = (25, 60) if os.environ.get("TEST_LONG") else (1, 30)
+PLAYS, STEPS = (25, 60) if os.environ.get("TEST_LONG") else (1, 16)
 # What a run that is still to come, or under way, would change.
 _WAITING = """
 SELECT EXISTS (SELECT FROM work) OR EXISTS (SELECT FROM move) OR EXISTS (
@@ -118,7 +118,7 @@ def stage() -> Iterator[SystemStage]:
 
 @pytest.mark.timeout(1800)
 def test_what_is_told_and_seen_is_what_the_model_says(stage: SystemStage) -> None:
-    """Thirty steps; with TEST_LONG 25 plays of sixty. A failure is played again as matching/test_model.py says."""
+    """Sixteen steps; with TEST_LONG 25 plays of sixty. A failure is played again as matching/test_model.py says."""
     SystemLife.stage = stage
     run_state_machine_as_test(
         SystemLife,

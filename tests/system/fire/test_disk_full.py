@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from support import only_long
 from system.fire.fire import BACK_WITHIN, fire
 from system.world import until
 
@@ -48,6 +49,7 @@ def namespace() -> Iterator[tuple[Path, list[str]]]:
     shutil.rmtree(disk, ignore_errors=True)
 
 
+@only_long
 @pytest.mark.skipif("SMALL_DISK" in os.environ, reason="this is the inner one")
 def test_disk_full(namespace: tuple[Path, list[str]]) -> None:
     """Run the test below where the disk is small."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import sqlalchemy as sa
+from support import only_long
 from system.fire.fire import BACK_WITHIN, Fire, fire
 from system.fire.proxy import Proxy
 from system.test_crashes import held_up, matcher_waits
@@ -81,6 +82,7 @@ def test_postgresql_away_for_ten_seconds(burning: Fire) -> None:
     burning.judge()
 
 
+@only_long
 def test_postgresql_slow_by_a_second_a_statement(burning: Fire) -> None:
     """Signals are accepted, slowly."""
     with burning.load:
@@ -116,6 +118,7 @@ def test_redis_gone_and_two_clocks_at_once(burning: Fire) -> None:
     back(burning)
 
 
+@only_long
 def test_a_worker_stopped_in_the_middle_of_matching(burning: Fire) -> None:
     """It holds the matcher's lock, and is stopped (SIGSTOP: a machine that swaps, a paused container). PostgreSQL ends
     its transaction after a while, another one matches, and the first, when it goes on, does nothing twice.
@@ -151,6 +154,7 @@ def _holds_the_lock(system: System) -> bool:
     return bool(row.n)
 
 
+@only_long
 def test_postgresql_killed_while_the_matcher_is_at_work(burning: Fire) -> None:
     """In the middle of its transaction, and at the moment of its commit: nothing of it is there, or all."""
     system = burning.system
@@ -184,6 +188,7 @@ verwijsindex.settings.utc_now = lambda: datetime.now(UTC) + skew
 """
 
 
+@only_long
 def test_clocks_that_differ(burning: Fire, tmp_path: Path) -> None:
     """The worker is a minute and a half behind the index, the deliverer as much ahead of it."""
     (tmp_path / "sitecustomize.py").write_text(SKEWED)
