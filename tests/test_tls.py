@@ -292,6 +292,7 @@ GOOD: dict[type[Settings], dict[str, str]] = {
         "INDEX_DATABASE_URL": "postgresql+psycopg:///x?host=/run/postgresql",
         "BROKER_URL": "redis://:hunter2@localhost:6379/0",
         "KEYS": "keys",
+        "TOMBSTONES": "tombstones",
         "KEY_LIST": "list",
         "KEY_LIST_SIGNER": "signer",
         "ISSUERS": _ISSUERS.format("https://issuer.example", "https://issuer.example/jwks.json"),
@@ -301,6 +302,7 @@ GOOD: dict[type[Settings], dict[str, str]] = {
         "WORKER_DATABASE_URL": _PG.format("[::1]:5432"),
         "BROKER_URL": "rediss://:hunter2@redis.example:6379/0?ssl_ca_certs=ca.pem",
         "KEYS": "keys",
+        "TOMBSTONES": "tombstones",
     },
 }
 REFUSED: list[tuple[type[Settings], str, str, str, bool]] = [

@@ -112,7 +112,7 @@ def test_the_server_makes_its_databases_from_the_wheel(
     owner = addresses["VERWIJSINDEX_OWNER_DATABASE_URL"].replace("+psycopg", "")
     with psycopg.connect(owner) as connection:
         [(count,)] = connection.execute("SELECT count(*) FROM category")
-    assert count == 21
+    assert count == 23
     assert json.loads(_run([command, "openapi"], tmp_path).stdout)["openapi"].startswith("3.1")
     celery: list[str | Path] = [bin_ / "python", "-m", "celery", "-A", "verwijsindex.workers.app", "worker"]
     assert "VERWIJSINDEX_WORKER_DATABASE_URL" in _run(celery, tmp_path, status=1).stderr

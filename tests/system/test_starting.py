@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 from joserfc.jwk import OKPKey
-from system.world import System
+from system.world import System, until
 
 from verwijsindex.keyfiles import encode_base64url, write_public_key
 from verwijsindex.settings import Settings
@@ -139,11 +140,16 @@ def test_each_service_is_live_and_ready_and_listens_on_loopback_only(system: Sys
     assert Settings.model_fields["bind_address"].default == "127.0.0.1"
     for url in (system.stack.index, system.stack.pseudonyms, system.stack.issuer):
         assert httpx.get(f"{url}/health/live").json()["status"] == "ok"
+        # Ready may take a moment: the processes start beside each other.
+        until(partial(_is_ready, url), 20)
         ready = httpx.get(f"{url}/health/ready")
-        assert ready.status_code == 200
         assert all(ready.json()["parts"].values())
         port = int(url.rpartition(":")[2])
         assert _listeners(port) == {"0100007F"}
+
+
+def _is_ready(url: str) -> bool:
+    return httpx.get(f"{url}/health/ready").status_code == 200
 
 
 def _listeners(port: int) -> set[str]:
