@@ -14,7 +14,7 @@ GROUPS = {
     "client": "verwijsindex.client.cli:app",
     "keys": "verwijsindex.pseudonyms.commands:app",
     "pseudonym-key": "verwijsindex.pseudonyms.turn_commands:app",
-    "admin": "verwijsindex.registry.commands:app",
+    "admin": "verwijsindex.registry.cli:app",
     "issuer": "verwijsindex.issuer.commands:app",
     "db": "verwijsindex.operating:db",
     "index-key": "verwijsindex.turning.commands:app",

@@ -12,7 +12,7 @@ from support import ADMINISTRATOR, CLINIC, DORDRECHT, NOW, SCHOOL, WESTERVELD, I
 
 from verwijsindex.database import transaction
 from verwijsindex.registry import service
-from verwijsindex.registry.models import CaseSupervisor, Coordinator, NamedOfficer, RightsDeskOfficer
+from verwijsindex.registry.models import CaseSupervisor, Coordinator, NamedOfficer, RightsDeskOfficer, Serving
 from verwijsindex.registry.service import RegistryError
 from verwijsindex.registry.upkeep import remove_contact_data
 from verwijsindex.workers.upkeep import EVERY, Upkeep
@@ -43,7 +43,7 @@ def _without_contact_data(index: Index) -> set[UUID]:
 
 def _leave(index: Index, person: UUID, last: date = TODAY) -> None:
     with index.database.engine("registrar").begin() as connection:
-        others: list[tuple[service.Serving, dict[str, UUID]]] = [
+        others: list[tuple[type[Serving], dict[str, UUID]]] = [
             (Coordinator, index.coordinators),
             (CaseSupervisor, index.supervisors),
             (NamedOfficer, index.officers),

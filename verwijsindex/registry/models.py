@@ -103,7 +103,31 @@ class Agreement(SQLModel, table=True):
     may_send_parents: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
 
 
-class Reporter(SQLModel, table=True):
+class _OfInstitution(SQLModel):
+    """A person in the register of an institution."""
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    oin: str = Field(sa_type=CHAR(20), foreign_key="institution.oin", index=True)
+
+
+class _OfMunicipality(SQLModel):
+    """A person in the register of a municipality."""
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    municipality_code: str = Field(sa_type=CHAR(4), foreign_key="municipality.code", index=True)
+
+
+class Serving(SQLModel):
+    """Somebody who is no reporter and serves until the last day, with contact data."""
+
+    name: str
+    telephone: str
+    email: str
+    last_day: date | None = None
+    contact_removed_on: date | None = None
+
+
+class Reporter(_OfInstitution, table=True):
     """A person whom an institution has designated to signal, with the contact data a match shows (R12)."""
 
     __table_args__ = (
@@ -112,8 +136,6 @@ class Reporter(SQLModel, table=True):
         Index("ix_reporter_left", "designated_until", postgresql_where="contact_removed_on IS NULL"),
     )
 
-    id: UUID = Field(default_factory=uuid4, primary_key=True)
-    oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)
     name: str
     position: str
     telephone: str
@@ -123,7 +145,7 @@ class Reporter(SQLModel, table=True):
     contact_removed_on: date | None = None
 
 
-class Coordinator(SQLModel, table=True):
+class Coordinator(Serving, _OfInstitution, table=True):
     """Who manages an institution's contact data and signals, and stands beside its reporters in a match (R12).
 
     After the last day a match shows this one no more, and a token of theirs opens nothing (R20).
@@ -131,55 +153,23 @@ class Coordinator(SQLModel, table=True):
 
     __table_args__ = (_contact_data("coordinator", "last_day"),)
 
-    id: UUID = Field(default_factory=uuid4, primary_key=True)
-    oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)
-    name: str
-    telephone: str
-    email: str
-    last_day: date | None = None
-    contact_removed_on: date | None = None
 
-
-class CaseSupervisor(SQLModel, table=True):
+class CaseSupervisor(Serving, _OfMunicipality, table=True):
     """The municipal person who checks that matched parties contacted each other (R19), up to and with the last day."""
 
     __tablename__ = "case_supervisor"
     __table_args__ = (_contact_data("case_supervisor", "last_day"),)
 
-    id: UUID = Field(default_factory=uuid4, primary_key=True)
-    municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")], index=True)
-    name: str
-    telephone: str
-    email: str
-    last_day: date | None = None
-    contact_removed_on: date | None = None
 
-
-class NamedOfficer(SQLModel, table=True):
+class NamedOfficer(Serving, _OfInstitution, table=True):
     """Who gets the notices of an institution's shielded signals, and stands in the reporter's place (R36)."""
 
     __tablename__ = "named_officer"
     __table_args__ = (_contact_data("named_officer", "last_day"),)
 
-    id: UUID = Field(default_factory=uuid4, primary_key=True)
-    oin: str = Field(sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")], index=True)
-    name: str
-    telephone: str
-    email: str
-    last_day: date | None = None
-    contact_removed_on: date | None = None
 
-
-class RightsDeskOfficer(SQLModel, table=True):
+class RightsDeskOfficer(Serving, _OfMunicipality, table=True):
     """Who decides at a municipality's rights desk on requests of youngsters and parents (R28, R30)."""
 
     __tablename__ = "rights_desk_officer"
     __table_args__ = (_contact_data("rights_desk_officer", "last_day"),)
-
-    id: UUID = Field(default_factory=uuid4, primary_key=True)
-    municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")], index=True)
-    name: str
-    telephone: str
-    email: str
-    last_day: date | None = None
-    contact_removed_on: date | None = None

@@ -21,6 +21,7 @@ from verwijsindex.registry.models import (
     NamedOfficer,
     Reporter,
     RightsDeskOfficer,
+    Serving,
 )
 from verwijsindex.registry.schemas import (
     AgreementEntry,
@@ -46,8 +47,6 @@ _TABLES: dict[type[Entry], type[SQLModel]] = {
     NamedOfficerEntry: NamedOfficer,
     RightsDeskOfficerEntry: RightsDeskOfficer,
 }
-Serving = type[Coordinator] | type[CaseSupervisor] | type[NamedOfficer] | type[RightsDeskOfficer]
-
 
 LOCKED = "55P03"
 """SQLSTATE of a lock that was not to be had in time."""
@@ -130,7 +129,7 @@ def end_service(
     connection: Connection,
     actor: events.Actor,
     now: datetime,
-    table: Serving,
+    table: type[Serving],
     person: UUID,
     last: date,
 ) -> None:
