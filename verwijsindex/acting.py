@@ -23,7 +23,7 @@ from verwijsindex.access.http import caller as calling
 from verwijsindex.database import Scope, transaction
 from verwijsindex.ledger import events
 from verwijsindex.logs import REFUSAL_NOT_RECORDED, log
-from verwijsindex.parsing import Strict
+from verwijsindex.parsing import Outgoing, Strict
 from verwijsindex.problems import (
     INVALID_INPUT,
     NOT_ALLOWED,
@@ -81,27 +81,26 @@ class Act:
         """Write the event of what is done or read, in its own transaction (I4)."""
         events.append(self.connection, [events.Event(kind, self.now, self.actor, says=says)])
 
-    def once(self, header: ActHeaders, body: BaseModel | None, do: Callable[[], Answer]) -> Answer:
-        """The answer of `do`; of a repeat the first answer, and nothing is done (`repeating.Requests.once`)."""
+    def once(self, header: ActHeaders, body: BaseModel | None, do: Callable[[], Outgoing]) -> Answer:
+        """A 201 with what `do` gives; of a repeat the first answer, and nothing is done (`repeating.Requests.once`)."""
         said = body.model_dump_json(by_alias=True) if body else ""
         content = f"{request.method} {request.path}\0{header.on_behalf_of or ''}\0{said}".encode()
         asked = Asked(_caller_text(self.caller), header.idempotency_key, content, self.now)
-        return ACTS.once(self.connection, current_app.extensions["index_keys"], asked, do)
+        return ACTS.once(self.connection, current_app.extensions["index_keys"], asked, lambda: Answer.of(201, do()))
 
 
 @contextmanager
-def reading(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
+def reading(header: OnBehalfOf, *scopes: str) -> Iterator[Act]:
     """A transaction in which only what the caller may see exists.
 
     Args:
-        allowed: the roles that may read this, each with the scope its token must hold.
+        scopes: whoever holds one of these may read this; each is of one role.
 
     Raises:
         Problem: 403 for a role, scope, reporter or person that may not.
     """
     caller = calling()
-    if not any(role == caller.role and scope in caller.scopes for role, scope in allowed):
-        raise Problem(NOT_ALLOWED)
+    caller.require(*scopes)
     if caller.role == "machine" and header.on_behalf_of is None:
         missing = Fault("header", "On-Behalf-Of", "missing", "Name the reporter for whom this is.")
         raise Problem(INVALID_INPUT, errors=[missing])
@@ -128,9 +127,9 @@ def reading(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
 
 
 @contextmanager
-def acting(header: OnBehalfOf, *allowed: tuple[Role, str]) -> Iterator[Act]:
+def acting(header: OnBehalfOf, *scopes: str) -> Iterator[Act]:
     """As `reading`, for what changes something: when it is committed the matcher's bell is rung."""
-    with reading(header, *allowed) as act:
+    with reading(header, *scopes) as act:
         yield act
     current_app.extensions["match_bell"].ring()
 
@@ -143,7 +142,7 @@ def own_client(scope: str) -> Iterator[Act]:
         Problem: 403 unless a machine calls whose token holds `scope`.
     """
     caller = calling()
-    caller.require(scope, "machine")
+    caller.require(scope)
     now: datetime = current_app.extensions["clock"]()
     pool: Engine = current_app.extensions["index_pool"]
     with transaction(pool, Scope(amsterdam_date(now), oin=caller.oin, client_id=caller.client_id)) as connection:

@@ -148,6 +148,11 @@ def answer(
     return Response(text, status=status, headers=dict(headers or {}), content_type="application/json")
 
 
+def needs(*scopes: str) -> list[dict[str, list[Any]]]:
+    """For the document of an operation: it needs a token with one of these scopes."""
+    return [{"oauth2": [scope]} for scope in scopes]
+
+
 def problem_responses(*statuses: int) -> dict[str | int | HTTPStatus, type[BaseModel] | dict[Any, Any] | None]:
     """For the document of an operation: the refusals it may answer with."""
     return dict.fromkeys(statuses, ProblemModel)

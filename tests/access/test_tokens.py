@@ -17,7 +17,7 @@ import pytest
 from joserfc.jwk import OKPKey
 from support import Logged
 
-from verwijsindex.access.caller import PERSON_OF, SIGNALS_READ, SIGNALS_WRITE, Caller, PersonRole
+from verwijsindex.access.caller import PERSON_OF, SIGNALS_READ, SIGNALS_WRITE, SUPERVISION_READ, Caller, PersonRole
 from verwijsindex.access.key_sets import FetchError
 from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.problems import Problem
@@ -77,11 +77,11 @@ def test_a_person_is_who_its_token_names(verifier: TokenVerifier, sign: Sign, ro
 
 
 def test_a_caller_may_only_what_scope_and_role_allow(verifier: TokenVerifier, sign: Sign) -> None:
-    caller = verifier.verify(sign({"scope": SIGNALS_READ}))
-    caller.require(SIGNALS_READ, "machine")
-    for scope, role in ((SIGNALS_WRITE, "machine"), (SIGNALS_READ, "case_supervisor")):
+    caller = verifier.verify(sign({"scope": f"{SIGNALS_READ} {SUPERVISION_READ}"}))
+    caller.require(SIGNALS_WRITE, SIGNALS_READ)
+    for scope in (SIGNALS_WRITE, SUPERVISION_READ):
         with pytest.raises(Problem) as caught:
-            caller.require(scope, role)  # type: ignore[arg-type]
+            caller.require(scope)
         assert caught.value.type.slug == "not-allowed"
 
 

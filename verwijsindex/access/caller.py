@@ -70,7 +70,7 @@ class Caller:
     municipality: str | None = None
     """Four digits (CBS); of a case supervisor or an officer of the rights desk."""
 
-    def require(self, scope: str, *roles: Role) -> None:
-        """Raises Problem(NOT_ALLOWED) unless the token holds `scope` and its role is one of `roles`."""
-        if scope not in self.scopes or self.role not in roles:
+    def require(self, *scopes: str) -> None:
+        """Raises Problem(NOT_ALLOWED) unless the token holds one of these scopes, and that is one of its role's."""
+        if not self.scopes & SCOPES[self.role] & set(scopes):
             raise Problem(NOT_ALLOWED)

@@ -2,7 +2,7 @@
 """Routes of matches: list and read those in which the reader is a party or stands in for one (R34, R36), or of the own
 municipality (R19); tell of one that the youngster moved (R24)."""
 
-from typing import Any
+from functools import partial
 from uuid import UUID
 
 from flask import Response, current_app
@@ -16,7 +16,6 @@ from verwijsindex.access.caller import (
     SIGNALS_READ,
     SUPERVISION_READ,
     SUPERVISION_WRITE,
-    Role,
 )
 from verwijsindex.acting import ActHeaders, OnBehalfOf, acting, reading
 from verwijsindex.ledger import events
@@ -25,16 +24,10 @@ from verwijsindex.matching import reading as matches
 from verwijsindex.matching.schemas import MatchesOut, MatchOut
 from verwijsindex.paging import Page
 from verwijsindex.parsing import Strict, parsed
-from verwijsindex.repeating import Answer
 from verwijsindex.signals.acts_schemas import MoveIn, MoveOut
-from verwijsindex.web import API_PREFIX, answer, problem_responses
+from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
 
-READERS: tuple[tuple[Role, str], ...] = (
-    ("machine", SIGNALS_READ),
-    ("case_supervisor", SUPERVISION_READ),
-    ("coordinator", INSTITUTION_READ),
-    ("named_officer", SHIELDED_READ),
-)
+READERS = (SIGNALS_READ, SUPERVISION_READ, INSTITUTION_READ, SHIELDED_READ)
 api = APIBlueprint(
     "matches",
     __name__,
@@ -42,7 +35,6 @@ api = APIBlueprint(
     abp_tags=[Tag(name="matches", description="Who else is concerned, and how to reach them.")],
     abp_responses=problem_responses(400, 401, 403, 406, 500, 503),
 )
-_FOR_READERS: list[dict[str, list[Any]]] = [{"oauth2": [scope]} for _, scope in READERS]
 
 
 class MatchPath(Strict):
@@ -55,7 +47,7 @@ class MatchPath(Strict):
     "/matches",
     operation_id="listMatches",
     summary="List open matches",
-    security=_FOR_READERS,
+    security=needs(*READERS),
     responses={200: MatchesOut},
 )
 @parsed
@@ -70,7 +62,7 @@ def list_matches(header: OnBehalfOf, query: Page) -> Response:
     "/matches/<matchId>",
     operation_id="getMatch",
     summary="Read an open match: whom to call",
-    security=_FOR_READERS,
+    security=needs(*READERS),
     responses={200: MatchOut, **problem_responses(404)},
 )
 @parsed
@@ -87,16 +79,14 @@ def get_match(header: OnBehalfOf, path: MatchPath) -> Response:
     summary="Tell that the youngster of a match moved",
     description="Soon on all signals of the youngster: its reporters are told, and the supervision of the new residence"
     " takes over.",
-    security=[{"oauth2": [SUPERVISION_WRITE]}],
+    security=needs(SUPERVISION_WRITE),
     responses={201: MoveOut, **problem_responses(404, 413, 415, 422)},
 )
 @parsed
 def tell_move(header: ActHeaders, path: MatchPath, body: MoveIn) -> Response:
-    with acting(header, ("case_supervisor", SUPERVISION_WRITE)) as act:
-
-        def tell() -> Answer:
-            told = moves.tell_move(act.connection, act.actor, act.now, path.match_id, body.residence_municipality)
-            return Answer.of(201, told)
-
-        done = act.once(header, body, tell)
+    with acting(header, SUPERVISION_WRITE) as act:
+        residence = body.residence_municipality
+        done = act.once(
+            header, body, partial(moves.tell_move, act.connection, act.actor, act.now, path.match_id, residence)
+        )
     return answer(done.body, done.status)

@@ -8,21 +8,16 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
-from verwijsindex.access.caller import INSTITUTION_READ, SHIELDED_READ, SIGNALS_READ, SUPERVISION_READ, Role
+from verwijsindex.access.caller import INSTITUTION_READ, SHIELDED_READ, SIGNALS_READ, SUPERVISION_READ
 from verwijsindex.acting import OnBehalfOf, reading
 from verwijsindex.ledger import events
 from verwijsindex.notices.reading import inbox, one_notice
 from verwijsindex.notices.schemas import NoticesOut, OneNoticeOut
 from verwijsindex.paging import Page
 from verwijsindex.parsing import Strict, parsed
-from verwijsindex.web import API_PREFIX, answer, problem_responses
+from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
 
-READERS: tuple[tuple[Role, str], ...] = (
-    ("machine", SIGNALS_READ),
-    ("case_supervisor", SUPERVISION_READ),
-    ("coordinator", INSTITUTION_READ),
-    ("named_officer", SHIELDED_READ),
-)
+READERS = (SIGNALS_READ, SUPERVISION_READ, INSTITUTION_READ, SHIELDED_READ)
 api = APIBlueprint(
     "notices",
     __name__,
@@ -34,7 +29,7 @@ api = APIBlueprint(
             " or, for its coordinator, of its reporters who left.",
         )
     ],
-    abp_security=[{"oauth2": [scope]} for _, scope in READERS],
+    abp_security=needs(*READERS),
     abp_responses=problem_responses(400, 401, 403, 406, 500, 503),
 )
 

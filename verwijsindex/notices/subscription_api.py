@@ -31,7 +31,7 @@ from verwijsindex.paging import Page
 from verwijsindex.parsing import ParseContext, Strict, parsed
 from verwijsindex.problems import INVALID_INPUT, Fault, Problem
 from verwijsindex.repeating import Answer, Asked
-from verwijsindex.web import API_PREFIX, answer, problem_responses
+from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
 
 PATH = "/webhook-subscriptions"
 api = APIBlueprint(
@@ -39,7 +39,7 @@ api = APIBlueprint(
     __name__,
     url_prefix=API_PREFIX,
     abp_tags=[Tag(name="webhook-subscriptions", description="Where a client is told that an inbox has something new.")],
-    abp_security=[{"oauth2": [SUBSCRIPTIONS_MANAGE]}],
+    abp_security=needs(SUBSCRIPTIONS_MANAGE),
     abp_responses=problem_responses(400, 401, 403, 406, 500, 503),
 )
 

@@ -54,7 +54,7 @@ def evaluation_routes(
     )
     @parsed
     def evaluate(body: EvaluationIn, context: ParseContext) -> Response:
-        caller().require(PSEUDONYMS_EVALUATE, "machine")
+        caller().require(PSEUDONYMS_EVALUATE)
         elements, faults = _elements(body.blinded_elements)
         evaluator = _evaluator(body.key_version, context.now)
         if evaluator is None:

@@ -15,14 +15,14 @@ from verwijsindex.paging import PageById
 from verwijsindex.parsing import Strict, parsed
 from verwijsindex.registry import reading as register
 from verwijsindex.registry.schemas import CoordinatorsOut, ReporterOut, ReportersOut
-from verwijsindex.web import API_PREFIX, answer, problem_responses
+from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
 
 api = APIBlueprint(
     "registry",
     __name__,
     url_prefix=API_PREFIX,
     abp_tags=[Tag(name="institution", description="Who may signal for the own institution, and who coordinates.")],
-    abp_security=[{"oauth2": [INSTITUTION_READ]}],
+    abp_security=needs(INSTITUTION_READ),
     abp_responses=problem_responses(400, 401, 403, 406, 500, 503),
 )
 
@@ -41,7 +41,7 @@ class ReporterPath(Strict):
 )
 @parsed
 def list_reporters(header: OnBehalfOf, query: PageById) -> Response:
-    with reading(header, ("coordinator", INSTITUTION_READ)) as act:
+    with reading(header, INSTITUTION_READ) as act:
         found = register.reporters(act.connection, query)
         act.tell(events.REPORTERS_LISTED, count=len(found.items))
     return answer(found)
@@ -55,7 +55,7 @@ def list_reporters(header: OnBehalfOf, query: PageById) -> Response:
 )
 @parsed
 def get_reporter(header: OnBehalfOf, path: ReporterPath) -> Response:
-    with reading(header, ("coordinator", INSTITUTION_READ)) as act:
+    with reading(header, INSTITUTION_READ) as act:
         found = register.reporter(act.connection, path.reporter_id)
         act.tell(events.REPORTER_READ, reporterId=str(found.id))
     return answer(found)
@@ -69,7 +69,7 @@ def get_reporter(header: OnBehalfOf, path: ReporterPath) -> Response:
 )
 @parsed
 def list_coordinators(header: OnBehalfOf, query: PageById) -> Response:
-    with reading(header, ("coordinator", INSTITUTION_READ)) as act:
+    with reading(header, INSTITUTION_READ) as act:
         found = register.coordinators(act.connection, query)
         act.tell(events.COORDINATORS_LISTED, count=len(found.items))
     return answer(found)

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from flask import Response, current_app, request
@@ -14,7 +14,7 @@ from pydantic import Field
 from sqlalchemy import Engine
 
 from verwijsindex import metrics
-from verwijsindex.access.caller import INSTITUTION_READ, SIGNALS_READ, SIGNALS_WRITE, Role
+from verwijsindex.access.caller import INSTITUTION_READ, SIGNALS_READ, SIGNALS_WRITE
 from verwijsindex.access.http import caller
 from verwijsindex.acting import IdempotencyKey, OnBehalfOf, reading
 from verwijsindex.ledger import events
@@ -32,7 +32,7 @@ from verwijsindex.signals.schemas import (
     SignalsOut,
     Submission,
 )
-from verwijsindex.web import API_PREFIX, answer, problem_responses
+from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
 
 _TAGS = [Tag(name="signals", description="Statements of concern about a youngster.")]
 _RESPONSES = problem_responses(400, 401, 403, 406, 500, 503)
@@ -46,10 +46,7 @@ def allow_more() -> None:
     request.max_content_length = MAX_BATCH_BYTES
 
 
-READERS: tuple[tuple[Role, str], ...] = (("machine", SIGNALS_READ), ("coordinator", INSTITUTION_READ))
-_FOR_READERS: list[dict[str, list[Any]]] = [{"oauth2": [SIGNALS_READ]}, {"oauth2": [INSTITUTION_READ]}]
-
-
+READERS = (SIGNALS_READ, INSTITUTION_READ)
 _ONE_READER = Fault("query", "reporter", "not_allowed", "Name the reporter in On-Behalf-Of; this is for coordinators.")
 
 
@@ -75,12 +72,12 @@ class SignalPath(Strict):
     operation_id="registerSignal",
     summary="Register a signal",
     description="The answer is the same whether or not anything is known about the youngster.",
-    security=[{"oauth2": [SIGNALS_WRITE]}],
+    security=needs(SIGNALS_WRITE),
     responses={201: RegisteredSignal, **problem_responses(413, 415, 422, 429)},
 )
 @parsed
 def register_signal(header: IdempotencyKey, body: SignalIn, context: ParseContext) -> Response:
-    caller().require(SIGNALS_WRITE, "machine")
+    caller().require(SIGNALS_WRITE)
     [outcome] = _register([Submission(header.idempotency_key, body, context.clock_faults)], context.now)
     if isinstance(outcome, Problem):
         return outcome.response()
@@ -93,12 +90,12 @@ def register_signal(header: IdempotencyKey, body: SignalIn, context: ParseContex
     summary="Register up to 1,000 signals, each accepted or refused by itself",
     description="The items of the answer stand in the order of the signals; each is what `POST /signals` would have"
     " answered. A problem for the whole: mend it, or after a 5xx repeat it, with the same idempotency keys.",
-    security=[{"oauth2": [SIGNALS_WRITE]}],
+    security=needs(SIGNALS_WRITE),
     responses={200: BatchOut, **problem_responses(413, 415)},
 )
 @parsed
 def register_signal_batch(body: BatchIn, context: ParseContext) -> Response:
-    caller().require(SIGNALS_WRITE, "machine")
+    caller().require(SIGNALS_WRITE)
     outcomes = iter(_register([item for item in body.signals if isinstance(item, Submission)], context.now))
     return answer(BatchOut.of(item if isinstance(item, Problem) else next(outcomes) for item in body.signals))
 
@@ -139,7 +136,7 @@ def _with_key_faults(sent: Sequence[Submission], now: datetime) -> list[Submissi
     "/signals",
     operation_id="listSignals",
     summary="List the signals of a reporter, or of the own institution, that have not ended",
-    security=_FOR_READERS,
+    security=needs(*READERS),
     responses={200: SignalsOut},
 )
 @parsed
@@ -160,7 +157,7 @@ def list_signals(header: OnBehalfOf, query: SignalsQuery) -> Response:
     "/signals/<signalId>",
     operation_id="getSignal",
     summary="Read a signal of a reporter, or of the own institution",
-    security=_FOR_READERS,
+    security=needs(*READERS),
     responses={200: SignalOut, **problem_responses(404)},
 )
 @parsed

@@ -8,25 +8,21 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
-from verwijsindex.access.caller import INSTITUTION_READ, SHIELDED_READ, SIGNALS_READ, Role
+from verwijsindex.access.caller import INSTITUTION_READ, SHIELDED_READ, SIGNALS_READ
 from verwijsindex.acting import OnBehalfOf, reading
 from verwijsindex.ledger import events
 from verwijsindex.parsing import Strict, parsed
 from verwijsindex.signals import archived
 from verwijsindex.signals.archived import ArchivedSignalOut
-from verwijsindex.web import API_PREFIX, answer, problem_responses
+from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
 
-READERS: tuple[tuple[Role, str], ...] = (
-    ("machine", SIGNALS_READ),
-    ("coordinator", INSTITUTION_READ),
-    ("named_officer", SHIELDED_READ),
-)
+READERS = (SIGNALS_READ, INSTITUTION_READ, SHIELDED_READ)
 api = APIBlueprint(
     "archived_signals",
     __name__,
     url_prefix=API_PREFIX,
     abp_tags=[Tag(name="archived signals", description="Who signalled this youngster before.")],
-    abp_security=[{"oauth2": [scope]} for _, scope in READERS],
+    abp_security=needs(*READERS),
     abp_responses=problem_responses(400, 401, 403, 404, 406, 500, 503),
 )
 

@@ -18,14 +18,14 @@ from verwijsindex.signals.api import KEY_FAULT
 from verwijsindex.signals.deaths import Told
 from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.signals.schemas import PseudonymIn
-from verwijsindex.web import API_PREFIX, answer, problem_responses
+from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
 
 api = APIBlueprint(
     "deaths",
     __name__,
     url_prefix=API_PREFIX,
     abp_tags=[Tag(name="deaths", description="That a youngster died, as a municipality tells it.")],
-    abp_security=[{"oauth2": [DEATHS_WRITE]}],
+    abp_security=needs(DEATHS_WRITE),
     abp_responses=problem_responses(400, 401, 403, 406, 413, 415, 422, 429, 500, 503),
 )
 
@@ -53,7 +53,7 @@ class DeathOut(Outgoing):
 @parsed
 def tell_death(header: IdempotencyKey, body: DeathIn, context: ParseContext) -> Response:
     asking = caller()
-    asking.require(DEATHS_WRITE, "machine")
+    asking.require(DEATHS_WRITE)
     key_list: KeyList = current_app.extensions["key_list"]
     accepted = key_list.accepted(body.pseudonym.key_version, context.now)
     told = Told(header.idempotency_key, body.pseudonym, [] if accepted else [KEY_FAULT])

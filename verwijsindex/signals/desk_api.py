@@ -5,23 +5,21 @@ from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
-from verwijsindex.access.caller import RIGHTS_DECIDE, Role
+from verwijsindex.access.caller import RIGHTS_DECIDE
 from verwijsindex.acting import ActHeaders, OnBehalfOf, acting
 from verwijsindex.parsing import parsed
-from verwijsindex.repeating import Answer
 from verwijsindex.signals.api import SignalPath
 from verwijsindex.signals.restriction import DestructionOut, RestrictionOut, decide
-from verwijsindex.web import API_PREFIX, answer, problem_responses
+from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
 
 api = APIBlueprint(
     "desk",
     __name__,
     url_prefix=API_PREFIX,
     abp_tags=[Tag(name="rights", description="What a municipality's rights desk decides of a signal.")],
-    abp_security=[{"oauth2": [RIGHTS_DECIDE]}],
+    abp_security=needs(RIGHTS_DECIDE),
     abp_responses=problem_responses(400, 401, 403, 404, 406, 500, 503),
 )
-_DESK: tuple[Role, str] = ("rights_desk", RIGHTS_DECIDE)
 
 
 @api.post(
@@ -33,7 +31,7 @@ _DESK: tuple[Role, str] = ("rights_desk", RIGHTS_DECIDE)
 )
 @parsed
 def restrict_signal(header: OnBehalfOf, path: SignalPath) -> Response:
-    with acting(header, _DESK) as act:
+    with acting(header, RIGHTS_DECIDE) as act:
         decide(act.connection, act.actor, act.now, path.signal_id, "restrict")
     return answer(RestrictionOut(restricted=True))
 
@@ -47,7 +45,7 @@ def restrict_signal(header: OnBehalfOf, path: SignalPath) -> Response:
 )
 @parsed
 def lift_restriction(header: OnBehalfOf, path: SignalPath) -> Response:
-    with acting(header, _DESK) as act:
+    with acting(header, RIGHTS_DECIDE) as act:
         decide(act.connection, act.actor, act.now, path.signal_id, "lift")
     return answer(RestrictionOut(restricted=False))
 
@@ -61,11 +59,11 @@ def lift_restriction(header: OnBehalfOf, path: SignalPath) -> Response:
 )
 @parsed
 def destroy_signal(header: ActHeaders, path: SignalPath) -> Response:
-    with acting(header, _DESK) as act:
+    with acting(header, RIGHTS_DECIDE) as act:
 
-        def destroy() -> Answer:
+        def destroy() -> DestructionOut:
             decide(act.connection, act.actor, act.now, path.signal_id, "destroy")
-            return Answer.of(201, DestructionOut(ended_at=act.now))
+            return DestructionOut(ended_at=act.now)
 
         done = act.once(header, None, destroy)
     return answer(done.body, done.status)
