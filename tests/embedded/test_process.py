@@ -61,18 +61,23 @@ def test_never_ready_is_an_error_and_is_stopped(tmp_path: Path) -> None:
     assert set(psutil.Process().children()) == before
 
 
-def test_stopped_in_reverse_order(tmp_path: Path) -> None:
-    code = (
-        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(print('{}')))\n"
-        "print('up', flush=True); time.sleep(600)"
-    )
+def test_stopped_all_at_once(tmp_path: Path) -> None:
+    """Each of three ends only when all were told to: one after the other, the first would be killed and say nothing
+    more. Seen failing when they were stopped one by one."""
     log = tmp_path / "log"
+    code = (
+        "import signal, sys, time\n"
+        "def stop(*_):\n"
+        "    print('told', flush=True)\n"
+        f"    while open({str(log)!r}).read().count('told') < 3: time.sleep(0.01)\n"
+        "    sys.exit(print('ended'))\n"
+        "signal.signal(15, stop); print('up', flush=True); time.sleep(600)"
+    )
     with Supervisor() as supervisor:
-        for count, name in enumerate(("first", "second", "third"), start=1):
-            command = [sys.executable, "-c", code.format(name)]
-            supervisor.start(command, name=name, log_path=log)
-            eventually(lambda up=count: log.read_text().count("up") == up)  # type: ignore[misc]
-    assert log.read_text().split() == ["up", "up", "up", "third", "second", "first"]
+        for name in ("first", "second", "third"):
+            supervisor.start([sys.executable, "-c", code], name=name, log_path=log, grace=3)
+        eventually(lambda: log.read_text().count("up") == 3)
+    assert log.read_text().count("ended") == 3
 
 
 def test_only_an_unexpected_death_is_reported(tmp_path: Path) -> None:

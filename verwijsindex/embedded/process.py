@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Processes that end with us (embedded/guard.py): start, wait until ready, stop in reverse order."""
+"""Processes that end with us (embedded/guard.py): start, wait until ready, stop all at once."""
 
 import http.client
 import os
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -123,7 +124,8 @@ class Process:
 
 
 class Supervisor:
-    """Starts processes, and stops them in reverse order at the end of its `with` block."""
+    """Starts processes, and stops them all at once at the end of its `with` block: none of them needs another to end
+    well."""
 
     def __init__(self) -> None:
         self.processes: list[Process] = []
@@ -170,8 +172,9 @@ class Supervisor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        while self.processes:
-            self.processes.pop().stop()
+        if self.processes:
+            with ThreadPoolExecutor(len(self.processes)) as threads:
+                list(threads.map(Process.stop, self.processes))
 
 
 def free_port() -> int:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The whole system as processes on this machine: PostgreSQL, Redis, issuer, pseudonym service, index, workers, clock.
 
-The same commands that production runs, with keys and databases made for the occasion; all of it is gone afterwards.
+The same processes that production runs, with keys and databases made for the occasion; all of it is gone afterwards.
 Used by the demo and by the tests of whole processes.
 """
 
@@ -12,29 +12,29 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from verwijsindex import database
+from joserfc.jwk import OKPKey
+
+from verwijsindex import database, keyfiles
 from verwijsindex.embedded.postgres import EmbeddedPostgres
 from verwijsindex.embedded.process import Process, Supervisor, answering, free_port
 from verwijsindex.embedded.redis import EmbeddedRedis
 from verwijsindex.operating import addresses
+from verwijsindex.pseudonyms.key_list import sign_key_list
+from verwijsindex.pseudonyms.listing import next_list
+from verwijsindex.pseudonyms.sealing import write_next_key
+from verwijsindex.pseudonyms.voprf import Evaluator, generate_secret
+from verwijsindex.settings import utc_now
 
 Say = Callable[[str], None]
 Command = tuple[list[str], dict[str, str], Callable[[], bool] | None]  # what to run, its settings, when it is ready
 _SERVICES = ("issuer", "pseudonyms", "index")
 _QUEUES = {"worker": ("verwijsindex.match", 2), "deliverer": ("verwijsindex.deliver", 1)}  # and how many at once
-
-
-def _at_once(one: Callable[[Any], object], things: Sequence[object]) -> None:
-    """Most of the time of a command and of a service goes to its imports."""
-    with ThreadPoolExecutor(len(things)) as threads:
-        list(threads.map(one, things))
 
 
 class Stack:
@@ -146,18 +146,29 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
             **self._more,
         }
-        signer, key_list = self.keys / "list-signer.jwk", self.keys / "key-list.jws"
-        commands = [("keys", "index", str(self.keys)), ("keys", "pseudonym", str(self.keys)), ("db", "upgrade")]
-        commands += [("keys", "issuer", str(self.keys / "issuer.jwk")), ("keys", "list-signer", str(signer))]
-        _at_once(lambda command: self.run(*command), commands)
-        self.run("keys", "sign-list", f"--service-keys={self.keys}", f"--signer={signer}", f"--out={key_list}")
+        with ThreadPoolExecutor(1) as threads:
+            upgraded = threads.submit(self.run, "db", "upgrade")
+            self._make_keys()
+            upgraded.result()
+
+    def _make_keys(self) -> None:
+        """What the `verwijsindex keys` commands make; to start five of them takes longer than all they do."""
+        write_next_key(self.keys)
+        secret, signer, now = generate_secret(), OKPKey.generate_key("Ed25519"), utc_now().replace(microsecond=0)
+        keyfiles.write_secret(self.keys / "pseudonym-1.key", secret)
+        for name, key in (("issuer", OKPKey.generate_key("Ed25519")), ("list-signer", signer)):
+            keyfiles.write_signing_key(self.keys / f"{name}.jwk", key)
+            keyfiles.write_public_key(self.keys / f"{name}.jwk.pub.json", key)
+        versions = next_list({}, {1: Evaluator(secret).public_key}, now)
+        (self.keys / "key-list.jws").write_text(sign_key_list(versions, now, signer) + "\n")
 
     def _start(self) -> None:
         shown = {"pseudonyms": "pseudonym service", "worker": "Celery worker", "deliverer": "deliverer of webhooks"}
         names = (*_SERVICES, *_QUEUES, "clock")
         for name in names:
             self._say(shown.get(name, name))
-        _at_once(self._spawn, names)
+        with ThreadPoolExecutor(len(names)) as threads:
+            list(threads.map(self._spawn, names))
 
     def _spawn(self, name: str) -> None:
         command, settings, ready = self._service(name) if name in _SERVICES else self._celery(name)
