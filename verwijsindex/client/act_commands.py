@@ -10,7 +10,8 @@ from uuid import UUID
 
 import typer
 
-from verwijsindex.client.acts import Acts, Ground, Json, Reason
+from verwijsindex.client.acts import Acts, Ground, Reason
+from verwijsindex.client.authorized import Json
 from verwijsindex.client.client import VerwijsindexClient
 from verwijsindex.client.commands import DEFAULT_CONFIG, AsJson, Config, told
 from verwijsindex.client.config import ClientConfig

@@ -5,21 +5,15 @@ with VerwijsindexClient(config) as client:
     client.acts.withdraw(reporter, signal, "risk_gone")
 """
 
-from contextlib import suppress
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID, uuid4
 
-from pydantic import TypeAdapter, ValidationError
-
-from verwijsindex.client.authorized import Authorized
-from verwijsindex.client.errors import ClientProblem
+from verwijsindex.client.authorized import OBJECT, Authorized, Json, content
 from verwijsindex.signals.informing import AgeGroup
 
 Reason = Literal["unjustified", "risk_gone"]
 Ground = Literal["safety", "investigation", "unreachable"]
-Json = dict[str, Any]
-_OBJECTS = TypeAdapter(Json)
 
 
 class Acts:
@@ -56,7 +50,4 @@ class Acts:
         headers = {"Idempotency-Key": str(uuid4()), "On-Behalf-Of": str(reporter)}
         path = f"/api/v1/signals/{signal}/{act}"
         response = self._authorized.send(self._index, "POST", path, headers=headers, json=body)
-        if response.status_code == 201:
-            with suppress(ValidationError):
-                return _OBJECTS.validate_json(response.content)
-        raise ClientProblem.of(response)
+        return content(response, OBJECT, {201})

@@ -1,13 +1,42 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Requests with an access token for the service they go to."""
+"""Requests with an access token for the service they go to, and what stands in their answers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from threading import Event
+from typing import Any, TypeVar
 
 import httpx
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from verwijsindex.client.channel import Channel
+from verwijsindex.client.errors import ClientProblem
 from verwijsindex.client.tokens import AccessTokens
+
+PAGE = 100
+Json = dict[str, Any]
+OBJECT = TypeAdapter(Json)
+T = TypeVar("T")
+
+
+class _Page(BaseModel):
+    """A page of a list."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    items: list[Json]
+    next_cursor: str | None = Field(default=None, alias="nextCursor")
+
+
+_PAGES = TypeAdapter(_Page)
+
+
+def content(response: httpx.Response, form: TypeAdapter[T], statuses: Collection[int] = (200,)) -> T:
+    """What stands in an answer of one of these statuses. Raises ClientProblem for another, or another form."""
+    if response.status_code in statuses:
+        with suppress(ValidationError):
+            return form.validate_json(response.content)
+    raise ClientProblem.of(response)
 
 
 class Authorized:
@@ -44,3 +73,15 @@ class Authorized:
                 break
             self._tokens.forget(service, used)
         return response
+
+    def pages(
+        self, service: str, path: str, params: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> Iterator[Json]:
+        """The items of a list, page after page. Raises ClientError."""
+        asked = {"limit": str(PAGE), **params}
+        while True:
+            page = content(self.send(service, "GET", path, headers=headers, params=asked), _PAGES)
+            yield from page.items
+            if not page.next_cursor:
+                return
+            asked["cursor"] = page.next_cursor

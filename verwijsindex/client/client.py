@@ -2,24 +2,21 @@
 """The client of an institution: sends signals, and reads what is its reporters' to read."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from threading import Event
 from types import TracebackType
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO
 from uuid import UUID
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from verwijsindex.client.acts import Acts
-from verwijsindex.client.authorized import Authorized
+from verwijsindex.client.authorized import OBJECT, Authorized, Json, content
 from verwijsindex.client.channel import PATIENCE, Channel, Clock, Tell, Wait, utc_now
 from verwijsindex.client.config import ClientConfig
 from verwijsindex.client.deaths import Deaths
 from verwijsindex.client.draft import SignalDraft
-from verwijsindex.client.errors import ClientProblem
 from verwijsindex.client.idempotency import IdempotencyKeys
 from verwijsindex.client.outcome import Outcome
 from verwijsindex.client.posting import BATCH, Poster
@@ -27,23 +24,6 @@ from verwijsindex.client.pseudonymise import Pseudonymiser
 from verwijsindex.client.subscriptions import Subscriptions
 from verwijsindex.client.tokens import AccessTokens
 from verwijsindex.pseudonyms.bsn import Bsn
-
-PAGE = 100
-
-Json = dict[str, Any]
-T = TypeVar("T")
-
-
-class _Page(BaseModel):
-    """A page of a list."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    items: list[Json]
-    next_cursor: str | None = Field(default=None, alias="nextCursor")
-
-
-_PAGES, _OBJECTS = TypeAdapter(_Page), TypeAdapter(Json)
 
 
 class VerwijsindexClient:
@@ -162,23 +142,8 @@ class VerwijsindexClient:
         return self._deaths.tell(bsn)
 
     def _pages(self, path: str, reporter: UUID, which: Mapping[str, str] | None = None) -> Iterator[Json]:
-        cursor: str | None = None
-        while True:
-            params = {"limit": str(PAGE), **(which or {})} | ({"cursor": cursor} if cursor else {})
-            page = self._get(path, reporter, _PAGES, params)
-            yield from page.items
-            cursor = page.next_cursor
-            if not cursor:
-                return
+        return self._authorized.pages(self.index, path, which or {}, {"On-Behalf-Of": str(reporter)})
 
     def _read(self, path: str, reporter: UUID) -> Json:
-        return self._get(path, reporter, _OBJECTS)
-
-    def _get(self, path: str, reporter: UUID, form: TypeAdapter[T], params: Mapping[str, str] | None = None) -> T:
-        response = self._authorized.send(
-            self.index, "GET", path, headers={"On-Behalf-Of": str(reporter)}, params=params
-        )
-        if response.status_code == 200:
-            with suppress(ValidationError):
-                return form.validate_json(response.content)
-        raise ClientProblem.of(response)
+        headers = {"On-Behalf-Of": str(reporter)}
+        return content(self._authorized.send(self.index, "GET", path, headers=headers), OBJECT)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, NoReturn
 from uuid import UUID
 
 import typer
@@ -14,9 +14,12 @@ from joserfc.jwk import OKPKey
 from rich.console import Console, RenderableType
 
 from verwijsindex.client import tables
+from verwijsindex.client.authorized import Json
+from verwijsindex.client.channel import Tell
 from verwijsindex.client.client import VerwijsindexClient
 from verwijsindex.client.config import ClientConfig
 from verwijsindex.client.errors import ClientError, ConfigError, UnreachableError
+from verwijsindex.client.journal import Journal
 from verwijsindex.client.progress import sending
 from verwijsindex.client.report import Report
 from verwijsindex.client.rows import COLUMNS, FileRefused
@@ -124,18 +127,12 @@ def send(
                         submit_file(client, rows, report, kept, progress.step)
                 finally:
                     _conclude(report, refused)
-                    # Also of a run that does not get to the end: the next finds a journal that was written just now.
-                    if kept.resumes and not kept.finished_at and client.clock() - kept.last_written > REPEATABLE:
-                        tell(TOO_LATE)
+                    _warn_if_too_late(client, kept, tell)
             except KeyboardInterrupt:  # told last: a long report would push it off the screen
                 tell("stopped; give the same command again to go on")
                 raise typer.Exit(INTERRUPTED) from None
             except UnreachableError as error:
-                if not (error.problem and error.problem.slug == "limit-reached" and error.again_at):
-                    raise
-                tell(f"error: {_WHOSE[error.problem.limit]}: the rows that are not told of above wait")
-                tell(_again(max(error.again_at, report.again_at or error.again_at)))
-                raise typer.Exit(STOPPED) from None
+                _stop_at_limit(error, report, tell)
             if kept.finished_at:
                 tell(f"all rows were sent on {tables.in_amsterdam(kept.finished_at)}; nothing was sent now")
             if report.again_at:
@@ -168,9 +165,7 @@ def notice(
     as_json: AsJson = False,
 ) -> None:
     """Read a notice: of a party that withdrew, whom to ask."""
-    with told(), VerwijsindexClient(ClientConfig.load(config)) as client:
-        found = client.notice(reporter, notice_id)
-        print_view(found, as_json, tables.notice_view(found))
+    _show(config, as_json, lambda c: c.notice(reporter, notice_id), tables.notice_view)
 
 
 @app.command()
@@ -187,9 +182,7 @@ def match(
     as_json: AsJson = False,
 ) -> None:
     """Read a match: whom to call."""
-    with told(), VerwijsindexClient(ClientConfig.load(config)) as client:
-        found = client.match(reporter, match_id)
-        print_view(found, as_json, tables.match_view(found))
+    _show(config, as_json, lambda c: c.match(reporter, match_id), tables.match_view)
 
 
 @app.command()
@@ -200,15 +193,13 @@ def archived(
     as_json: AsJson = False,
 ) -> None:
     """Read an archived signal: who signalled this youngster before."""
-    with told(), VerwijsindexClient(ClientConfig.load(config)) as client:
-        found = client.archived_signal(reporter, archived_id)
-        print_view(found, as_json, tables.archived_view(found))
+    _show(config, as_json, lambda c: c.archived_signal(reporter, archived_id), tables.archived_view)
 
 
 def _list(
     config: Path,
     as_json: bool,
-    read: Callable[[VerwijsindexClient], Iterable[dict[str, Any]]],
+    read: Callable[[VerwijsindexClient], Iterable[Json]],
     title: str,
     columns: dict[str, str],
 ) -> None:
@@ -217,12 +208,38 @@ def _list(
         print_view(items, as_json, tables.table(title, columns, items))
 
 
+def _show(
+    config: Path,
+    as_json: bool,
+    read: Callable[[VerwijsindexClient], Json],
+    view: Callable[[Json], RenderableType],
+) -> None:
+    with told(), VerwijsindexClient(ClientConfig.load(config)) as client:
+        found = read(client)
+        print_view(found, as_json, view(found))
+
+
 def print_view(content: object, as_json: bool, view: RenderableType) -> None:
     """As JSON for a program, or as a table for a person."""
     if as_json:
         typer.echo(json.dumps(content, indent=2))
     else:
         Console().print(view)
+
+
+def _warn_if_too_late(client: VerwijsindexClient, journal: Journal, tell: Tell) -> None:
+    """Also of a run that does not get to the end: the next finds a journal that was written just now."""
+    if journal.resumes and not journal.finished_at and client.clock() - journal.last_written > REPEATABLE:
+        tell(TOO_LATE)
+
+
+def _stop_at_limit(error: UnreachableError, report: Report, tell: Tell) -> NoReturn:
+    """Of a limit of a day, when to come again; raises the error where it is of something else."""
+    if not (error.problem and error.problem.slug == "limit-reached" and error.again_at):
+        raise error
+    tell(f"error: {_WHOSE[error.problem.limit]}: the rows that are not told of above wait")
+    tell(_again(max(error.again_at, report.again_at or error.again_at)))
+    raise typer.Exit(STOPPED) from None
 
 
 def _conclude(report: Report, path: Path | None) -> None:

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Telling deaths, for a municipality (R14): blinded like any signal, and never a word back on what was known."""
 
-from contextlib import suppress
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from verwijsindex.client.authorized import Authorized
+from verwijsindex.client.authorized import Authorized, content
 from verwijsindex.client.errors import ClientProblem
 from verwijsindex.client.pseudonymise import Pseudonymiser, concerns_key_version
 from verwijsindex.pseudonyms.bsn import Bsn
@@ -21,6 +20,9 @@ class _Received(BaseModel):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     received_at: AwareDatetime = Field(alias="receivedAt")
+
+
+_RECEIVED = TypeAdapter(_Received)
 
 
 class Deaths:
@@ -57,10 +59,9 @@ class Deaths:
             headers={"Idempotency-Key": key},
             json={"pseudonym": {"keyVersion": made.key_version, "value": made.values[0].to_text()}},
         )
-        if response.status_code == 202:
-            with suppress(ValidationError):
-                return _Received.model_validate_json(response.content).received_at
-        problem = ClientProblem.of(response)
-        if concerns_key_version(problem):
-            self._pseudonymiser.forget_version(made.key_version)
-        raise problem
+        try:
+            return content(response, _RECEIVED, {202}).received_at
+        except ClientProblem as problem:
+            if concerns_key_version(problem):
+                self._pseudonymiser.forget_version(made.key_version)
+            raise

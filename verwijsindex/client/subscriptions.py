@@ -9,21 +9,13 @@ The receiver at that address must answer the challenge (`webhooks.challenge_answ
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
-from pydantic import TypeAdapter, ValidationError
-
-from verwijsindex.client.authorized import Authorized
-from verwijsindex.client.errors import ClientProblem
+from verwijsindex.client.authorized import OBJECT, Authorized, Json, content
 
 PATH = "/api/v1/webhook-subscriptions"
-
-Json = dict[str, Any]
-_OBJECTS = TypeAdapter(Json)
 
 
 class Subscriptions:
@@ -39,12 +31,12 @@ class Subscriptions:
 
     def every(self) -> list[Json]:
         """None or one: a client has one subscription."""
-        items: list[Json] = self._json(self._send("GET", ""))["items"]
+        items: list[Json] = self._send("GET", "")["items"]
         return items
 
     def read(self, subscription: UUID) -> Json:
         """How it stands."""
-        return self._json(self._send("GET", f"/{subscription}"))
+        return self._send("GET", f"/{subscription}")
 
     def pause(self, subscription: UUID) -> Json:
         """Deliver nothing until `resume`; what comes meanwhile waits."""
@@ -68,18 +60,12 @@ class Subscriptions:
 
     def delete(self, subscription: UUID) -> int:
         """End it. How many deliveries were never taken, and are gone; the inboxes keep every notice."""
-        gone: int = self._json(self._send("DELETE", f"/{subscription}"))["discarded"]
+        gone: int = self._send("DELETE", f"/{subscription}")["discarded"]
         return gone
 
     def attempts(self, subscription: UUID) -> Iterator[Json]:
         """What became of each try, newest first."""
-        params = {"limit": "100"}
-        while True:
-            page = self._json(self._send("GET", f"/{subscription}/attempts", params=params))
-            yield from page["items"]
-            if "nextCursor" not in page:
-                return
-            params["cursor"] = page["nextCursor"]
+        return self._authorized.pages(self._index, f"{PATH}/{subscription}/attempts", {})
 
     def replay(self, subscription: UUID, *, delivery: UUID | None = None, since: datetime | None = None) -> int:
         """Have one delivery sent again, or all that were taken since a moment and all that wait; how many. Each has the
@@ -91,16 +77,10 @@ class Subscriptions:
 
     def _post(self, path: str, body: Json | None = None) -> Json:
         # Made once for all tries of this request, so that a try whose answer was lost is not done twice.
-        return self._json(self._send("POST", path, headers={"Idempotency-Key": str(uuid4())}, json=body))
+        return self._send("POST", path, headers={"Idempotency-Key": str(uuid4())}, json=body)
 
     def _change(self, subscription: UUID, body: Json) -> Json:
-        return self._json(self._send("PATCH", f"/{subscription}", json=body))
+        return self._send("PATCH", f"/{subscription}", json=body)
 
-    def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        return self._authorized.send(self._index, method, PATH + path, **more)
-
-    def _json(self, response: httpx.Response) -> Json:
-        if response.is_success:
-            with suppress(ValidationError):
-                return _OBJECTS.validate_json(response.content)
-        raise ClientProblem.of(response)
+    def _send(self, method: str, path: str, **more: Any) -> Json:
+        return content(self._authorized.send(self._index, method, PATH + path, **more), OBJECT, {200, 201, 202})

@@ -36,6 +36,8 @@ CONTACTS = {
     "telephone": "telephone",
     "email": "e-mail",
 }
+_TO_ASK = {name: heading for name, heading in CONTACTS.items() if name != "concerns"}
+_BESIDE = {name: heading for name, heading in _TO_ASK.items() if name != "position"}
 POINTS = {
     "municipality": "municipality",
     "kind": "kind",
@@ -76,18 +78,16 @@ def notice_view(notice: Json) -> RenderableType:
     line = table("Notice", NOTICES, [notice])
     if "ask" not in notice:
         return line
-    asked = {name: heading for name, heading in CONTACTS.items() if name != "concerns"}
     return Group(
         line,
-        table("Ask", asked, to_call(notice["ask"])),
+        table("Ask", _TO_ASK, to_call(notice["ask"])),
         table("A child in danger now", NUMBERS, notice.get("inDangerNow", [])),
     )
 
 
 def archived_view(earlier: Json) -> RenderableType:
     """An archived signal: whom to ask about before (R17)."""
-    contacts = {name: heading for name, heading in CONTACTS.items() if name != "concerns"}
-    return Group(table("Call", contacts, to_call([earlier])), table("Their coordinators", _BESIDE, _beside([earlier])))
+    return Group(table("Call", _TO_ASK, to_call([earlier])), table("Their coordinators", _BESIDE, _beside([earlier])))
 
 
 def to_call(contacts: Iterable[Json]) -> Iterator[Json]:
@@ -97,9 +97,6 @@ def to_call(contacts: Iterable[Json]) -> Iterator[Json]:
         yield from ({**contact, "position": contact.get("shownAs"), **one} for one in stand_ins)
         if not stand_ins:
             yield contact
-
-
-_BESIDE = {name: heading for name, heading in CONTACTS.items() if name not in ("concerns", "position")}
 
 
 def _beside(contacts: Iterable[Json]) -> Iterator[Json]:
