@@ -378,8 +378,8 @@ class Model:
                     self.last_match[youngster, kind] = match.name
                     match.parties = parties
                     for signal in self.signals:
-                        shielded = self.shielded(youngster, signal.reporter, today)
-                        if signal.standing in parties and not signal.ended and not shielded:
+                        party = signal.standing in parties and not signal.ended
+                        if party and not self.shielded(youngster, signal.reporter, today):
                             signal.first_matched = signal.first_matched or today
                     match.supervisors = self.residences(youngster, today)
                 residences = self.residences(youngster, today)
