@@ -93,9 +93,8 @@ class Database:
         """Delete signals and all that came of them, and keep the register."""
         with self.superuser.begin() as connection:
             connection.execute(sa.text("SET session_replication_role = replica"))
-            connection.execute(
-                sa.text("TRUNCATE youngster, parent, signal, work, death, tombstone, idempotency_record, event CASCADE")
-            )
+            tables = "youngster, parent, told, signal, work, death, tombstone, idempotency_record, event"
+            connection.execute(sa.text(f"TRUNCATE {tables} CASCADE"))
 
     def close(self) -> None:
         """Let go of every connection."""

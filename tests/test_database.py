@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What `db init` makes sure of, on a server with PostgreSQL's most talkative configuration."""
+"""What `db init` makes sure of, on a server with PostgreSQL's most talkative configuration; and lists as parameters."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
-from support import PASSWORDS
+import sqlalchemy as sa
+from support import PASSWORDS, Database
 
 from verwijsindex import database
 from verwijsindex.embedded import postgres
@@ -48,3 +50,19 @@ def test_nobody_holds_a_transaction_for_ever(cluster: EmbeddedPostgres) -> None:
             for setting in ("idle_in_transaction_session_timeout", "statement_timeout", "transaction_timeout"):
                 [value] = connection.execute(f"SHOW {setting}").fetchone() or [""]
                 assert value not in {"0", ""}, (role, setting)
+
+
+def test_lists_come_into_the_database_as_they_are(index_database: Database) -> None:
+    """UUIDs by a way of their own, all others by psycopg's."""
+    ids, pool = [uuid4(), uuid4()], index_database.engine("worker")
+    lists: dict[str, list[list[object]]] = {
+        "uuid": [[], [*ids], [ids[0], None]],
+        "text": [['a,"b}'], ["a", None]],
+        "bytea": [[b"\x00,"]],
+        "integer": [[1, 2]],
+    }
+    with pool.connect() as connection:
+        for kind, values in lists.items():
+            for value in values:
+                found = connection.execute(sa.text(f"SELECT CAST(:value AS {kind}[])"), {"value": value})
+                assert found.scalar_one() == value

@@ -92,7 +92,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "act_request": {"SELECT": "caller key received_at", "DELETE": "*"},
         "index_key_version": READ,
         "match": WRITE | {"UPDATE": "ended_at change"},
-        "party": WRITE | {"UPDATE": "left_at"},
+        "party": WRITE | {"UPDATE": "left_at standing_id"},
         "supervision": WRITE | {"UPDATE": "left_at"},
         "notice": WRITE,
         "notice_withdrawal": {"INSERT": "*"},

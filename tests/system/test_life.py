@@ -45,7 +45,7 @@ class SystemStage:
         self.run(500)
         self.system.change(
             "SET session_replication_role = replica;"
-            " TRUNCATE youngster, parent, signal, death, tombstone, idempotency_record, event CASCADE;"
+            " TRUNCATE youngster, parent, told, signal, death, tombstone, idempotency_record, event CASCADE;"
             " SET session_replication_role = origin"
         )
         self.system.change("UPDATE reporter SET designated_until = NULL")

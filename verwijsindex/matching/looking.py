@@ -83,12 +83,12 @@ def follow(connection: Connection, youngsters: Sequence[UUID], now: datetime) ->
     connection.execute(_PLANNED_FOR_WHAT_IS_ASKED)
     concerned = families.concerned(connection, youngsters)
     # Also of their siblings, whom they see: one may have been handed over, and its work still wait.
-    seen = families.concerned(connection, concerned)
+    seen = families.concerned(connection, concerned) if set(concerned) != set(youngsters) else concerned
     arriving.hold(connection, seen)
     arriving.give_standings(connection, seen)
     moved = arriving.move(connection, youngsters)
     wanted = telling.of_withdrawals(connection, youngsters, today)
     families.bring_up_to_date(connection, concerned, now, today)
-    parties.bring_up_to_date(connection, concerned, now, today)
-    wanted += telling.of_matches(connection, concerned, today)
+    matched = parties.bring_up_to_date(connection, concerned, now, today)
+    wanted += telling.of_matches(connection, matched, today)
     return wanted + telling.of_moves(connection, [m.youngster_id for m in moved], [m.reporter_id for m in moved], today)

@@ -113,7 +113,7 @@ class Party(SQLModel, table=True):
     id: UUID = Field(primary_key=True)
     match_id: UUID = Field(foreign_key="match.id")
     reporter_id: UUID = Field(foreign_key="reporter.id")
-    standing_id: UUID | None = Field(default=None, foreign_key="standing.id", ondelete="SET NULL", index=True)
+    standing_id: UUID | None = Field(default=None, index=True)
     joined_at: datetime = Field(sa_type=Moment)
     left_at: datetime | None = Field(default=None, sa_type=Moment)
 
@@ -145,8 +145,8 @@ class Told(SQLModel, table=True):
 
     __table_args__ = (one_of("kind", MATCH_KINDS, "told_kind"),)
 
-    standing_id: UUID = Field(foreign_key="standing.id", ondelete="CASCADE", primary_key=True)
-    contact_id: UUID = Field(foreign_key="standing.id", ondelete="CASCADE", primary_key=True, index=True)
+    standing_id: UUID = Field(primary_key=True)
+    contact_id: UUID = Field(primary_key=True, index=True)
     kind: str = Field(primary_key=True)
 
 
@@ -157,4 +157,4 @@ class ToldSupervision(SQLModel, table=True):
 
     match_id: UUID = Field(foreign_key="match.id", primary_key=True)
     municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")], primary_key=True)
-    contact_id: UUID = Field(foreign_key="standing.id", ondelete="CASCADE", primary_key=True, index=True)
+    contact_id: UUID = Field(primary_key=True, index=True)

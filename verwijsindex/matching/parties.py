@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from verwijsindex.database import as_json
 from verwijsindex.ledger import events
@@ -55,7 +55,8 @@ _LEAVE = text(
     " SELECT p.id FROM match m JOIN party p ON p.match_id = m.id AND p.left_at IS NULL"
     " LEFT JOIN should s ON s.youngster_id = m.youngster_id AND s.kind = m.kind AND s.standing_id = p.standing_id"
     " WHERE m.youngster_id = ANY(:concerned) AND (m.ended_at IS NOT NULL OR s.standing_id IS NULL)"
-    ") UPDATE party p SET left_at = :now FROM gone WHERE p.id = gone.id RETURNING p.match_id, p.reporter_id"
+    ") UPDATE party p SET left_at = :now, standing_id = NULL FROM gone WHERE p.id = gone.id"
+    " RETURNING p.match_id, p.reporter_id"
 )
 _JOIN = text(
     f"{_INPUT} INSERT INTO party (id, match_id, reporter_id, standing_id, joined_at)"  # noqa: S608
@@ -106,19 +107,27 @@ _SUPERVISE = text(
 )
 
 
-def bring_up_to_date(connection: Connection, youngsters: Sequence[UUID], now: datetime, today: date) -> None:
-    """Open and end the matches of these youngsters, let parties join and leave, and supervisors begin and stop."""
+def bring_up_to_date(connection: Connection, youngsters: Sequence[UUID], now: datetime, today: date) -> list[UUID]:
+    """Open and end the matches of these youngsters, let parties join and leave, and supervisors begin and stop.
+
+    Returns:
+        Which of them have a match now.
+    """
     asked: dict[str, Any] = {"concerned": list(youngsters), "now": now, "today": today}
     should = connection.execute(_SHOULD, asked).mappings().all()
     asked["should"] = as_json([dict(row) for row in should])
     ended = connection.execute(_END_MATCHES, asked).scalars().all()
     left = connection.execute(_LEAVE, asked).all()
-    opened = connection.execute(_OPEN_MATCHES, asked).scalars().all()
-    connection.execute(_TOLD_GOES_ALONG, {"opened": list(opened)})
-    joined = connection.execute(_JOIN, asked).all()
-    connection.execute(_FIRST_MATCHED, asked)
+    opened: Sequence[UUID] = ()
+    joined: Sequence[Row[Any]] = ()
+    if should:
+        opened = connection.execute(_OPEN_MATCHES, asked).scalars().all()
+        connection.execute(_TOLD_GOES_ALONG, {"opened": list(opened)})
+        joined = connection.execute(_JOIN, asked).all()
+        connection.execute(_FIRST_MATCHED, asked)
     connection.execute(_STOP_SUPERVISING, asked)
-    connection.execute(_SUPERVISE, asked)
+    if should:
+        connection.execute(_SUPERVISE, asked)
     events.append(
         connection,
         [
@@ -128,6 +137,7 @@ def bring_up_to_date(connection: Connection, youngsters: Sequence[UUID], now: da
             *(_of_match(events.PARTY_JOINED, now, *row) for row in joined),
         ],
     )
+    return sorted({row["youngster_id"] for row in should})
 
 
 def _of_match(kind: events.EventKind, now: datetime, match: UUID, reporter: UUID | None = None) -> events.Event:

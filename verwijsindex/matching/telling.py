@@ -18,6 +18,10 @@ from verwijsindex.notices.service import Wanted
 # The last of a standing's signals that ended: was it withdrawn, and nothing handed over or restricted since? Nothing is
 # told of what is restricted. Who was told of that standing and is still there is told that it withdrew, and whom to
 # ask: the named officer if any of its signals was shielded (R36).
+_WITHDRAWN = text(
+    "SELECT DISTINCT youngster_id FROM signal"
+    " WHERE youngster_id = ANY(:youngsters) AND end_reason IN ('unjustified', 'risk_gone')"
+)
 _WITHDREW = """
 WITH gone AS (
     SELECT st.id, st.handed_over_at FROM standing st
@@ -196,15 +200,24 @@ def of_withdrawals(connection: Connection, youngsters: Sequence[UUID], today: da
     """Who is told that a party withdrew from these youngsters (R37), once for each institution and agreement to ask
     about; from now on it counts as told to nobody. Before matches and supervision are brought up to date: it looks at
     who was told until now."""
-    asked: dict[str, Any] = {"youngsters": list(youngsters), "today": today}
+    withdrawn = list(connection.execute(_WITHDRAWN, {"youngsters": list(youngsters)}).scalars())
+    if not withdrawn:
+        return []
+    asked: dict[str, Any] = {"youngsters": withdrawn, "today": today}
     wanted = [Wanted("party_withdrew", **row._mapping) for row in connection.execute(_OF_WITHDRAWALS, asked)]
     connection.execute(_FORGET_WITHDRAWN, asked)
     return wanted
 
 
-def of_matches(connection: Connection, concerned: Sequence[UUID], today: date) -> list[Wanted]:
-    """Who is told of a party or contact never told before, and which supervisors; from now on they were told."""
-    asked: dict[str, Any] = {"concerned": list(concerned), "today": today}
+def of_matches(connection: Connection, matched: Sequence[UUID], today: date) -> list[Wanted]:
+    """Who is told of a party or contact never told before, and which supervisors; from now on they were told.
+
+    Args:
+        matched: youngsters who have a match.
+    """
+    if not matched:
+        return []
+    asked: dict[str, Any] = {"concerned": list(matched), "today": today}
     rows = [*connection.execute(_OF_PARTIES, asked), *connection.execute(_OF_SUPERVISION, asked)]
     connection.execute(_REMEMBER, asked)
     connection.execute(_REMEMBER_SUPERVISION, asked)

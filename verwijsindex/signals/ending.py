@@ -179,5 +179,15 @@ def _archived(row: Row[Any], keys: Mapping[int, IndexKey], today: date) -> dict[
     destroy_on = min(destroy_on, turns_23) if turns_23 else destroy_on
     if destroy_on <= today:
         return None
-    own = {name: getattr(row, name) for name in _ARCHIVE_COLUMNS if hasattr(row, name)}
-    return own | {"ended_at": ended_at, "end_reason": reason, "destroy_on": destroy_on}
+    return {
+        "id": row.id,
+        "youngster_id": row.youngster_id,
+        "reporter_id": row.reporter_id,
+        "oin": row.oin,
+        "agreement_id": row.agreement_id,
+        "shielded": row.shielded,
+        "received_at": row.received_at,
+        "ended_at": ended_at,
+        "end_reason": reason,
+        "destroy_on": destroy_on,
+    }

@@ -109,7 +109,7 @@ class Signal(SQLModel, table=True):
     parents_sealed: list[bytes] | None = Field(default=None, sa_type=ARRAY(LargeBinary))
     shielded: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     # How it goes on and ends.
-    standing_id: UUID | None = Field(default=None, foreign_key="standing.id", index=True)
+    standing_id: UUID | None = Field(default=None, index=True)
     held_since: datetime | None = Field(default=None, sa_type=Moment)
     first_matched_at: datetime | None = Field(default=None, sa_type=Moment)
     restricted_at: datetime | None = Field(default=None, sa_type=Moment)
@@ -154,19 +154,7 @@ class ArchivedSignal(SQLModel, table=True):
     """
 
     __tablename__ = "archived_signal"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["reporter_id", "oin"],
-            ["reporter.id", "reporter.oin"],
-            name="archived_signal_is_of_the_reporters_institution",
-        ),
-        ForeignKeyConstraint(
-            ["agreement_id", "oin"],
-            ["agreement.id", "agreement.oin"],
-            name="archived_signal_is_under_its_institutions_agreement",
-        ),
-        one_of("end_reason", ARCHIVED, "archived_signal_end_reason"),
-    )
+    __table_args__ = (one_of("end_reason", ARCHIVED, "archived_signal_end_reason"),)
 
     id: UUID = Field(primary_key=True)
     youngster_id: UUID = Field(foreign_key="youngster.id", index=True)
