@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network
 from typing import Annotated
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from bench.figures import Figure, show
 from verwijsindex.bell import DELIVER_TASK, Bell, celery_app
 from verwijsindex.embedded.stack import Stack
 from verwijsindex.notices.delivery import AT_ONCE
+from verwijsindex.notices.destinations import Destinations
 from verwijsindex.notices.posting import Poster
 from verwijsindex.notices.signing import Sender, event_body
 from verwijsindex.pseudonyms.sealing import IndexKeys
@@ -98,7 +100,7 @@ def _receivers() -> Iterator[list[int]]:
 
 
 def _ceiling(ports: list[int], count: int) -> float:
-    poster = Poster(seconds=TIMEOUT, allow_plain_http=True)
+    poster = Poster(seconds=TIMEOUT, allow_plain_http=True, destinations=Destinations([IPv4Network("127.0.0.0/8")]))
     sender = Sender(IndexKeys({1: bytes(32)}), "http://127.0.0.1", OIN, TIMEOUT, allow_plain_http=True)
     body = event_body(sender, uuid4(), uuid4(), datetime.now(UTC)).encode()
     headers = {"content-type": "application/cloudevents+json", "webhook-signature": "v1," + "a" * 44}

@@ -23,6 +23,7 @@ from verwijsindex.keyfiles import read_public_key
 from verwijsindex.logs import INDEX_KEY_MISSING, log
 from verwijsindex.matching.api import api as matches_api
 from verwijsindex.notices.api import api as notices_api
+from verwijsindex.notices.destinations import Destinations
 from verwijsindex.notices.subscription_api import api as subscriptions_api
 from verwijsindex.parsing import Outgoing
 from verwijsindex.problems import UNAVAILABLE, Problem
@@ -127,6 +128,7 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
         "webhook_secret_overlap": timedelta(seconds=settings.webhook_secret_overlap_seconds),
         "webhook_changes": settings.webhook_changes_per_client,
         "allow_plain_http": settings.allow_plain_http,
+        "webhook_destinations": Destinations(settings.webhook_private_ranges),
         "signal_limits": SignalLimits(
             reporter=settings.signals_per_reporter,
             institution=settings.signals_per_institution,

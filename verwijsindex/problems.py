@@ -42,6 +42,12 @@ UNKNOWN_MUNICIPALITY = ProblemType(
     "This municipality does not take part",
     "Check the CBS code; a youngster who moved to where nobody takes part keeps the last residence that does.",
 )
+ADDRESS_NOT_ALLOWED = ProblemType(
+    "address-not-allowed",
+    400,
+    "Webhooks do not go to this address",
+    "Name a host with a public address; for a receiver in a private network ask the operator to allow its range.",
+)
 NOT_AUTHENTICATED = ProblemType(
     "not-authenticated",
     401,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -153,6 +153,9 @@ class IndexSettings(Settings):
         100, ge=1, description="In 24 hours: changes of a subscription, challenges, secrets and replays."
     )
     allow_plain_http: bool = Field(False, description="Let clients subscribe http addresses: for the demo only.")
+    webhook_private_ranges: list[IPvAnyNetwork] = Field(
+        [], description="Networks that are not public, in which clients may have receivers; of worker and index alike."
+    )
 
 
 class WorkerSettings(Settings):
@@ -171,6 +174,9 @@ class WorkerSettings(Settings):
     contact_data_days: int = Field(90, ge=0, description="How long contact data of who left is kept.")
     webhook_timeout_seconds: float = Field(15, gt=0, le=60)
     allow_plain_http: bool = Field(False, description="Deliver to http addresses as well: for the demo only.")
+    webhook_private_ranges: list[IPvAnyNetwork] = Field(
+        [], description="Networks that are not public, to which webhooks go all the same."
+    )
 
 
 class PseudonymSettings(Settings):

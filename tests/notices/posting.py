@@ -4,6 +4,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network
 from typing import Any
 from uuid import uuid4
 
@@ -12,8 +13,10 @@ from support import CLINIC, SCHOOL, Index
 from system.receiver import Behaviour, Receiver
 
 from verwijsindex.notices.delivery import Deliverer
+from verwijsindex.notices.destinations import Destinations
 from verwijsindex.notices.signing import Sender
 
+LOOPBACK = Destinations([IPv4Network("127.0.0.0/8")])  # where tests have their receivers
 SECONDS = 10.0  # for one try
 
 
@@ -32,7 +35,7 @@ class Post:
 
     def subscribe(self, oin: str, address: str, *, confirmed: bool = True) -> str:
         """The institution's client, at this address, its challenge asked and answered; the subscription's id."""
-        self.index.app.extensions["allow_plain_http"] = True
+        self.index.app.extensions |= {"allow_plain_http": True, "webhook_destinations": LOOPBACK}
         made = self.index.http.post(
             "/api/v1/webhook-subscriptions",
             json={"address": address},
@@ -77,7 +80,7 @@ class Post:
 
     def deliverer(self, **changes: Any) -> Deliverer:
         """One as a worker has."""
-        settings: dict[str, Any] = {"timeout": SECONDS, "allow_plain_http": True} | changes
+        settings: dict[str, Any] = {"timeout": SECONDS, "allow_plain_http": True, "destinations": LOOPBACK} | changes
         keys = self.index.app.extensions["index_keys"]
         sender = Sender(keys, "https://index.example/", "00000009999999999000", **settings)
         return Deliverer(self.index.database.engine("worker"), sender, now)

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 from ledger.faults import failing
+from notices.posting import LOOPBACK
 from signals.evidence import places, slug
 from support import CLINIC, SCHOOL, Answer, Index
 
@@ -198,7 +199,7 @@ def test_an_address_of_another_form_is_refused(index: Index, caplog: pytest.LogC
 
 
 def test_plain_http_only_where_the_operator_allows_it(index: Index) -> None:
-    index.app.extensions["allow_plain_http"] = True
+    index.app.extensions |= {"allow_plain_http": True, "webhook_destinations": LOOPBACK}
     assert subscribed(index, address="http://127.0.0.1:1/hooks")["state"] == "pending"
 
 

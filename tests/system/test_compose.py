@@ -67,7 +67,8 @@ class Engine:
                 "VERWIJSINDEX_BIND_ADDRESS": "127.0.0.1",
                 "VERWIJSINDEX_PORT": self.replaced[f"port {service.name}"],
             }
-        return ours | {"VERWIJSINDEX_ALLOW_PLAIN_HTTP": "true"} | told
+        ours |= {"VERWIJSINDEX_ALLOW_PLAIN_HTTP": "true", "VERWIJSINDEX_WEBHOOK_PRIVATE_RANGES": '["127.0.0.0/8"]'}
+        return ours | told
 
     def inside(self, service: Service) -> Path:
         """The folder that stands for the service's file system."""

@@ -143,6 +143,7 @@ class Stack:
             "VERWIJSINDEX_RESOURCES": json.dumps([self.index, self.pseudonyms]),
             "VERWIJSINDEX_TOMBSTONES": str(self.folder / "tombstones.txt"),
             "VERWIJSINDEX_ALLOW_PLAIN_HTTP": "true",
+            "VERWIJSINDEX_WEBHOOK_PRIVATE_RANGES": json.dumps(["127.0.0.0/8"]),
             "PYTHONUNBUFFERED": "1",
             **self._more,
         }

@@ -45,7 +45,12 @@ class Deliverer:
 
     def __init__(self, pool: Engine, sender: Sender, clock: Clock) -> None:
         self._pool, self._sender, self._clock = pool, sender, clock
-        self._poster = Poster(seconds=sender.timeout, allow_plain_http=sender.allow_plain_http, trust=sender.trust)
+        self._poster = Poster(
+            seconds=sender.timeout,
+            allow_plain_http=sender.allow_plain_http,
+            destinations=sender.destinations,
+            trust=sender.trust,
+        )
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="deliver")
         self._receivers = Receivers(AT_ONCE - CHALLENGES)
         self._challenged = 0

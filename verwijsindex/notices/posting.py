@@ -11,18 +11,17 @@ its connections at each request (6.7 ms of processor time a post with one pool f
 pool for each receiver it was a third of all that the deliverer did.
 """
 
-import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import httpcore
+
+from verwijsindex.notices.destinations import Destinations, NotAllowedError
 
 READ_AT_MOST = 4096  # bytes of an answer, so that the connection of a short one can be used again
 RECEIVED_AT_MOST = 128 * 1024  # bytes in one try, interim answers too; more than headers may have
@@ -44,14 +43,23 @@ class Poster:
     Args:
         seconds: how long one try may take in all, from looking up the name to the end of the answer's headers.
         allow_plain_http: post to http addresses as well (the demo only).
+        destinations: to which network addresses.
         trust: by which CA certificates receivers are verified; the public ones when left out.
     """
 
-    def __init__(self, *, seconds: float, allow_plain_http: bool, trust: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seconds: float,
+        allow_plain_http: bool,
+        destinations: Destinations,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         self._trust = trust or httpcore.default_ssl_context()
         self._seconds = seconds
         self._schemes = ("https://", "http://") if allow_plain_http else ("https://",)
         self._deadline = _Deadline()
+        self._network = _Bounded(self._deadline, destinations)
         self._lock = threading.Lock()
         self._unused: dict[str, list[httpcore.HTTPConnection]] = {}  # by origin, the one used last at the end
         self._kept = 0  # of all origins
@@ -77,6 +85,8 @@ class Poster:
             ):
                 answer = _drain(response)
                 return Reply("ok" if 200 <= response.status < 300 else f"status {response.status}", answer)
+        except NotAllowedError:
+            return Reply("address not allowed")
         except Exception as error:  # whatever goes wrong with one receiver concerns that receiver only
             return Reply(type(error).__name__)
 
@@ -88,7 +98,7 @@ class Poster:
             connection.close()
             connection = self._take(str(origin))
         connection = connection or httpcore.HTTPConnection(
-            origin, self._trust, keepalive_expiry=KEPT_IDLE, network_backend=_Bounded(self._deadline)
+            origin, self._trust, keepalive_expiry=KEPT_IDLE, network_backend=self._network
         )
         try:
             yield connection
@@ -164,10 +174,11 @@ class _Deadline(threading.local):
 
 
 class _Bounded(httpcore.NetworkBackend):
-    """The network, as far as the deadline allows."""
+    """The network, as far as the deadline and the destinations allow. The name is looked up once, and the connection
+    made to the address that was judged; one that is kept goes to that address for as long as it lives."""
 
-    def __init__(self, deadline: _Deadline) -> None:
-        self._deadline = deadline
+    def __init__(self, deadline: _Deadline, destinations: Destinations) -> None:
+        self._deadline, self._destinations = deadline, destinations
         self._network = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -179,7 +190,11 @@ class _Bounded(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         trouble: Exception = httpcore.ConnectError()
-        for address in _looked_up(host, port, self._deadline.left(httpcore.ConnectTimeout)):
+        try:
+            addresses = self._destinations.addresses(host, port, self._deadline.left(httpcore.ConnectTimeout))
+        except TimeoutError:
+            raise httpcore.ConnectTimeout from None
+        for address in addresses:
             left = self._deadline.left(httpcore.ConnectTimeout)
             try:
                 stream = self._network.connect_tcp(address, port, left, local_address, socket_options)
@@ -188,28 +203,6 @@ class _Bounded(httpcore.NetworkBackend):
             else:
                 return _BoundedStream(stream, self._deadline)
         raise trouble
-
-
-def _looked_up(host: str, port: int, seconds: float) -> list[str]:
-    """The addresses of a host. The system's look-up has no deadline, so it is done in a thread that may be left."""
-    try:
-        return [str(ip_address(host.strip("[]")))]
-    except ValueError:
-        """A name."""
-    found: SimpleQueue[list[str]] = SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            entries = []
-        found.put([str(entry[4][0]) for entry in entries])
-
-    threading.Thread(target=look_up, name="look-up", daemon=True).start()
-    try:
-        return found.get(timeout=seconds)
-    except Empty:
-        raise httpcore.ConnectTimeout from None
 
 
 class _BoundedStream(httpcore.NetworkStream):

@@ -3,7 +3,7 @@
 
 import json
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import Row
 from standardwebhooks import Webhook
 
+from verwijsindex.notices.destinations import Destinations
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.web import API_PREFIX
 
@@ -20,8 +21,8 @@ CHALLENGE_TYPE = "nl.verwijsindex.webhook-challenge"
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """What a worker needs to deliver: keys, addresses, whether plain http is allowed (the demo only), and by which CA
-    certificates receivers are verified (None: the public ones)."""
+    """What a worker needs to deliver: keys, addresses, whether plain http is allowed (the demo only), by which CA
+    certificates receivers are verified (None: the public ones), and to which network addresses webhooks may go."""
 
     keys: IndexKeys
     base_url: str
@@ -29,6 +30,7 @@ class Sender:
     timeout: float  # seconds, for one try in all
     allow_plain_http: bool
     trust: ssl.SSLContext | None = None
+    destinations: Destinations = field(default_factory=Destinations)
 
 
 def event_body(sender: Sender, delivery_id: UUID, reporter_id: UUID, at: datetime) -> str:

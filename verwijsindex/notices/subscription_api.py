@@ -29,7 +29,7 @@ from verwijsindex.notices.subscription_schemas import (
 )
 from verwijsindex.paging import Page
 from verwijsindex.parsing import ParseContext, Strict, parsed
-from verwijsindex.problems import INVALID_INPUT, Fault, Problem
+from verwijsindex.problems import ADDRESS_NOT_ALLOWED, INVALID_INPUT, Fault, Problem
 from verwijsindex.repeating import Answer, Asked
 from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
 
@@ -63,6 +63,7 @@ def create_subscription(header: IdempotencyKey, body: SubscriptionIn) -> Respons
     with own_client(SUBSCRIPTIONS_MANAGE) as act:
 
         def create() -> Answer:
+            _may_be_reached(body.address)
             key, caller = current_app.extensions["index_keys"].current, act.caller
             made = subscriptions.create(act.connection, key, caller.client_id, str(caller.oin), body.address, act.now)
             act.tell(events.SUBSCRIPTION_CHANGED, change="created", subscriptionId=str(made.id))
@@ -115,6 +116,8 @@ def change_subscription(path: SubscriptionPath, body: SubscriptionChange) -> Res
         paused = body.state and body.state == "paused"
         keys, most = current_app.extensions["index_keys"], current_app.extensions["webhook_changes"]
         count_change(act.connection, keys, act.caller.client_id, act.now, most)
+        if body.address:
+            _may_be_reached(body.address)
         changed = subscriptions.change(act.connection, path.subscription_id, body.address, paused, act.now)
         what = " and ".join(filter(None, ("address" if body.address else "", body.state)))
         act.tell(events.SUBSCRIPTION_CHANGED, change=what, subscriptionId=str(changed.id))
@@ -231,6 +234,12 @@ def _only_https(address: str | None) -> None:
     if address and address.startswith("http:") and not current_app.extensions["allow_plain_http"]:
         fault = Fault("body", "#/address", "not_allowed", "Webhooks go to https addresses only.")
         raise Problem(INVALID_INPUT, errors=[fault])
+
+
+def _may_be_reached(address: str) -> None:
+    """For who makes a mistake: what the name says later is judged at each connection (`posting`)."""
+    if current_app.extensions["webhook_destinations"].refuse(address):
+        raise Problem(ADDRESS_NOT_ALLOWED)
 
 
 def _within_reach(asked: ReplayIn, context: ParseContext) -> None:

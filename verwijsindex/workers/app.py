@@ -35,6 +35,7 @@ from verwijsindex.logs import log
 from verwijsindex.matching.service import match_waiting, unpark
 from verwijsindex.matching.sweeping import sweep_ends
 from verwijsindex.notices.delivery import TURN, Deliverer
+from verwijsindex.notices.destinations import Destinations
 from verwijsindex.notices.signing import Sender
 from verwijsindex.notices.upkeep import tidy
 from verwijsindex.pseudonyms.sealing import IndexKeys
@@ -61,6 +62,7 @@ sender = Sender(
     timeout=settings.webhook_timeout_seconds,
     allow_plain_http=settings.allow_plain_http,
     trust=trust(settings.ca_file),
+    destinations=Destinations(settings.webhook_private_ranges),
 )
 _DELIVER_SECONDS = 1.0  # what is told keeps its own tick (`next_tick`); this is how often what is due is looked for
 _ENDS_A_SWEEP = 5  # batches: matching goes before and between, and a sweep says soon that all is well
