@@ -31,7 +31,7 @@ from verwijsindex.pseudonyms.factors import FactorMissingError, KeyMissingError
 from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, read_key_list
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.registry.api import api as registry_api
-from verwijsindex.settings import Clock, IndexSettings, utc_now
+from verwijsindex.settings import API_PREFIX, Clock, IndexSettings, utc_now
 from verwijsindex.signals.acts_api import api as acts_api
 from verwijsindex.signals.api import api as signals_api
 from verwijsindex.signals.api import batch_api as signal_batches_api
@@ -41,7 +41,7 @@ from verwijsindex.signals.desk_api import api as desk_api
 from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.tls import trust
 from verwijsindex.turning.versions import SealingVersion
-from verwijsindex.web import API_PREFIX, answer, create_api, oauth2, problem_responses
+from verwijsindex.web import answer, create_api, oauth2, problem_responses
 
 AUTHENTICATED = (
     signals_api,

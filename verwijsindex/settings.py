@@ -23,6 +23,8 @@ from pydantic_settings import (
 from verwijsindex import tls
 
 Clock = Callable[[], datetime]
+API_PREFIX = "/api/v1"
+"""Below the public address of an HTTP service: the paths of its API."""
 
 
 def utc_now() -> datetime:

@@ -26,10 +26,9 @@ from verwijsindex.problems import (
     ProblemModel,
     register_problem_handlers,
 )
-from verwijsindex.settings import Clock
+from verwijsindex.settings import API_PREFIX, Clock
 
 API_VERSION = "1.0.0"
-API_PREFIX = "/api/v1"
 MAX_BODY_BYTES = 16 * 1024
 PROBLEM = "#/components/schemas/Problem"
 

@@ -41,7 +41,7 @@ from pathlib import Path
 from verwijsindex.embedded.process import Supervisor
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 with Supervisor() as supervisor:
-    process = supervisor.start(sys.argv[2:], name="command", log_path=Path(sys.argv[1]), grace=3)
+    process = supervisor.start(sys.argv[2:], name="command", log_path=Path(sys.argv[1]), grace=1)
     print(process.pid, flush=True)
     time.sleep(600)
 """

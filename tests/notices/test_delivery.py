@@ -282,7 +282,7 @@ def test_a_connection_is_let_go_also_while_somebody_hangs(post: Post) -> None:
 
     post.receiver(SCHOOL, closing)
     post.tell()
-    deliverer = post.deliverer()
+    deliverer = post.deliverer(timeout=4.0)
     assert deliverer.turn(seconds=0.5)
     while deliverer._poster._unused:
         assert deliverer.turn(seconds=0.1)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Nothing of a running system is left when whoever started it is stopped, interrupted or killed."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.system
 
+ENDINGS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT) if os.environ.get("TEST_LONG") else (signal.SIGKILL,)
 STARTER = """
 import signal, sys, time
 from verwijsindex.embedded.stack import Stack
@@ -26,11 +28,11 @@ with Stack(durable=False) as stack:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the guard finds what is below it in /proc")
 def test_nothing_is_left(tmp_path: Path) -> None:
-    """All of PostgreSQL, Redis, three servers, the workers' pools and the clock; the folder with keys too. Three
-    systems at once, which end by kill -9, by SIGTERM and by Ctrl-C."""
+    """All of PostgreSQL, Redis, three servers, the workers' pools and the clock; the folder with keys too. By kill -9;
+    with TEST_LONG three systems at once, which end by SIGTERM and by Ctrl-C too (as those of embedded/test_guard.py and
+    of test_demo.py always do)."""
     with ThreadPoolExecutor() as threads:
-        endings = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-        for done in [threads.submit(_start_and_end, ending, tmp_path) for ending in endings]:
+        for done in [threads.submit(_start_and_end, ending, tmp_path) for ending in ENDINGS]:
             done.result()
 
 

@@ -24,8 +24,9 @@ from verwijsindex.matching import reading as matches
 from verwijsindex.matching.schemas import MatchesOut, MatchOut
 from verwijsindex.paging import Page
 from verwijsindex.parsing import Strict, parsed
+from verwijsindex.settings import API_PREFIX
 from verwijsindex.signals.acts_schemas import MoveIn, MoveOut
-from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
+from verwijsindex.web import answer, needs, problem_responses
 
 READERS = (SIGNALS_READ, SUPERVISION_READ, INSTITUTION_READ, SHIELDED_READ)
 api = APIBlueprint(

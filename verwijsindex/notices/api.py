@@ -15,7 +15,8 @@ from verwijsindex.notices.reading import inbox, one_notice
 from verwijsindex.notices.schemas import NoticesOut, OneNoticeOut
 from verwijsindex.paging import Page
 from verwijsindex.parsing import Strict, parsed
-from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
+from verwijsindex.settings import API_PREFIX
+from verwijsindex.web import answer, needs, problem_responses
 
 READERS = (SIGNALS_READ, SUPERVISION_READ, INSTITUTION_READ, SHIELDED_READ)
 api = APIBlueprint(

@@ -13,7 +13,7 @@ from verwijsindex.notices.schemas import NoticeOut, NoticesOut, OneNoticeOut, Wh
 from verwijsindex.notices.subscription_schemas import AttemptOut, AttemptsOut
 from verwijsindex.paging import Page
 from verwijsindex.problems import NOT_FOUND, Problem
-from verwijsindex.web import API_PREFIX
+from verwijsindex.settings import API_PREFIX
 
 _LIST = text(
     "SELECT id, kind, match_id, archived_signal_id, reporter_id, placed_at FROM inbox("

@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from verwijsindex.notices.destinations import Destinations
 from verwijsindex.pseudonyms.sealing import IndexKeys
-from verwijsindex.web import API_PREFIX
+from verwijsindex.settings import API_PREFIX
 
 EVENT_TYPE = "nl.verwijsindex.inbox-changed"
 CHALLENGE_TYPE = "nl.verwijsindex.webhook-challenge"

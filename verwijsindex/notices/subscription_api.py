@@ -31,7 +31,8 @@ from verwijsindex.paging import Page
 from verwijsindex.parsing import ParseContext, Strict, parsed
 from verwijsindex.problems import ADDRESS_NOT_ALLOWED, INVALID_INPUT, Fault, Problem
 from verwijsindex.repeating import Answer, Asked
-from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
+from verwijsindex.settings import API_PREFIX
+from verwijsindex.web import answer, needs, problem_responses
 
 PATH = "/webhook-subscriptions"
 api = APIBlueprint(

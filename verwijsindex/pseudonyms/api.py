@@ -21,7 +21,8 @@ from verwijsindex.pseudonyms.key_list import KeyList
 from verwijsindex.pseudonyms.ristretto import check_point
 from verwijsindex.pseudonyms.schemas import EvaluationIn, EvaluationOut, KeyVersionsOut
 from verwijsindex.pseudonyms.voprf import Evaluator
-from verwijsindex.web import API_PREFIX, answer, problem_responses
+from verwijsindex.settings import API_PREFIX
+from verwijsindex.web import answer, problem_responses
 
 _MOST_FAULTS = 20
 _TAG = Tag(name="pseudonyms", description="From a blinded BSN to a blinded pseudonym (RFC 9497).")

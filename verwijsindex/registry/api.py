@@ -15,7 +15,8 @@ from verwijsindex.paging import PageById
 from verwijsindex.parsing import Strict, parsed
 from verwijsindex.registry import reading as register
 from verwijsindex.registry.schemas import CoordinatorsOut, ReporterOut, ReportersOut
-from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
+from verwijsindex.settings import API_PREFIX
+from verwijsindex.web import answer, needs, problem_responses
 
 api = APIBlueprint(
     "registry",

@@ -13,6 +13,7 @@ from verwijsindex.ledger import events
 from verwijsindex.paging import Page
 from verwijsindex.parsing import ParseContext, parsed
 from verwijsindex.problems import INVALID_INPUT, Problem
+from verwijsindex.settings import API_PREFIX
 from verwijsindex.signals import acts
 from verwijsindex.signals.acts_schemas import (
     HandoverIn,
@@ -27,7 +28,7 @@ from verwijsindex.signals.acts_schemas import (
 )
 from verwijsindex.signals.api import SignalPath
 from verwijsindex.signals.reading import orphaned_signals
-from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
+from verwijsindex.web import answer, needs, problem_responses
 
 api = APIBlueprint(
     "acts",

@@ -22,6 +22,7 @@ from verwijsindex.paging import Page
 from verwijsindex.parsing import ParseContext, Strict, parsed
 from verwijsindex.problems import INVALID_INPUT, Fault, Problem
 from verwijsindex.pseudonyms.key_list import KeyList
+from verwijsindex.settings import API_PREFIX
 from verwijsindex.signals import reading as own
 from verwijsindex.signals.batch import MAX_BATCH_BYTES, BatchIn, BatchOut
 from verwijsindex.signals.limiting import SignalLimits
@@ -32,7 +33,7 @@ from verwijsindex.signals.schemas import (
     SignalsOut,
     Submission,
 )
-from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
+from verwijsindex.web import answer, needs, problem_responses
 
 _TAGS = [Tag(name="signals", description="Statements of concern about a youngster.")]
 _RESPONSES = problem_responses(400, 401, 403, 406, 500, 503)

@@ -12,9 +12,10 @@ from verwijsindex.access.caller import INSTITUTION_READ, SHIELDED_READ, SIGNALS_
 from verwijsindex.acting import OnBehalfOf, reading
 from verwijsindex.ledger import events
 from verwijsindex.parsing import Strict, parsed
+from verwijsindex.settings import API_PREFIX
 from verwijsindex.signals import archived
 from verwijsindex.signals.archived import ArchivedSignalOut
-from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
+from verwijsindex.web import answer, needs, problem_responses
 
 READERS = (SIGNALS_READ, INSTITUTION_READ, SHIELDED_READ)
 api = APIBlueprint(

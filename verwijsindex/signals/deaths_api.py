@@ -14,11 +14,12 @@ from verwijsindex.access.http import caller
 from verwijsindex.acting import IdempotencyKey
 from verwijsindex.parsing import Outgoing, ParseContext, Strict, parsed
 from verwijsindex.pseudonyms.key_list import KeyList
+from verwijsindex.settings import API_PREFIX
 from verwijsindex.signals.api import KEY_FAULT
 from verwijsindex.signals.deaths import Told
 from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.signals.schemas import PseudonymIn
-from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
+from verwijsindex.web import answer, needs, problem_responses
 
 api = APIBlueprint(
     "deaths",

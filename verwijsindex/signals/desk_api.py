@@ -8,9 +8,10 @@ from flask_openapi3.models.tag import Tag
 from verwijsindex.access.caller import RIGHTS_DECIDE
 from verwijsindex.acting import ActHeaders, OnBehalfOf, acting
 from verwijsindex.parsing import parsed
+from verwijsindex.settings import API_PREFIX
 from verwijsindex.signals.api import SignalPath
 from verwijsindex.signals.restriction import DestructionOut, RestrictionOut, decide
-from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
+from verwijsindex.web import answer, needs, problem_responses
 
 api = APIBlueprint(
     "desk",
