@@ -48,7 +48,7 @@ class Actors:
     def __call__(self) -> None:
         """One act of somebody, if there is anything to act on."""
         chance = self._chance
-        placed = [one for number, one in self.load.placed.items() if number >= 0]
+        placed = [one for number, one in self.load.placed.copy().items() if number >= 0]
         if not placed:
             return
         signal = chance.choice(placed[-60:])
