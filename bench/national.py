@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """An index as full as the country's, made straight in PostgreSQL: register, live signals, matches and last notices.
 
-The mix is DOMAIN.md's "Load to size for". Of fifteen signals five stand alone and ten stand together on one youngster;
-of new signals a third brings a new youngster (nobody is told) and two thirds come to such a ten (eleven parties and a
-case supervisor are told): eight notices a signal on average. Pseudonyms are hashes of a number: nobody's.
+The mix is the national one (docs/performance.md). Of fifteen signals five stand alone and ten stand together on one
+youngster; of new signals a third brings a new youngster (nobody is told) and two thirds come to such a ten (eleven
+parties and a case supervisor are told): eight notices a signal on average. Pseudonyms are hashes of a number: nobody's.
 """
 
 from datetime import date, datetime, timedelta

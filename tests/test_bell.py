@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The bell: never in the way of who rings it, one ring for many, and each queue gets its own (I1, DESIGN.md)."""
+"""The bell: never in the way of who rings it, one ring for many, and each queue gets its own (I1, decision 0001)."""
 
 import socket
 import time

@@ -8,6 +8,7 @@ import subprocess
 import tokenize
 from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import get_args
 
 import pytest
 
@@ -16,7 +17,8 @@ from verwijsindex.ledger.models import OUTCOMES
 from verwijsindex.matching.models import MATCH_KINDS
 from verwijsindex.notices.models import NOTICE_KINDS
 from verwijsindex.registry.models import CONTACT_POINT_KINDS, DOMAINS, LEGAL_GROUNDS
-from verwijsindex.signals.models import INFORMED_TO, POSTPONEMENT_GROUNDS
+from verwijsindex.signals.informing import AgeGroup
+from verwijsindex.signals.models import ARCHIVED, END_REASONS, INFORMED_TO, POSTPONEMENT_GROUNDS
 
 ROOT = Path(__file__).resolve().parent.parent
 SPDX = "SPDX-License-Identifier: EUPL-1.2"
@@ -136,6 +138,16 @@ def test_every_relative_link_leads_somewhere() -> None:
     assert not [link for page in with_suffix(".md") for link in broken_links(page, read(page))]
 
 
+def test_every_document_that_code_cites_is_there() -> None:
+    pages = {str(path) for path in with_suffix(".md")}
+    cited = {
+        (str(path), page)
+        for path in with_suffix(".py")
+        for page in re.findall(r"[\w/-]+\.md\b", comments_and_docstrings(read(path)))
+    }
+    assert not sorted((path, page) for path, page in cited if page not in pages)
+
+
 def test_a_broken_link_is_found() -> None:
     page = PurePosixPath("docs/README.md")
     text = "[a](rules.md) [b](nowhere.md) `[c](c.md)` [d](../../outside.md)\n[e](https://f.nl)\n[f]: gone.md"
@@ -180,7 +192,7 @@ def test_citations_are_read_from_comments_and_docstrings_only() -> None:
 
 def test_every_value_of_a_fixed_list_is_in_the_glossary() -> None:
     values = {*DOMAINS, *LEGAL_GROUNDS, *CONTACT_POINT_KINDS, *INFORMED_TO, *POSTPONEMENT_GROUNDS}
-    values |= {*MATCH_KINDS, *NOTICE_KINDS, *OUTCOMES}
+    values |= {*MATCH_KINDS, *NOTICE_KINDS, *OUTCOMES, *END_REASONS, *ARCHIVED, *get_args(AgeGroup)}
     migration = read(PurePosixPath("verwijsindex/migrations/index/0001_the_path.py"))
     categories = re.findall(r"^\('(\w+)', '\w+', '", migration, re.MULTILINE)
     assert len(categories) > 20

@@ -12,7 +12,7 @@ from verwijsindex.limits.service import _KEPT as COUNTERS_KEPT
 from verwijsindex.notices import upkeep
 from verwijsindex.repeating import KEPT as ANSWERS_KEPT
 from verwijsindex.settings import WorkerSettings
-from verwijsindex.signals.service import KEPT as REQUESTS_KEPT
+from verwijsindex.signals.known_requests import KEPT as REQUESTS_KEPT
 
 PAGE = (Path(__file__).parents[1] / "docs" / "retention.md").read_text()
 ROWS = re.findall(r"^\| (`[a-z_`, ]+`) \| [^|]+ \| ([^|]+) \|", PAGE, re.MULTILINE)

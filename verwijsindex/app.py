@@ -28,7 +28,7 @@ from verwijsindex.notices.subscription_api import api as subscriptions_api
 from verwijsindex.parsing import Outgoing
 from verwijsindex.problems import UNAVAILABLE, Problem
 from verwijsindex.pseudonyms.factors import FactorMissingError, KeyMissingError
-from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, read_key_list
+from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, load_key_list
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.registry.api import api as registry_api
 from verwijsindex.settings import API_PREFIX, Clock, IndexSettings, utc_now
@@ -112,8 +112,7 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
     sealing_pool = engine(settings.intake_database_url, pool_size=1, autocommit=True)
     index_keys = IndexKeys.load(settings.keys, SealingVersion(sealing_pool, clock))
     metrics.KEY_VERSION.labels("index").set(max(index_keys))
-    key_list_text = settings.key_list.read_text("ascii").strip()
-    key_list = read_key_list(key_list_text, read_public_key(settings.key_list_signer))
+    key_list_text, key_list = load_key_list(settings.key_list, read_public_key(settings.key_list_signer))
     _check_turns(index_keys, key_list, clock())
     app.extensions |= {
         "index_keys": index_keys,

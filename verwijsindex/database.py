@@ -198,6 +198,15 @@ def _as_text(value: object) -> object:
     return "\\x" + value.hex() if isinstance(value, bytes) else value
 
 
+LOCK_NOT_AVAILABLE = "55P03"
+"""SQLSTATE of a lock that was not to be had in time."""
+
+
+def sqlstate(error: sa.exc.DBAPIError) -> str:
+    """What PostgreSQL says was wrong, in its five characters; empty where it said nothing, as when it is away."""
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
 def answers(pool: sa.Engine) -> bool:
     """Whether the database behind `pool` answers now."""
     try:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a POST asks is done once: a repeat with the same idempotency key waits and gets the first answer, and a key that
-was used for something else is refused (DESIGN.md, API). Kept for seven days, as with signals.
+was used for something else is refused (docs/protocol.md). Kept for seven days, as with signals.
 
 Registering signals has its own way, in the one statement of intake.
 """

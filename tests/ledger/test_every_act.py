@@ -225,7 +225,7 @@ def test_400_401_and_what_is_nowhere_are_no_events(index: Index) -> None:
 
 
 def test_a_reporter_goes_on_reading_when_the_agreement_has_ended(index: Index, match: UUID) -> None:
-    """DOMAIN.md, Leaving: it stops new signals only."""
+    """docs/rules.md, Leaving: it stops new signals only."""
     with index.database.superuser.begin() as connection:
         connection.exec_driver_sql("UPDATE agreement SET valid_until = valid_from")
     index.clock.move(days=2)

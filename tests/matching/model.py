@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The rules of matching and telling in plain Python: R8 to R10, R13 to R17, R24, R30, R34, R36, R37 and DOMAIN.md's
-settled readings. Nothing here knows of tables or SQL.
+"""The rules of matching and telling in plain Python: R8 to R10, R13 to R17, R24, R30, R34, R36, R37 and the
+settled readings of docs/rules.md. Nothing here knows of tables or SQL.
 
 A signal is placed until it ends, and live unless it is restricted. A reporter's signals on a youngster that follow each
 other without a break are one standing. What is told is remembered for each two who stand, so that nobody is told of the

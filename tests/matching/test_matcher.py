@@ -48,6 +48,7 @@ def test_newcomers_between_two_runs_share_one_notice(index: Index) -> None:
 
 
 def test_a_second_signal_of_the_same_reporter_makes_no_match_and_no_notice(index: Index) -> None:
+    """R9, I3. Seen failing (told twice) when who was told was not remembered."""
     index.place(0, SCHOOL)
     index.place(0, SCHOOL)
     index.match()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A row of work that cannot be done is parked with an alarm, and all else goes on (DESIGN.md, Hot paths)."""
+"""A row of work that cannot be done is parked with an alarm, and all else goes on (docs/reliability.md)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -143,7 +143,7 @@ def test_what_is_over_when_it_is_looked_at_was_never_in_the_archive(index: Index
 
 
 def test_nothing_goes_before_the_last_who_came_in_time_is_attached(index: Index, tombstones: Tombstones) -> None:
-    """A signal that came before the old one ended goes on with its standing, and tells nobody (DOMAIN.md, Telling),
+    """A signal that came before the old one ended goes on with its standing, and tells nobody (docs/rules.md, Telling),
     though the matcher was away and the sweep comes first. Seen failing (all were told again) when the sweep did not
     ask for waiting work."""
     soon = (NOW.date() + timedelta(days=3)).isoformat()

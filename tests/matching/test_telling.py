@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Who is told nothing, and who is told although alone (R24, R30, R33, R34, R36; DOMAIN.md, Telling)."""
+"""Who is told nothing, and who is told although alone (R24, R30, R33, R34, R36; docs/rules.md, Telling)."""
 
 import sqlalchemy as sa
 from matching import life

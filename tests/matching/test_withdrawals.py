@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Who is told that a party withdrew, where it is not plain (R10, R30, R34, R37; DOMAIN.md, Telling)."""
+"""Who is told that a party withdrew, where it is not plain (R10, R30, R34, R37; docs/rules.md, Telling)."""
 
 from collections import Counter
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""D turns a pseudonym of one version of the key into that of another, and only the right D does (DESIGN.md)."""
+"""D turns a pseudonym by one version of the key into that by another, and only the right D does (decision 0020)."""
 
 from itertools import product
 from pathlib import Path

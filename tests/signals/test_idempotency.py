@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A repeat is the same signal and gets its first answer, byte for byte (R9; DESIGN.md, API)."""
+"""A repeat is the same signal and gets its first answer, byte for byte (R9; docs/protocol.md)."""
 
 import json
 import re
@@ -17,8 +17,9 @@ from verwijsindex.issuer.signing import Terms
 from verwijsindex.pseudonyms.sealing import IndexKey
 from verwijsindex.registry import service as registry
 from verwijsindex.registry.models import Agreement
+from verwijsindex.signals.known_requests import KEPT, forget_old_requests
 from verwijsindex.signals.schemas import SignalIn, Submission
-from verwijsindex.signals.service import KEPT, _fingerprints, forget_old_requests
+from verwijsindex.signals.service import _fingerprints
 
 KEY = "the-key"
 

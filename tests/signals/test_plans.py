@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Intake looks up each row by its key: what a signal costs does not grow with the country (DESIGN.md, Hot paths)."""
+"""Intake looks up each row by its key: what a signal costs does not grow with the country (docs/decisions/0009)."""
 
 import json
 from uuid import uuid4

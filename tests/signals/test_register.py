@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Many signals in one statement: each is judged by itself, in order (R4; DESIGN.md, Hot paths)."""
+"""Many signals in one statement: each is judged by itself, in order (R4; docs/decisions/0009)."""
 
 import json
 from typing import Any

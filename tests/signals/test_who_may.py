@@ -196,7 +196,7 @@ def test_a_person_with_an_own_agreement_signals_without_an_institution(index: In
 
 
 def test_what_the_request_shows_to_be_wrong_goes_before_who_may(index: Index) -> None:
-    """DOMAIN.md, Acceptance: 400 with all faults, then 403."""
+    """docs/rules.md, Acceptance: 400 with all faults, then 403."""
     with nothing_stored(index.database):
         assert places(index.post(index.signal(oin=CLINIC, madeAt="2026-01-01T00:00:00Z"), SCHOOL)) >= {"#/madeAt"}
 

@@ -74,7 +74,7 @@ def test_it_is_gone_from_every_view_at_that_moment(index: Index) -> None:
     ["a colleague", "another institution", "its coordinator", "the other party", "an ended one", "a past one", "none"],
 )
 def test_who_may_not_and_what_has_ended_are_one_and_the_same_404(index: Index, who: str) -> None:
-    """DOMAIN.md, Reading; changes nothing but the refusal in the ledger. Each is byte for byte the answer for none.
+    """docs/rules.md, Reading; changes nothing but the refusal in the ledger. Each is byte for byte the answer for none.
 
     Seen failing (201) when `acting_signal` held the signals of all, and when it held those that had ended.
     """
@@ -170,7 +170,7 @@ def _withdrawals(index: Index) -> int:
 
 
 def test_a_restricted_signal_may_be_withdrawn(index: Index) -> None:
-    """DOMAIN.md, Restriction; the own list shows it unmarked."""
+    """docs/rules.md, Restriction; the own list shows it unmarked."""
     signal = index.place()
     with index.database.superuser.begin() as connection:
         connection.exec_driver_sql("UPDATE signal SET restricted_at = received_at")

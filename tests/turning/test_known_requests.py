@@ -21,7 +21,7 @@ from turning.test_turn import Turn, activate, give, step, turn
 from typer.testing import CliRunner
 
 from verwijsindex.embedded.postgres import programs_folder
-from verwijsindex.signals.service import KEPT
+from verwijsindex.signals.known_requests import KEPT
 from verwijsindex.turning import service
 from verwijsindex.turning.commands import app
 
@@ -52,7 +52,7 @@ def batch(index: Index, body: object, key: str = KEY) -> Any:
 
 def test_a_backup_holds_no_idempotency_key(index: Index) -> None:
     """I5: an HMAC over a BSN, with a client's key and a backup anybody's to try. A dump of PostgreSQL, as `db backup`
-    makes it. Seen failing (all found) when `_keys` gave the key as sent alone."""
+    makes it. Seen failing (all found) when `known_by` gave the key as sent alone."""
     keys = ["".join(choices(ascii_letters, k=43)) for _ in range(21)]  # noqa: S311
     index.post(index.signal(), key=keys[0])
     items = [{"idempotencyKey": key, "signal": index.signal(n)} for n, key in enumerate(keys[1:])]

@@ -11,14 +11,13 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 from joserfc.jwk import OKPKey
 from pseudonyms.test_factors import factor, made
 from signals.evidence import places
 from support import ADMINISTRATOR, CLINIC, NOW, POLICE, PSEUDONYM_SECRET, SCHOOL, WESTERVELD, Index
-from turning.test_turn import OINS, SECRETS, fill, opens_nothing, seen, step, turn
+from turning.test_turn import OINS, SECRETS, fill, opens_nothing, post_while_it_turns, seen, step, turn
 from typer.testing import CliRunner
 
 from verwijsindex import keyfiles
@@ -153,33 +152,7 @@ def test_both_versions_at_the_same_moment_make_one_youngster(index: Index) -> No
         for n in range(3)
         for version, client in (((1, heard), (2, deaf)) if (number + n) % 2 else ((2, heard), (1, deaf)))
     ]
-    over = Event()
-
-    def post(one: tuple[str, dict[str, Any], Any]) -> int:
-        oin, body, client = one
-        headers = index.machine(oin) | {"Idempotency-Key": str(uuid4())}
-        return int(client.post("/api/v1/signals", json=body, headers=headers).status_code)
-
-    def match() -> None:
-        while not over.is_set():
-            match_waiting(index.database.engine("worker"), NOW, NOW, keys=KEYS, size=7)
-
-    def reseal() -> None:
-        while not over.is_set():
-            for table in service.TABLES:
-                after: UUID | None = service.FIRST
-                while after is not None:
-                    after = step(index, service.reseal, KEYS, table, 2, after, 3).after
-
-    with ThreadPoolExecutor(34) as threads:
-        running = [threads.submit(match), threads.submit(reseal)]
-        try:
-            assert set(threads.map(post, bodies)) == {201}
-        finally:
-            over.set()
-        for one in running:
-            one.result()
-    index.match()
+    post_while_it_turns(index, KEYS, bodies)
     assert index.database.scalar("SELECT count(*) FROM work") == 0
     assert index.database.scalar("SELECT count(*) FROM youngster") == 6
     assert index.database.rows("SELECT DISTINCT count(*) FROM party GROUP BY match_id") == [(9,)]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Turning the index key: nothing that is seen changes, nothing is lost, the old key opens nothing (R16, I1, I2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event
@@ -53,6 +53,41 @@ def step(index: Index, what: Callable[..., Any], *arguments: Any) -> Any:
     """One step of a turn, in a transaction of the owner."""
     with transaction(index.database.engine("owner")) as connection:
         return what(connection, *arguments)
+
+
+def post_while_it_turns(index: Index, keys: IndexKeys, signals: Sequence[tuple[str, dict[str, Any], Any]]) -> None:
+    """Each is placed, by 32 threads, while a matcher and a turn to version 2 run between; then matched.
+
+    Args:
+        signals: of which institution, what, and by which client of the app.
+    """
+    over = Event()
+
+    def post(one: tuple[str, dict[str, Any], Any]) -> int:
+        oin, body, client = one
+        headers = index.machine(oin) | {"Idempotency-Key": str(uuid4())}
+        return int(client.post("/api/v1/signals", json=body, headers=headers).status_code)
+
+    def match() -> None:
+        while not over.is_set():
+            match_waiting(index.database.engine("worker"), NOW, NOW, keys=keys, size=7)
+
+    def reseal() -> None:
+        while not over.is_set():
+            for table in service.TABLES:
+                after: UUID | None = service.FIRST
+                while after is not None:
+                    after = step(index, service.reseal, keys, table, 2, after, 3).after
+
+    with ThreadPoolExecutor(34) as threads:
+        running = [threads.submit(match), threads.submit(reseal)]
+        try:
+            assert set(threads.map(post, signals)) == {201}
+        finally:
+            over.set()
+        for one in running:
+            one.result()
+    index.match()
 
 
 def activate(index: Index, version: int = 2) -> None:
@@ -236,33 +271,7 @@ def test_both_versions_at_the_same_moment_make_one_youngster(index: Index) -> No
         for n in range(3)
         for client in ((heard, deaf) if (number + n) % 2 else (deaf, heard))
     ]
-    over = Event()
-
-    def post(one: tuple[str, dict[str, Any], Any]) -> int:
-        oin, body, client = one
-        headers = index.machine(oin) | {"Idempotency-Key": str(uuid4())}
-        return int(client.post("/api/v1/signals", json=body, headers=headers).status_code)
-
-    def match() -> None:
-        while not over.is_set():
-            match_waiting(index.database.engine("worker"), NOW, NOW, keys=KEYS, size=7)
-
-    def reseal() -> None:
-        while not over.is_set():
-            for table in service.TABLES:
-                after: UUID | None = service.FIRST
-                while after is not None:
-                    after = step(index, service.reseal, KEYS, table, 2, after, 3).after
-
-    with ThreadPoolExecutor(35) as threads:
-        running = [threads.submit(match), threads.submit(reseal)]
-        try:
-            assert set(threads.map(post, bodies)) == {201}
-        finally:
-            over.set()
-        for one in running:
-            one.result()
-    index.match()
+    post_while_it_turns(index, KEYS, bodies)
     assert index.database.scalar("SELECT count(*) FROM work") == 0
     assert index.database.scalar("SELECT count(*) FROM youngster") == 8
     assert index.database.scalar("SELECT count(*) FROM signal WHERE youngster_id IS NULL") == 0

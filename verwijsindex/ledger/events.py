@@ -100,6 +100,7 @@ class Actor:
 
 MATCHER = Actor(role="matcher")
 DELIVERER = Actor(role="deliverer")
+UPKEEP = Actor(role="upkeep")
 
 
 def _new_id() -> UUID:

@@ -2,7 +2,7 @@
 """What came in since the last run: signals find their youngster and parents, deaths end, moves are set (R10, R14, R24).
 
 Also who stands on whom: a reporter's signals on a youngster that follow each other without a break are one standing
-(DOMAIN.md, Telling). All under the matcher's lock: nobody else attaches, ends by death, or gives a standing.
+(docs/rules.md, Telling). All under the matcher's lock: nobody else attaches, ends by death, or gives a standing.
 """
 
 from collections.abc import Sequence

@@ -44,7 +44,8 @@ class SignalParent(SQLModel, table=True):
 
 class Standing(SQLModel, table=True):
     """A reporter on a youngster without a break: from the first signal until none is left. Who signals again after that
-    has a new one, and all are told again (DOMAIN.md, Telling). `handed_over_at`: when a signal last left it (R34)."""
+    has a new one, and all are told again (docs/rules.md, Telling). `handed_over_at`: when a signal last left it (R34).
+    """
 
     id: UUID = Field(primary_key=True)
     youngster_id: UUID = Field(foreign_key="youngster.id", index=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The matcher: level-triggered, one at a time (I2, I3; DESIGN.md, Matching).
+"""The matcher: level-triggered, one at a time (I2, I3; docs/decisions/0003).
 
 Work says only "look at the youngster of this signal". What should be is computed from the live signals at this
 moment, never from what happened; unique constraints make what is told once be told once.
@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, TextClause, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from verwijsindex.database import transaction
+from verwijsindex.database import sqlstate, transaction
 from verwijsindex.logs import WORK_PARKED, log
 from verwijsindex.matching import looking
 from verwijsindex.matching.looking import Looked
@@ -127,7 +127,7 @@ _TOO_LONG = ("57014", "25P04")  # SQLSTATE of a statement's and of a transaction
 
 def took_too_long(error: Exception) -> bool:
     """Whether PostgreSQL's limit of time ended it."""
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _TOO_LONG
+    return isinstance(error, DBAPIError) and sqlstate(error) in _TOO_LONG
 
 
 # SQLSTATE classes: cardinality, data, integrity constraint, and what a trigger raises.
@@ -138,7 +138,7 @@ def is_of_a_row(error: Exception) -> bool:
     """Whether it is what a row says that cannot be dealt with. A database that is away or busy, a table or a privilege
     that is missing is the fault of none: the work waits until that is mended."""
     if isinstance(error, DBAPIError):
-        return (getattr(error.orig, "sqlstate", None) or "").startswith(_OF_A_ROW)
+        return sqlstate(error).startswith(_OF_A_ROW)
     return not isinstance(error, SQLAlchemyError | KeyMissingError)
 
 

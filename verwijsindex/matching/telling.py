@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Who has to be told of what changed (R8, R10, R17, R24, R30, R34, R36, R37; DOMAIN.md, Telling).
+"""Who has to be told of what changed (R8, R10, R17, R24, R30, R34, R36, R37; docs/rules.md, Telling).
 
 What was told is remembered for each two who stand (`told`) and for each supervision (`told_supervision`), so that
 nobody is told of the same one twice, whatever comes and goes in between. Read under the matcher's lock.

@@ -2,7 +2,7 @@
 """Posting to receivers whom we do not know: one try is bounded in time and in bytes, whatever the other side does.
 
 A usual timeout bounds each read: who sends a byte now and then holds a thread for hours. Here every step of a try, the
-look-up of its name too, gets what is left of the try's time (DESIGN.md, Hot paths: slow receivers overlap and stop
+look-up of its name too, gets what is left of the try's time (decision 0011: slow receivers overlap and stop
 nobody). So with bytes: who sends interim answers (1xx) without end, as fast as it can, took nine seconds of processor
 time of a try of fifteen. Redirects are not followed, proxies and cookies do not exist.
 

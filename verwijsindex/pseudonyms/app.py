@@ -14,7 +14,7 @@ from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.keyfiles import KeyFileError, read_public_key
 from verwijsindex.limits.service import NationalLimits
 from verwijsindex.pseudonyms.api import evaluation_routes, key_version_routes
-from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, read_key_list
+from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, load_key_list
 from verwijsindex.pseudonyms.voprf import Evaluator, load_evaluators
 from verwijsindex.settings import Clock, PseudonymSettings, utc_now
 from verwijsindex.tls import trust
@@ -30,8 +30,7 @@ def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now
     settings = settings or PseudonymSettings()
     try:
         evaluators = load_evaluators(settings.keys)
-        signed_list = _read_list(settings)
-        key_list = read_key_list(signed_list, read_public_key(settings.key_list_signer))
+        signed_list, key_list = load_key_list(settings.key_list, read_public_key(settings.key_list_signer))
         _check_keys(settings, evaluators, key_list)
     except (KeyFileError, KeyListError) as error:
         raise SystemExit(f"the pseudonym service does not start: {error}") from None
@@ -64,13 +63,6 @@ def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now
     app.register_api(authenticated(evaluation_routes(evaluators, key_list, limits, pool)))
     app.register_api(key_version_routes(signed_list))  # open to all
     return app
-
-
-def _read_list(settings: PseudonymSettings) -> str:
-    try:
-        return settings.key_list.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        raise KeyListError(f"the list of key versions {settings.key_list} cannot be read") from None
 
 
 def _check_keys(settings: PseudonymSettings, evaluators: dict[int, Evaluator], key_list: KeyList) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""From one version of the pseudonym key to another, without the key: D = k2/k1 (DESIGN.md, Pseudonyms; decision 0020).
+"""From one version of the pseudonym key to another, without the key: D = k2/k1 (docs/decisions/0020).
 
 D · (k1 · H(input)) = k2 · H(input), so that who has D turns a pseudonym of version 1 into that of version 2 without
 knowing either key, or whom it is of. D alone computes no pseudonym; with k1 it gives k2.

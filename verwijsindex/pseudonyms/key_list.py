@@ -9,6 +9,7 @@ sender another public key than the others see. Wire form: docs/protocol.md.
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 from joserfc import jws
@@ -159,3 +160,12 @@ def read_key_list(text: str, *signers: OKPKey) -> KeyList:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'list'}: {e['msg']}" for e in error.errors())
         raise KeyListError(f"the list of key versions is not of the right form: {faults}") from None
+
+
+def load_key_list(path: Path, *signers: OKPKey) -> tuple[str, KeyList]:
+    """The list in a file, as it is to be served and as it is read (`read_key_list`). Raises KeyListError."""
+    try:
+        text = path.read_text("ascii").strip()
+    except (OSError, ValueError):
+        raise KeyListError(f"the list of key versions {path} cannot be read") from None
+    return text, read_key_list(text, *signers)

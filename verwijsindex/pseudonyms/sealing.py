@@ -29,7 +29,7 @@ from verwijsindex.pseudonyms.pseudonym import Kind, Pseudonym
 Purpose = Literal["turns-23-on", "case-reference", "webhook-secret"]
 Fingerprint = Literal["key", "body", "pseudonyms"]
 """Of a request that may be repeated: one of its idempotency key, by which it is known, one of its body, one of its
-pseudonyms (DESIGN.md, API)."""
+pseudonyms (docs/protocol.md)."""
 
 _NONCE = 12  # bytes
 LENGTHS = (32, 36)

@@ -12,7 +12,7 @@ from verwijsindex.keyfiles import KeyFileError, decode_base64url, encode_base64u
 from verwijsindex.pseudonyms.commands import told
 from verwijsindex.pseudonyms.factors import FactorError, Factors
 from verwijsindex.pseudonyms.handover import SEALED_LENGTH, open_factor, seal_factor
-from verwijsindex.pseudonyms.key_list import read_key_list
+from verwijsindex.pseudonyms.key_list import load_key_list
 from verwijsindex.pseudonyms.sealing import IndexKeys, write_next_key
 from verwijsindex.pseudonyms.voprf import load_evaluators
 
@@ -87,7 +87,7 @@ def take_over(
     Only then give the index the new list. Held and lost: the factor as the index key that it comes with.
     """
     with told():
-        listed = read_key_list(_text(key_list), keyfiles.read_public_key(signer))
+        listed = load_key_list(key_list, keyfiles.read_public_key(signer))[1]
         factor = open_factor(keyfiles.read_secret(sealed, (SEALED_LENGTH,)), keyfiles.read_secret(recipient), listed)
         keys = IndexKeys.load(folder)
         version = keys[max(keys)].pseudonym_version
@@ -106,10 +106,3 @@ def take_over(
         typer.echo(
             f"{folder / factor.file_name}\n{folder / f'index-{newest}.key'}: give both to every process of the index"
         )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except (OSError, ValueError):
-        raise KeyFileError(f"the list of key versions {path} cannot be read") from None

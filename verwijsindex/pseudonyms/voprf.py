@@ -3,7 +3,7 @@
 
 The sender blinds a BSN and learns N = k · H(input); the pseudonym service, which holds k, learns nothing, and
 proves with one proof for the whole batch (section 2.2) that it used the k of its public key. N is kept in the
-group so that a turn of the key can multiply it by k2/k1 (DESIGN.md, Pseudonyms). Names follow the RFC.
+group so that a turn of the key can multiply it by k2/k1 (docs/decisions/0002). Names follow the RFC.
 """
 
 from collections.abc import Sequence

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import Session, SQLModel, col, select
 
+from verwijsindex.database import LOCK_NOT_AVAILABLE, sqlstate
 from verwijsindex.ledger import events
 from verwijsindex.registry.models import (
     Agreement,
@@ -47,9 +48,6 @@ _TABLES: dict[type[Entry], type[SQLModel]] = {
     NamedOfficerEntry: NamedOfficer,
     RightsDeskOfficerEntry: RightsDeskOfficer,
 }
-
-LOCKED = "55P03"
-"""SQLSTATE of a lock that was not to be had in time."""
 
 
 class RegistryError(Exception):
@@ -170,7 +168,7 @@ def _flush(session: Session) -> None:
         constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or "a constraint"
         raise RegistryError(_WHY.get(constraint.rsplit("_", 1)[-1], f"it breaks {constraint}")) from None
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != LOCKED:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
         raise RegistryError("others are writing just now; give the same command again") from None
 

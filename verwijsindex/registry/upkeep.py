@@ -23,14 +23,13 @@ def remove_contact_data(connection: Connection, now: datetime, today: date, kept
     """
     values = {"today": today, "before": today - timedelta(days=kept_days), "size": size}
     removed = connection.execute(_REMOVE, values).all()
-    upkeep = events.Actor(role="upkeep")
     events.append(
         connection,
         [
             events.Event(
                 events.CONTACT_DATA_REMOVED,
                 now,
-                upkeep,
+                events.UPKEEP,
                 says={"record": row.record, "recordId": str(row.id)},
                 recipient_reporter=row.id if row.record == "reporter" else None,
                 recipient_municipality=row.municipality_code,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a reporter, or the coordinator on the reporter's behalf, does with a placed signal (R13, R24, R26, R27, R34).
 
-Each act changes one signal, and gives the matcher work where a match may change by it (DESIGN.md, Matching); its event
+Each act changes one signal, and gives the matcher work where a match may change by it (docs/decisions/0003); its event
 says on whose behalf a coordinator acts. Whose signal it is, and whether it is placed, is the database's to say: the
 view `acting_signal` holds those on which the scope may act, so that another's, an ended one and none at all are alike.
 """

@@ -5,9 +5,9 @@ What is known of the youngster is not looked at, and the role of intake could no
 same for anybody. What was told counts from that moment (`live_signals`, I6); the matcher ends what it ends.
 """
 
-import hmac
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
@@ -24,8 +24,8 @@ from verwijsindex.problems import (
     Problem,
 )
 from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError, IndexKeys
+from verwijsindex.signals.known_requests import AS_SENT, first_requests, is_repeat, known_by
 from verwijsindex.signals.schemas import PseudonymIn
-from verwijsindex.signals.service import AS_SENT, known_by
 
 # Right when two run at once, as intake is: the second waits for the first one's idempotency record, and does nothing;
 # and the record's key is the fingerprint under the version of the index key that the database says in this statement.
@@ -59,10 +59,6 @@ WITH municipal AS (
 )
 SELECT EXISTS (SELECT FROM claimed) AS told, EXISTS (SELECT FROM municipal) AS municipal, knowing FROM request
 """  # noqa: S608 (names of columns from the table of events)
-)
-_FIRST = text(
-    "SELECT received_at, key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version"
-    " FROM idempotency_record WHERE client_id = :client_id AND key = ANY(:keys)"
 )
 
 
@@ -129,19 +125,12 @@ def tell(connection: Connection, keys: IndexKeys, caller: Caller, told: Told, no
 
 def first_told(connection: Connection, keys: IndexKeys, caller: Caller, told: Told) -> datetime | None:
     """When the same request was first received, if it was. Raises Problem 422 where its key was used for another."""
-    asked = {"client_id": caller.client_id, "keys": known_by(keys, caller, told.key)}
-    row = connection.execute(_FIRST, asked).one_or_none()
-    if row is None:
+    first = first_requests(connection, keys, caller, {0: told.key}).get(0)
+    if first is None:
         return None
-    key = keys.get(row.key_version)  # once the index key has turned and is gone, nothing can be compared
-    if key is not None:
-        body, pseudonym = _fingerprints(caller, told, key)
-        same_version = row.pseudonym_version == told.pseudonym.key_version
-        if not hmac.compare_digest(row.body_fingerprint, body) or (
-            same_version and not hmac.compare_digest(row.pseudonym_fingerprint, pseudonym)
-        ):
-            raise Problem(IDEMPOTENCY_KEY_REUSED)
-    received_at: datetime = row.received_at
+    if not is_repeat(first, keys, partial(_fingerprints, caller, told), told.pseudonym.key_version):
+        raise Problem(IDEMPOTENCY_KEY_REUSED)
+    received_at: datetime = first.received_at
     return received_at
 
 

@@ -22,7 +22,6 @@ ARCHIVED_YEARS = 5
 Bury = Callable[[Sequence[UUID]], bool]
 """Writes the ids of signals that are about to be destroyed where a restore finds them (R16). Whether they stand there
 for good: if not, they are not destroyed now; nothing shows them, and the next sweep tries again."""
-UPKEEP = events.Actor(role="upkeep")
 
 # Locked, so that no act and no work can come to them any more: an act waits, and finds them gone. And locked by the
 # caller before it looked at what is live: work of an end that came later would be deleted here unseen.
@@ -122,7 +121,8 @@ def settle(
     take_out(connection, [row["id"] for row in kept] + sorted(gone), youngsters)
     destroy(connection, gone, youngsters, now)
     events.append(
-        connection, [events.Event(events.SIGNAL_ARCHIVED, now, UPKEEP, says={"signalId": str(r["id"])}) for r in kept]
+        connection,
+        [events.Event(events.SIGNAL_ARCHIVED, now, events.UPKEEP, says={"signalId": str(r["id"])}) for r in kept],
     )
     return Settled(len(kept), len(gone))
 
@@ -160,7 +160,7 @@ def destroy(connection: Connection, signals: set[UUID], youngsters: Sequence[UUI
     connection.execute(_FORGET_YOUNGSTERS, {"youngsters": list(youngsters)})
     connection.execute(_BURY, {"signals": ids, "now": now})
     events.append(
-        connection, [events.Event(events.SIGNAL_DESTROYED, now, UPKEEP, says={"signalId": str(s)}) for s in ids]
+        connection, [events.Event(events.SIGNAL_DESTROYED, now, events.UPKEEP, says={"signalId": str(s)}) for s in ids]
     )
 
 

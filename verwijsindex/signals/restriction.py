@@ -3,7 +3,7 @@
 (R15).
 
 Of a signal that the desk's municipality contracted, and of no other: which ones those are is the database's to say, in
-the one function that changes them, so that the desk reads no signal at all (R18, I8). Nobody is told (DOMAIN.md,
+the one function that changes them, so that the desk reads no signal at all (R18, I8). Nobody is told (docs/rules.md,
 Telling); the matcher hides or revives the party.
 """
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Registering signals: intake is one statement that only inserts (DESIGN.md, Hot paths; I1, I4, I7)."""
+"""Registering signals: intake is one statement that only inserts (docs/decisions/0009; I1, I4, I7)."""
 
-import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,19 +12,12 @@ from sqlalchemy import Connection, Row, text
 
 from verwijsindex.access.caller import Caller
 from verwijsindex.database import as_json
-from verwijsindex.keyfiles import encode_base64url
 from verwijsindex.ledger import events
 from verwijsindex.problems import CATALOGUE, IDEMPOTENCY_KEY_REUSED, INVALID_INPUT, Fault, Problem
 from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError, IndexKeys
 from verwijsindex.signals.dates import amsterdam_date
-from verwijsindex.signals.schemas import (
-    MADE_AT_MOST_AGO,
-    MADE_AT_MOST_AHEAD,
-    Informed,
-    RegisteredSignal,
-    SignalIn,
-    Submission,
-)
+from verwijsindex.signals.known_requests import AS_SENT, first_requests, is_repeat, known_by
+from verwijsindex.signals.schemas import Informed, RegisteredSignal, SignalIn, Submission
 
 _COLUMNS: dict[str, str] = {
     "signal_id": "uuid",
@@ -56,7 +49,7 @@ _COLUMNS: dict[str, str] = {
 # its event. Why it is right when two run at once: the insert of the idempotency record waits for another
 # transaction that holds the same key, and then does nothing; everything after it hangs on the records it returned.
 # Records are inserted in the order of their keys, so that two batches cannot deadlock; of one key the first is taken.
-# What another transaction committed while this one waited is not in this snapshot: `_FIRST_ANSWERS` reads it later,
+# What another transaction committed while this one waited is not in this snapshot: `first_answers` reads it later,
 # and only for what was not placed, so that a signal costs one round trip.
 # A request is claimed by the fingerprint of its key under one version of the index key: the one that the database says
 # in this very statement. It says another only while no such statement runs (`turning`), so that two never claim under
@@ -138,14 +131,6 @@ FROM judged LEFT JOIN claimed USING (signal_id)
 ORDER BY judged.ordinal
 """  # noqa: S608 (names of columns from the tables above)
 _REGISTER = text(re.sub(r"\s*([(),])\s*", r"\1", " ".join(_STATEMENT.split())))
-AS_SENT = 0  # the version of no index key
-
-_FIRST_ANSWERS = text(
-    "SELECT key, signal_id AS first_signal_id, received_at AS first_received_at,"
-    " key_version AS first_key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version"
-    " FROM idempotency_record"
-    " WHERE client_id = :client_id AND key = ANY(:keys)"
-)
 
 
 def register(
@@ -268,16 +253,6 @@ def _row(caller: Caller, submission: Submission, key: IndexKey, now: datetime) -
     }
 
 
-def known_by(keys: IndexKeys, caller: Caller, key: str) -> list[str]:
-    """All that a request may be known by: its key as it was sent (versions up to 0.2.0 kept that; no key has a colon),
-    and its fingerprint under each version that is held, so that a repeat finds its first answer while the index key
-    turns. A client may derive its keys from BSNs: who reads the database and has that client's secret, but no
-    index key, cannot try them out (I5)."""
-    sent = f"{caller.client_id}\0{key}".encode()
-    prints = (f"{version}:{encode_base64url(held.fingerprint('key', sent))}" for version, held in keys.items())
-    return [key, *prints]
-
-
 def _fingerprints(client_id: str, submission: Submission, key: IndexKey) -> tuple[bytes, bytes]:
     """Of body and pseudonyms. Bound to the one record they stand in, so that no two records can be compared: equal
     fingerprints of two clients would tell that they signalled the same youngster (I7). Of a signal that says nothing
@@ -297,23 +272,18 @@ def first_answers(
     """Of those whose key was used before: the first answer, or 422 for other content."""
     if not submissions:
         return {}
-    every = {i: known_by(keys, caller, submission.key) for i, submission in submissions.items()}
-    asked = {"client_id": caller.client_id, "keys": [key for one in every.values() for key in one]}
-    found = {row.key: row for row in connection.execute(_FIRST_ANSWERS, asked)}
-    firsts = {i: found[key] for i, one in every.items() for key in one if key in found}
-    return {i: _first_answer(keys, caller.client_id, row, submissions[i]) for i, row in firsts.items()}
+    sent = {i: submission.key for i, submission in submissions.items()}
+    firsts = first_requests(connection, keys, caller, sent)
+    return {i: _first_answer(keys, caller.client_id, first, submissions[i]) for i, first in firsts.items()}
 
 
-def _first_answer(keys: IndexKeys, client_id: str, row: Row[Any], submission: Submission) -> RegisteredSignal | Problem:
-    key = keys.get(row.first_key_version)  # once the index key has turned and is gone, nothing can be compared
-    if key is not None:
-        body, pseudonym = _fingerprints(client_id, submission, key)
-        same_version = row.pseudonym_version == submission.signal.pseudonym.key_version
-        if not hmac.compare_digest(row.body_fingerprint, body) or (
-            same_version and not hmac.compare_digest(row.pseudonym_fingerprint, pseudonym)
-        ):
-            return Problem(IDEMPOTENCY_KEY_REUSED)
-    return RegisteredSignal(id=row.first_signal_id, received_at=row.first_received_at)
+def _first_answer(
+    keys: IndexKeys, client_id: str, first: Row[Any], submission: Submission
+) -> RegisteredSignal | Problem:
+    fingerprints = partial(_fingerprints, client_id, submission)
+    if not is_repeat(first, keys, fingerprints, submission.signal.pseudonym.key_version):
+        return Problem(IDEMPOTENCY_KEY_REUSED)
+    return RegisteredSignal(id=first.signal_id, received_at=first.received_at)
 
 
 def _actor(caller: Caller, reporter: UUID) -> events.Actor:
@@ -328,18 +298,3 @@ def _refusal(caller: Caller, signal: SignalIn, problem: Problem, now: datetime) 
         outcome="refused",
         says={"problem": problem.type.slug},
     )
-
-
-# No row lock: that would need the privilege to update, which nobody has.
-_FORGET = text(
-    "DELETE FROM idempotency_record WHERE (client_id, key) IN (SELECT client_id, key FROM idempotency_record"
-    " WHERE received_at < :before ORDER BY received_at, client_id, key LIMIT 5000)"
-)
-# Seven days, and as long as it takes until the repeat of a signal that was made ahead of the clock is too old to be
-# taken for a new one.
-KEPT = MADE_AT_MOST_AGO + MADE_AT_MOST_AHEAD
-
-
-def forget_old_requests(connection: Connection, now: datetime) -> None:
-    """Delete idempotency records older than `KEPT`, a bounded number at a time."""
-    connection.execute(_FORGET, {"before": now - KEPT})

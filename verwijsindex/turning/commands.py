@@ -16,14 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
-from verwijsindex.database import engine, transaction
+from verwijsindex.database import LOCK_NOT_AVAILABLE, engine, sqlstate, transaction
 from verwijsindex.keyfiles import read_public_key
 from verwijsindex.ledger.events import Actor
 from verwijsindex.pseudonyms.factors import Factor, KeyMissingError
-from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, read_key_list
+from verwijsindex.pseudonyms.key_list import KeyList, KeyListError, load_key_list
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.settings import Settings, utc_now
-from verwijsindex.signals.service import KEPT
+from verwijsindex.signals.known_requests import KEPT
 from verwijsindex.turning import destroying, service
 from verwijsindex.turning.versions import HEARD_WITHIN, versions
 
@@ -32,7 +32,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Turn the index key: see which versions are in use, and seal everything with the next one.",
 )
-LOCK_NOT_AVAILABLE = "55P03"
 Done = TypeVar("Done")
 _HEARD = 2 * HEARD_WITHIN.total_seconds()
 
@@ -147,11 +146,7 @@ def destroy(
 def _key_list(settings: TurnSettings) -> KeyList:
     if settings.key_list is None or settings.key_list_signer is None:
         raise KeyListError("set VERWIJSINDEX_KEY_LIST and VERWIJSINDEX_KEY_LIST_SIGNER: the list says what is needed")
-    try:
-        text = settings.key_list.read_text("ascii")
-    except (OSError, ValueError):
-        raise KeyListError(f"the list of key versions {settings.key_list} cannot be read") from None
-    return read_key_list(text, read_public_key(settings.key_list_signer))
+    return load_key_list(settings.key_list, read_public_key(settings.key_list_signer))[1]
 
 
 def _question(version: int, factors: Sequence[Factor]) -> str:
@@ -171,7 +166,7 @@ def _as_soon_as_it_can(pool: Engine, step: Callable[[Connection], Done]) -> Done
             with transaction(pool) as connection:
                 return step(connection)
         except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            if sqlstate(error) != LOCK_NOT_AVAILABLE:
                 raise
         time.sleep(1)
 

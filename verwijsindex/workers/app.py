@@ -41,7 +41,7 @@ from verwijsindex.notices.upkeep import tidy
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.repeating import ACTS
 from verwijsindex.settings import WorkerSettings, settings_faults, utc_now
-from verwijsindex.signals.service import forget_old_requests
+from verwijsindex.signals.known_requests import forget_old_requests
 from verwijsindex.signals.tombstones import Tombstones
 from verwijsindex.tls import trust
 from verwijsindex.workers import health
