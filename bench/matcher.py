@@ -78,7 +78,7 @@ def _match(superuser: sa.Engine, pool: sa.Engine, live: int, now: datetime) -> R
     began = time.perf_counter()
     while more:
         done = match_waiting(pool, now, now, keys={})
-        taken, notices, more = taken + done.taken, notices + done.notices, done.more
+        taken, notices, more = taken + done.taken, notices + done.looked.notices, done.more
     seconds = time.perf_counter() - began
     return Run(live, taken / seconds, (_writes(superuser) - before) / seconds, notices / taken)
 

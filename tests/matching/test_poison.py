@@ -24,7 +24,7 @@ def test_a_poison_row_is_parked_and_all_else_goes_on(index: Index, logged: Logge
         index.place(youngster, POLICE)
     with failing(index.database, "signal", "UPDATE", f"NEW.id = '{poison}'"):
         done = match_waiting(index.database.engine("worker"), index.clock(), index.clock(), keys={})
-    assert (done.taken, done.notices, done.more) == (8, 12, False)
+    assert (done.taken, done.looked.notices, done.more) == (8, 12, False)
     assert index.database.rows("SELECT signal_id, parked_at FROM work") == [(poison, index.clock())]
     [alarm] = logged.lines("work.parked")
     assert (alarm["level"], alarm["error"]) == ("error", "ProgrammingError < RaiseException")
@@ -125,7 +125,7 @@ def test_a_batch_that_takes_too_long_is_done_in_parts(index: Index) -> None:
     with _dawdling(index.database, 0.04):  # thirty notices take 1.2 seconds
         done = match_waiting(hasty, index.clock(), index.clock(), keys={}, size=20)
     hasty.dispose()
-    assert (done.taken, done.notices, done.more) == (20, 30, False)
+    assert (done.taken, done.looked.notices, done.more) == (20, 30, False)
     assert index.database.scalar("SELECT count(*) FROM match") == 10
 
 

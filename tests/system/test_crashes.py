@@ -110,7 +110,10 @@ def test_index_killed_right_after_its_201(system: System) -> None:
 
 
 def test_postgresql_killed_and_started_again(system: System) -> None:
-    """The index says 503 meanwhile, and serves again within 30 seconds without anyone's help; so do the workers."""
+    """I1. The index says 503 meanwhile, and serves again within 30 seconds without anyone's help; so do the workers.
+
+    Seen failing ("a signal that got its 201 is gone") when intake did not wait for the disk (`synchronous_commit` off).
+    """
     reporters = system.reporters(2)
     placed = []
     for youngster in system.youngsters(2):

@@ -10,6 +10,7 @@ import pytest
 from celery import Task
 
 from verwijsindex import keyfiles
+from verwijsindex.matching.looking import Looked
 from verwijsindex.matching.service import Done
 
 
@@ -40,7 +41,7 @@ def test_pushes_leave_at_whole_ticks(workers: ModuleType) -> None:
 
 
 def test_matching_goes_on_while_there_is_more(workers: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = [Done(500, 3, more=True), Done(500, 3, more=True), Done(7, 0, more=False)]
+    runs = [Done(500, Looked(3), more=True), Done(500, Looked(3), more=True), Done(7)]
     monkeypatch.setattr(workers, "match_waiting", lambda *_, **__: runs.pop(0))
     workers.match()
     assert runs == []

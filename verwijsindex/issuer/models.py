@@ -13,8 +13,6 @@ class _Table(SQLModel):
     metadata: ClassVar[MetaData] = MetaData()
 
 
-METADATA = _Table.metadata
-
 # A public Ed25519 JWK (RFC 8037) and nothing of its private part; `kid` is the thumbprint of RFC 7638.
 _PUBLIC_ED25519 = (
     "(public_key ->> 'kty' = 'OKP' AND public_key ->> 'crv' = 'Ed25519'"

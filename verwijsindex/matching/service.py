@@ -6,7 +6,7 @@ moment, never from what happened; unique constraints make what is told once be t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -47,18 +47,12 @@ def only_in_the_database(_: Sequence[UUID]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What one run of the matcher did; `more` says that there is work left."""
+    """What one run of the matcher did: so many rows of work, and what the look at them did; `more` says that there is
+    work left."""
 
-    taken: int
-    notices: int
-    more: bool
-    archived: int = 0
-    destroyed: int = 0
-
-    @classmethod
-    def of(cls, taken: int, looked: Looked, *, more: bool = False) -> "Done":
-        """So many rows of work, and what the look at them did."""
-        return cls(taken, looked.notices, more, looked.archived, looked.destroyed)
+    taken: int = 0
+    looked: Looked = field(default_factory=Looked)
+    more: bool = False
 
 
 def match_waiting(
@@ -88,14 +82,14 @@ def match_waiting(
     Raises:
         KeyMissingError: the key is being turned and this process lacks a version; the work waits for another.
     """
-    done = Done(0, 0, more=False)
+    done = Done()
     try:
         with transaction(pool) as connection:
             if not connection.execute(lock).scalar_one():
                 return done
             taken = connection.execute(_CLAIM, {"size": size}).all()
             signals = [row.signal_id for row in taken]
-            done = Done.of(len(taken), looking.at_signals(connection, keys, signals, now, push_due_at, bury))
+            done = Done(len(taken), looking.at_signals(connection, keys, signals, now, push_due_at, bury))
     except Exception as error:
         if took_too_long(error) and size > 1:
             part = -(-size // _PARTS)
@@ -104,13 +98,7 @@ def match_waiting(
                 match_waiting(pool, at, push_due_at, keys=keys, bury=bury, size=part, lock=LOCK_WAITED_FOR)
                 for at in moments
             ]
-            done = Done(
-                sum(one.taken for one in parts),
-                sum(one.notices for one in parts),
-                more=False,
-                archived=sum(one.archived for one in parts),
-                destroyed=sum(one.destroyed for one in parts),
-            )
+            done = Done(sum(one.taken for one in parts), sum((one.looked for one in parts), Looked()))
         elif took_too_long(error):
             _park_first(pool, now, error)
         elif is_of_a_row(error):
@@ -184,4 +172,4 @@ def _match_or_park(
                     continue
                 connection.execute(_PARK, {"ids": ids, "now": now})
                 log(WORK_PARKED, error=error)
-    return Done.of(taken, looked)
+    return Done(taken, looked)

@@ -10,7 +10,7 @@ from verwijsindex.acting import ActHeaders, OnBehalfOf, acting
 from verwijsindex.parsing import parsed
 from verwijsindex.settings import API_PREFIX
 from verwijsindex.signals.api import SignalPath
-from verwijsindex.signals.restriction import DestructionOut, RestrictionOut, decide
+from verwijsindex.signals.desk import DestructionOut, RestrictionOut, decide
 from verwijsindex.web import answer, needs, problem_responses
 
 api = APIBlueprint(

@@ -162,10 +162,10 @@ def match() -> None:
         with metrics.MATCH_SECONDS.time():
             done = match_waiting(pool(), now, next_tick(now), keys=keys, bury=tombstones.bury)
         metrics.MATCHED.inc(done.taken)
-        metrics.NOTICES.inc(done.notices)
-        metrics.count_ended(done.archived, done.destroyed)
+        metrics.NOTICES.inc(done.looked.notices)
+        metrics.count_ended(done.looked.archived, done.looked.destroyed)
         more = done.more
-        if done.notices and not settings.push_tick_seconds:
+        if done.looked.notices and not settings.push_tick_seconds:
             deliver_bell.ring()
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from verwijsindex.database import engine, transaction
 from verwijsindex.matching.looking import Looked
-from verwijsindex.matching.service import LOCK_WAITED_FOR, match_waiting
+from verwijsindex.matching.service import LOCK_WAITED_FOR, Done, match_waiting
 from verwijsindex.matching.sweeping import due, sweep_ends
 from verwijsindex.pseudonyms.factors import KeyMissingError
 from verwijsindex.pseudonyms.sealing import IndexKeys
@@ -46,15 +46,15 @@ def ends() -> None:
         with Progress(*columns, console=Console(stderr=True)) as progress:
             bar = progress.add_task("ended", total=total)
             while more:
-                looked += _match(pool, keys, tombstones)[0]
+                looked += _match(pool, keys, tombstones).looked
                 now = utc_now()
                 swept = sweep_ends(pool, now, now, keys=keys, bury=tombstones.bury, lock=LOCK_WAITED_FOR)
                 looked, more = looked + swept.looked, swept.more
                 progress.advance(bar, swept.looked.archived + swept.looked.destroyed)
             more = True
             while more:
-                matched, more = _match(pool, keys, tombstones)
-                looked += matched
+                matched = _match(pool, keys, tombstones)
+                looked, more = looked + matched.looked, matched.more
     except KeyMissingError as error:
         typer.echo(f"error: {error.args[0]}", err=True)
         raise typer.Exit(1) from None
@@ -66,8 +66,7 @@ def ends() -> None:
         raise typer.Exit(1)
 
 
-def _match(pool: Engine, keys: IndexKeys, tombstones: Tombstones) -> tuple[Looked, bool]:
-    """One batch of work, since who rang while this held the lock went away; and whether there is more."""
+def _match(pool: Engine, keys: IndexKeys, tombstones: Tombstones) -> Done:
+    """One batch of work, since who rang while this held the lock went away."""
     now = utc_now()
-    done = match_waiting(pool, now, now, keys=keys, bury=tombstones.bury)
-    return Looked(done.notices, done.archived, done.destroyed), done.more
+    return match_waiting(pool, now, now, keys=keys, bury=tombstones.bury)
