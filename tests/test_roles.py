@@ -75,9 +75,9 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "signal": {
             "SELECT": "id reporter_id oin made_at received_at removal_date key_version sealed_pseudonym youngster_id"
             " residence_municipality agreement_id standing_id held_since ended_at end_reason restricted_at shielded"
-            " parents_sealed first_matched_at turns23_on_sealed",
+            " parents_sealed first_matched_at turns23_on_sealed archive_due",
             "UPDATE": "sealed_pseudonym youngster_id standing_id ended_at end_reason parents_sealed first_matched_at"
-            " residence_municipality",
+            " residence_municipality archive_due",
             "DELETE": "*",
         },
         **dict.fromkeys(

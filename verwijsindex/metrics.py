@@ -75,6 +75,7 @@ WAITING = _gauge("waiting", "Rows of work, or deliveries that are due, as the cl
 OLDEST_SECONDS = _gauge(
     "oldest_seconds", "How long the oldest of them has been waiting; of `end`, what ended and has not left.", "queue"
 )
+CROWDED = _gauge("crowded_parents", "Parents that link nobody, as the clock last saw: too many youngsters have them.")
 PARKED = _gauge("parked", "Rows that are parked: of `match`, signals that are not matched.", "queue")
 
 

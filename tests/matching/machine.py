@@ -38,10 +38,12 @@ class Life(RuleBasedStateMachine):
 
     stage: Stage
 
-    @initialize()
-    def begin(self) -> None:
-        self.stage.begin()
+    @initialize(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        crowd = data.draw(st.sampled_from(self.stage.crowds), "crowd")
+        self.stage.begin(crowd)
         self.model = Model(dict(INSTITUTION), {one: dict.fromkeys(held, FOREVER) for one, held in AGREEMENTS.items()})
+        self.model.crowd = crowd
         self.ids: dict[int, UUID] = {}
         self.numbers = itertools.count(1)
         self.by_id = {id_: name for name, id_ in self.stage.reporters.items()}

@@ -54,6 +54,8 @@ class Signal:
     reason: str | None = None
     restricted: datetime | None = None
     attached: bool = False
+    archive_due: bool = False
+    """It was restricted when it was attached, and has not told of the archive."""
     standing: "Standing | None" = None
 
     def __repr__(self) -> str:
@@ -132,8 +134,14 @@ class Model:
         self.matches: dict[tuple[int, str], Match] = {}
         self.last_match: dict[tuple[int, str], int] = {}
         self.pairs: set[frozenset[int]] = set()
-        self.known: set[tuple[Standing, Standing, str]] = set()
-        """Who was told of whom, in which kind of match."""
+        self.handed_over: set[Standing] = set()
+        """Those from which a signal was handed over since the last look."""
+        self.crowd = 24
+        """Of more live youngsters a parent links nobody."""
+        self.crowded: set[int] = set()
+        """Parents of which that is so."""
+        self.known: set[tuple[Recipient, Standing, Standing, str]] = set()
+        """Who was told, for one who stands, of whom, in which kind of match."""
         self.supervised: dict[tuple[int, str], set[tuple[str, Standing]]] = defaultdict(set)
         """Of a youngster and a kind of match: municipality, and whom its supervisors were told of."""
         self.inboxes: dict[Recipient, list[Notice]] = defaultdict(list)
@@ -157,7 +165,7 @@ class Model:
 
     def siblings(self, youngster: int, today: date) -> set[int]:
         live = [s for s in self.signals if self.live(s, today)]
-        parents = {p for s in live if s.youngster == youngster for p in s.parents}
+        parents = {p for s in live if s.youngster == youngster for p in s.parents} - self.crowded
         return {s.youngster for s in live if s.parents & parents} - {youngster}
 
     def contacts(self, youngster: int, today: date) -> set[Standing]:
@@ -201,6 +209,7 @@ class Model:
     def hand_over(self, signal: Signal, receiver: str, contract: str, now: datetime) -> None:
         if signal.standing:
             signal.standing.handed_over = now
+            self.handed_over.add(signal.standing)
         signal.reporter, signal.contract, signal.held_since, signal.standing = receiver, contract, now, None
         self.work.append(signal)
 
@@ -219,8 +228,7 @@ class Model:
         today = day_of(now)
         batch, self.work = self.work[:size], self.work[size:]
         new = {s for s in batch if s in self.signals and not s.attached}
-        for signal in new:
-            signal.attached = True
+        self._attach(new)
         there = {s.youngster for s in self.signals if s.attached} | {a.signal.youngster for a in self.archive}
         dead: dict[int, datetime] = {}
         for youngster, told in self.deaths:
@@ -231,6 +239,9 @@ class Model:
             if signal.attached and died and signal.ended is None:
                 signal.ended, signal.reason = dead[signal.youngster], "death"
         looked_at = {s.youngster for s in batch if s in self.signals} | dead.keys()
+        late = {s for s in self.work if s in self.signals and not s.attached and s.youngster in looked_at}
+        self._attach(late)
+        new |= late
         if looked_at:
             self._look(looked_at, new, dead, now, today)
         self.deaths = [
@@ -239,10 +250,15 @@ class Model:
             if told >= now - UNDER_WAY or any(w.received <= told for w in self.work)
         ]
 
+    def _attach(self, signals: set[Signal]) -> None:
+        for signal in signals:
+            signal.attached, signal.archive_due = True, bool(signal.restricted)
+
     def _look(
         self, looked_at: set[int], new: set[Signal], dead: dict[int, datetime], now: datetime, today: date
     ) -> None:
-        concerned = looked_at | self._family(looked_at)
+        changed = self._judge_crowds(looked_at, today)
+        concerned = looked_at | changed | self._family(looked_at | changed)
         self._stand(concerned | self._family(concerned))
         moved = self._move(looked_at)
         told: set[tuple[Recipient, Notice]] = set()
@@ -257,9 +273,12 @@ class Model:
                 others = [one for one in self.on(youngster, today) if one.reporter != teller]
                 told |= {(self.recipient(one, today), Notice("move", match.name)) for one in others}
         self._settle(looked_at, dead, today)
-        for signal in new:
-            if self.placed(signal, today) and signal in self.signals:
+        lifted = {s for s in self.signals if s.youngster in looked_at and s.archive_due and not s.restricted}
+        for signal in new | lifted:
+            if self.live(signal, today) and signal in self.signals:
                 told |= self._of_archive(signal, today)
+        for signal in lifted:
+            signal.archive_due = False
         for recipient, notice in told:
             if notice.kind != "archive" or notice not in self.inboxes[recipient]:
                 self.inboxes[recipient].append(notice)
@@ -279,10 +298,22 @@ class Model:
                 until = max(until, signal.ends) if until else signal.ends
             for island in islands:
                 known = next((s.standing for s in island if s.standing), None)
+                for left in sorted(self.handed_over, key=lambda one: one.handed_over or island[0].begins):
+                    if (left.youngster, left.reporter) == (youngster, reporter) and left.handed_over:
+                        known = known or (left if left.handed_over > island[0].begins else None)
                 for signal in island:
                     if signal.standing is None:
                         known = known or Standing(next(self._standings), youngster, reporter)
                         signal.standing = known
+
+    def _judge_crowds(self, youngsters: set[int], today: date) -> set[int]:
+        """Youngsters who are siblings no more, since too many have the parent, or again."""
+        named = {p for s in self.signals if s.attached and s.youngster in youngsters for p in s.parents}
+        live = [s for s in self.signals if self.live(s, today)]
+        crowded = {p for p in named if len({s.youngster for s in live if p in s.parents}) > self.crowd}
+        changed = (crowded ^ self.crowded) & named
+        self.crowded ^= changed
+        return {s.youngster for s in self.signals if s.attached and s.parents & changed}
 
     def _move(self, youngsters: set[int]) -> dict[int, str | None]:
         """The youngsters for whom another's signal changed by a move, and who told it last."""
@@ -303,7 +334,7 @@ class Model:
     def _family(self, youngsters: set[int]) -> set[int]:
         """Siblings of now and until now."""
         attached = [s for s in self.signals if s.attached]
-        parents = {p for s in attached if s.youngster in youngsters for p in s.parents}
+        parents = {p for s in attached if s.youngster in youngsters for p in s.parents} - self.crowded
         now = {s.youngster for s in attached if s.parents & parents}
         return now | {one for pair in self.pairs if pair & youngsters for one in pair}
 
@@ -325,13 +356,14 @@ class Model:
                 continue
             if any(s.restricted and s.restricted > last.ends for s in signals):
                 continue
-            for who, contact, kind in list(self.known):
+            for to, who, contact, kind in list(self.known):
                 if contact is standing:
-                    self.known.remove((who, contact, kind))
-                    others = {c for w, c, k in self.known if w is who and k == kind == "family"}
-                    if who in live and not self._still_there(contact, others, self.contacts(who.youngster, today)):
-                        about = self.last_match[who.youngster, kind]
-                        told.add((self.recipient(who, today), Notice("party_withdrew", about)))
+                    self.known.remove((to, who, contact, kind))
+                    others = {c for r, w, c, k in self.known if (r, w) == (to, who) and k == kind == "family"}
+                    shown = self.contacts(who.youngster, today)
+                    reads_it = who in live and to == self.recipient(who, today)
+                    if reads_it and not self._still_there(contact, others, shown):
+                        told.add((to, Notice("party_withdrew", self.last_match[who.youngster, kind])))
             for (youngster, kind), supervised in self.supervised.items():
                 residences = self.residences(youngster, today)
                 for municipality, contact in list(supervised):
@@ -398,15 +430,16 @@ class Model:
             own = self.on(match.youngster, today)
             others = own if match.kind == "youngster" else self.contacts(match.youngster, today)
             for who in own:
+                to = self.recipient(who, today)
                 for other in others:
                     if other.reporter == who.reporter:
                         continue
                     if not any(
-                        w is who and k == match.kind and c.reporter == other.reporter and self._running(c, today)
-                        for w, c, k in known
+                        (r, w, k) == (to, who, match.kind) and c.reporter == other.reporter and self._running(c, today)
+                        for r, w, c, k in known
                     ):
-                        told.add((self.recipient(who, today), Notice("match", match.name)))
-                    self.known.add((who, other, match.kind))
+                        told.add((to, Notice("match", match.name)))
+                    self.known.add((to, who, other, match.kind))
             shown = set(match.parties)
             if match.kind == "family":
                 shown |= {c for c in others if any(o.reporter != c.reporter for o in own)}
@@ -440,7 +473,9 @@ class Model:
                 self.archive.remove(archived)
                 self.destroyed.add(archived.signal.number)
         there = {s.standing for s in self.signals}
-        self.known = {(a, b, k) for a, b, k in self.known if a in there and b in there}
+        self.handed_over = {s for s in self.handed_over if s in there or s.youngster not in youngsters}
+        there |= self.handed_over
+        self.known = {(to, a, b, k) for to, a, b, k in self.known if a in there and b in there}
         for key, pairs in self.supervised.items():
             self.supervised[key] = {(m, one) for m, one in pairs if one in there}
 
@@ -459,11 +494,9 @@ class Model:
         return Archived(signal, signal.ends, min(until, signal.turns_23) if signal.turns_23 else until, shielded)
 
     def _of_archive(self, signal: Signal, today: date) -> set[tuple[Recipient, Notice]]:
-        mine = [s for s in self.signals if (s.youngster, s.reporter) == (signal.youngster, signal.reporter)]
-        shielded = any(s.shielded and s.attached and self.placed(s, today) for s in mine)
-        to = f"officer {self.institution[signal.reporter]}" if shielded else f"reporter {signal.reporter}"
+        assert signal.standing
         return {
-            (to, Notice("archive", a.signal.number))
+            (self.recipient(signal.standing, today), Notice("archive", a.signal.number))
             for a in self.archive
             if a.signal.youngster == signal.youngster
             and a.signal.reporter != signal.reporter

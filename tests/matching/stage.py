@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from matching.views import Reader
 from support import ADMINISTRATOR, CLINIC, DORDRECHT, NOW, POLICE, SCHOOL, STEIN, WESTERVELD, Index, People, pseudonym
 
+from verwijsindex.matching import families
 from verwijsindex.matching.service import match_waiting
 from verwijsindex.registry import schemas
 from verwijsindex.registry import service as registry
@@ -28,9 +29,11 @@ class Stage(Protocol):
     """What a play needs. Names of reporters and institutions are those of INSTITUTION."""
 
     reporters: dict[str, UUID]
+    crowds: tuple[int, ...]
+    """Of how many youngsters a parent may be in a play."""
 
-    def begin(self) -> None:
-        """Everything as in the beginning."""
+    def begin(self, crowd: int) -> None:
+        """Everything as in the beginning; with one of `crowds`."""
 
     def run(self, size: int) -> None:
         """One run of the matcher."""
@@ -69,13 +72,16 @@ class Stage(Protocol):
 class IndexStage:
     """The index in this process."""
 
+    crowds: tuple[int, ...] = (24, 24, 2)
+
     def __init__(self, index: Index) -> None:
         self.index = index
         with index.database.engine("registrar").begin() as connection:
             self.reporters = fill(connection, index.clock(), index.reporters)
 
-    def begin(self) -> None:
-        """Everything as in the beginning."""
+    def begin(self, crowd: int) -> None:
+        """Everything as in the beginning. Whoever plays puts `families.CROWD` back."""
+        families.CROWD = crowd
         self.index.database.forget_signals()
         self.index.clock.now = NOW
         self.change("UPDATE reporter SET designated_until = NULL")

@@ -7,17 +7,21 @@ A failure prints the steps of the smallest play that shows it, and a line `@repr
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from matching.machine import Life
 from matching.stage import IndexStage
 from support import Index
 
+from verwijsindex.matching import families
+
 LONG = bool(os.environ.get("TEST_LONG"))
 
 
-def test_what_is_told_and_seen_is_what_the_model_says(index: Index) -> None:
+def test_what_is_told_and_seen_is_what_the_model_says(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty steps of a play, six plays; with TEST_LONG hundreds, and a failure is made small (which takes long)."""
+    monkeypatch.setattr(families, "CROWD", families.CROWD)
     Life.stage = IndexStage(index)
     run_state_machine_as_test(
         Life,

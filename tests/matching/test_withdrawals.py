@@ -77,3 +77,21 @@ def test_who_handed_all_over_leaves_no_standing(index: Index) -> None:
     assert index.act(f"/signals/{signal}/handover", receiver, index.coordinator(SCHOOL)).status_code == 201
     index.match()
     assert index.database.rows("SELECT reporter_id FROM standing") == [(index.reporters[SCHOOL][1],)]
+
+
+def test_who_was_told_that_a_party_withdrew_is_told_when_it_is_back(index: Index) -> None:
+    """R30, R37: the clinic withdrew what was shown of it, and another signal was restricted then. Lifting that is news
+    to who was told so, and to nobody else: not to the clinic, which knows the school."""
+    index.place(0, SCHOOL)
+    first, second = index.place(0, CLINIC), index.place(0, CLINIC)
+    index.match()
+    index.clock.move(seconds=1)
+    _restrict(index, second)
+    index.clock.move(seconds=1)
+    _withdraw(index, first, CLINIC)
+    index.match()
+    lifted = index.http.delete(f"/api/v1/signals/{second}/restriction", headers=index.desk())
+    assert lifted.status_code == 200, lifted.text
+    index.match()
+    assert _told(index, index.reader(SCHOOL)) == {"match": 2, "party_withdrew": 1}
+    assert _told(index, index.reader(CLINIC)) == {"match": 1}

@@ -61,6 +61,7 @@ def what_is_left(rows: Rows) -> Model:
             number, row.youngster_id, reporter, row.residence_municipality, row.received_at, row.removal_date
         )
         signal.parents, signal.restricted, signal.attached = frozenset(parents[row.id]), row.restricted_at, True
+        signal.shielded = row.shielded
         signal.standing = standings.setdefault(row.standing_id, Standing(row.standing_id, row.youngster_id, reporter))
         model.signals.append(signal)
     assert len({(s.youngster, s.reporter) for s in standings.values()}) == len(standings), "two standings at once"
@@ -89,8 +90,9 @@ def _parties(rows: Rows, model: Model, today: date) -> None:
 
 
 def _told(rows: Rows, model: Model, today: date) -> None:
-    """I3: each who stands was told of each other, and in a match nobody was told of a change in which nobody came."""
-    known = {(row.standing_id, row.contact_id, row.kind) for row in rows("SELECT * FROM told")}
+    """I3: for each who stands, who reads its match was told of each other, and in a match no reporter was told of a
+    change in which nobody came."""
+    known = {(row.standing_id, row.contact_id, row.kind, row.to_officer) for row in rows("SELECT * FROM told")}
     for match in model.matches.values():
         own = model.on(match.youngster, today)
         others = own if match.kind == "youngster" else model.contacts(match.youngster, today)
@@ -98,12 +100,16 @@ def _told(rows: Rows, model: Model, today: date) -> None:
             (one, other)
             for one in own
             for other in others
-            if one.reporter != other.reporter and (one.number, other.number, match.kind) not in known
+            if one.reporter != other.reporter
+            and (one.number, other.number, match.kind, model.shielded(one.youngster, one.reporter, today)) not in known
         }
         assert not missing, "somebody was never told"
     twice = rows(
         "SELECT n.id FROM notice n JOIN match m ON m.id = n.match_id WHERE n.kind = 'match' AND m.kind = 'youngster'"
-        " AND n.municipality_code IS NULL AND NOT EXISTS"
+        " AND n.reporter_id IS NOT NULL AND NOT EXISTS"
         " (SELECT FROM party p WHERE p.match_id = n.match_id AND p.joined_at = n.placed_at)"
+        # Who takes over from the named officer is told, though nobody comes (R36).
+        " AND NOT EXISTS (SELECT FROM notice o JOIN reporter r ON r.oin = o.officer_oin"
+        " WHERE o.match_id = n.match_id AND r.id = n.reporter_id)"
     )
     assert twice == [], "somebody was told of nobody new"

@@ -32,6 +32,8 @@ SELECT EXISTS (SELECT FROM work) OR EXISTS (SELECT FROM move) OR EXISTS (
 class SystemStage:
     """The whole system: its clock is the world's, and its matcher runs when it is rung for."""
 
+    crowds: tuple[int, ...] = (24,)
+
     def __init__(self, system: System) -> None:
         self.system = system
         self.people = People(system.signer, system.stack.index, self.now)
@@ -41,7 +43,7 @@ class SystemStage:
             self.reporters = fill(connection, self.now(), self.people.reporters)
         system.youngsters(20)
 
-    def begin(self) -> None:
+    def begin(self, crowd: int) -> None:
         self.run(500)
         self.system.change(
             "SET session_replication_role = replica;"

@@ -61,8 +61,10 @@ class Turning(IndexStage):
 
     version = 1
 
-    def begin(self) -> None:
-        super().begin()
+    crowds: tuple[int, ...] = (24,)
+
+    def begin(self, crowd: int) -> None:
+        super().begin(crowd)
         self.change("DELETE FROM index_key_version")
         self.change("INSERT INTO index_key_version VALUES (1, 'sealing')")
         keys = IndexKeys(KEYS, self._sealing, FACTORS)

@@ -22,7 +22,7 @@ _VERSIONS = text(
     " set_config('verwijsindex.matcher', 'life', true)"
     " FROM index_key_version"
 )
-_WAITING = text(
+_OF_SIGNALS = text(
     "SELECT id, key_version, sealed_pseudonym, parents_sealed FROM signal"
     " WHERE id = ANY(:signals) AND sealed_pseudonym IS NOT NULL"
 )
@@ -33,6 +33,35 @@ _ALIGN = text(
     "UPDATE signal s SET sealed_pseudonym = i.youngster, parents_sealed = i.parents"
     " FROM json_to_recordset(CAST(:rows AS json)) AS i (id uuid, youngster bytea, parents bytea[]) WHERE s.id = i.id"
 )
+
+# From the work to its signals, whatever PostgreSQL guesses of both: never a look through all signals.
+_SEALED = "(SELECT s.sealed_pseudonym FROM signal s WHERE s.id = w.signal_id)"
+_ARE_WAITING = text(f"SELECT EXISTS (SELECT FROM work w WHERE w.parked_at IS NULL AND {_SEALED} IS NOT NULL)")  # noqa: S608
+_KEYS = text("SELECT key, key_version FROM youngster WHERE id = ANY(:youngsters)")
+_WAITING = text(f"SELECT DISTINCT signal_id FROM work w WHERE parked_at IS NULL AND {_SEALED} = ANY(:keys)")  # noqa: S608
+
+
+def waiting(connection: Connection, keys: Mapping[int, IndexKey], youngsters: Sequence[UUID]) -> list[UUID]:
+    """New signals of these youngsters whose work is behind more of it than one batch.
+
+    Who looks at a youngster has to see all that is there: of two signals of one reporter the second goes on with the
+    standing of the first, and would begin another if the first had left before it was attached (R9).
+
+    Raises:
+        KeyMissingError: as `align`.
+    """
+    if not connection.execute(_ARE_WAITING).scalar_one():
+        return []
+    versions = [row.version for row in connection.execute(_VERSIONS, {"held": ",".join(map(str, keys))})]
+    sealed: list[bytes] = []
+    for row in connection.execute(_KEYS, {"youngsters": list(youngsters)}):
+        sealed.append(row.key)
+        for version in versions if len(versions) > 1 else ():
+            if version not in keys:
+                raise IndexKeyMissingError(version)
+            pseudonym = keys[row.key_version].open_pseudonym("youngster", row.key)
+            sealed.append(keys[version].seal_pseudonym("youngster", pseudonym))
+    return list(connection.execute(_WAITING, {"keys": sealed}).scalars())
 
 
 def align(connection: Connection, keys: Mapping[int, IndexKey], signals: Sequence[UUID]) -> int:
@@ -56,7 +85,7 @@ def align(connection: Connection, keys: Mapping[int, IndexKey], signals: Sequenc
         if row.version not in keys:
             raise IndexKeyMissingError(row.version)
     candidates: dict[UUID, list[dict[int, bytes]]] = {}
-    for row in connection.execute(_WAITING, {"signals": list(signals)}):
+    for row in connection.execute(_OF_SIGNALS, {"signals": list(signals)}):
         old = keys[row.key_version]
         people: list[tuple[Kind, bytes]] = [("youngster", row.sealed_pseudonym)]
         people += [("parent", sealed) for sealed in row.parents_sealed or ()]

@@ -28,8 +28,15 @@ _LINK_PARENTS = text(
     " JOIN parent p ON p.key = i.key WHERE s.id = ANY(:signals) ORDER BY s.id, p.id ON CONFLICT DO NOTHING"
 )
 _ATTACH = text(
-    "UPDATE signal s SET youngster_id = y.id, sealed_pseudonym = NULL, parents_sealed = NULL FROM youngster y"
+    "UPDATE signal s SET youngster_id = y.id, sealed_pseudonym = NULL, parents_sealed = NULL,"
+    " archive_due = s.restricted_at IS NOT NULL FROM youngster y"
     " WHERE s.id = ANY(:signals) AND y.key = s.sealed_pseudonym RETURNING s.id"
+)
+# Nothing is told during a restriction (R30): a signal that came to be restricted before it was attached tells of the
+# archive when that is lifted.
+_LIFTED = text(
+    "UPDATE signal SET archive_due = false WHERE youngster_id = ANY(:youngsters) AND archive_due"
+    " AND restricted_at IS NULL RETURNING id"
 )
 _HOLD = text("SELECT FROM signal WHERE youngster_id = ANY(:youngsters) ORDER BY id FOR NO KEY UPDATE")
 _YOUNGSTERS = text("SELECT DISTINCT youngster_id FROM signal WHERE id = ANY(:signals) AND youngster_id IS NOT NULL")
@@ -74,7 +81,8 @@ _MOVE = text(
     """
 )
 
-# Signals of one reporter on one youngster by their time; who begins after all before had ended begins a standing.
+# Signals of one reporter on one youngster by their time; who begins after all before had ended begins a standing. Who
+# handed a signal over stood until that moment.
 _GIVE_STANDINGS = text(
     """
 WITH span AS (
@@ -89,7 +97,10 @@ WITH span AS (
               OVER (PARTITION BY youngster_id, reporter_id ORDER BY begins, id) AS n FROM follows
 ), named AS MATERIALIZED (
     SELECT youngster_id, reporter_id, n, array_agg(id) FILTER (WHERE standing_id IS NULL) AS signals,
-           (array_agg(standing_id ORDER BY begins, id) FILTER (WHERE standing_id IS NOT NULL))[1] AS known,
+           coalesce((array_agg(standing_id ORDER BY begins, id) FILTER (WHERE standing_id IS NOT NULL))[1],
+                    (SELECT st.id FROM standing st
+                     WHERE st.youngster_id = numbered.youngster_id AND st.reporter_id = numbered.reporter_id
+                       AND st.handed_over_at > min(numbered.begins) ORDER BY st.handed_over_at LIMIT 1)) AS known,
            gen_random_uuid() AS fresh
     FROM numbered GROUP BY youngster_id, reporter_id, n HAVING bool_or(standing_id IS NULL)
 ), added AS (
@@ -108,6 +119,12 @@ def attach(connection: Connection, signals: Sequence[UUID], key_version: int) ->
     connection.execute(_ADD_PARENTS, asked)
     connection.execute(_LINK_PARENTS, asked)
     return list(connection.execute(_ATTACH, asked).scalars())
+
+
+def lifted(connection: Connection, youngsters: Sequence[UUID]) -> list[UUID]:
+    """The signals of these youngsters whose restriction kept them from telling of the archive, and that are restricted
+    no more; once."""
+    return list(connection.execute(_LIFTED, {"youngsters": list(youngsters)}).scalars())
 
 
 def youngsters_of(connection: Connection, signals: Sequence[UUID]) -> set[UUID]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Siblings: youngsters who share a legal parent through live signals on both sides (R10). Pairs do not chain.
 
-A parent that more youngsters were given than anybody has (`CROWD`, P) is somebody's mistake, or somebody who wants the
-one matcher to work for nothing: all pairs of a thousand siblings are half a million. It links nobody any more.
+A parent of more youngsters than anybody has (`CROWD`, P) is somebody's mistake, or somebody who wants the one matcher
+to work for nothing: all pairs of a thousand siblings are half a million. It links nobody, with an alarm, as long as so
+many youngsters have it by what is live.
 
 The pairs stand in `family_match`, once however many parents are shared; nobody reads them by the API.
 """
@@ -18,7 +19,7 @@ from verwijsindex.ledger import events
 from verwijsindex.logs import PARENT_CROWDED, log
 
 CROWD = 24
-"""Youngsters of one parent at most."""
+"""Youngsters of one parent at most, by their live signals."""
 
 # Whose matches may change with these youngsters: they themselves, who is a sibling now, and who was one until now.
 _CONCERNED = text(
@@ -74,28 +75,38 @@ _OPEN = text(
 )
 
 
-_CROWDED = text(
-    "UPDATE parent p SET crowded = true WHERE NOT p.crowded"
-    " AND p.id IN (SELECT parent_id FROM signal_parent WHERE signal_id = ANY(:signals))"
-    " AND (SELECT count(DISTINCT s.youngster_id) FROM signal_parent l JOIN signal s ON s.id = l.signal_id"
-    " WHERE l.parent_id = p.id) > :most RETURNING p.id"
+# Of the parents that signals of these youngsters name: those that begin or cease to be a crowd, by what is live now.
+_JUDGE = text(
+    """
+    WITH named AS MATERIALIZED (
+        SELECT DISTINCT l.parent_id FROM signal s JOIN signal_parent l ON l.signal_id = s.id
+        WHERE s.youngster_id = ANY(:youngsters)
+    ), judged AS MATERIALIZED (
+        SELECT parent_id, :most < (
+            SELECT count(DISTINCT s.youngster_id) FROM signal_parent l JOIN live_signals(:today) s ON s.id = l.signal_id
+            WHERE l.parent_id = named.parent_id) AS crowded
+        FROM named
+    )
+    UPDATE parent p SET crowded = j.crowded FROM judged j WHERE p.id = j.parent_id AND p.crowded <> j.crowded
+    RETURNING p.id, p.crowded
+    """
 )
-
-
-_OF_CROWDS = text(
+_OF_PARENTS = text(
     "SELECT DISTINCT s.youngster_id FROM signal_parent l JOIN signal s ON s.id = l.signal_id"
     " WHERE l.parent_id = ANY(:parents)"
 )
 
 
-def part_crowds(connection: Connection, signals: Sequence[UUID]) -> set[UUID]:
-    """From now on no parent of these new signals links more than `CROWD` youngsters: it links none, with an alarm. The
-    youngsters who are siblings no more."""
-    crowded = list(connection.execute(_CROWDED, {"signals": list(signals), "most": CROWD}).scalars())
-    if not crowded:
-        return set()
-    log(PARENT_CROWDED, parents=len(crowded))
-    return set(connection.execute(_OF_CROWDS, {"parents": crowded}).scalars())
+def judge_crowds(connection: Connection, youngsters: Sequence[UUID], today: date) -> list[UUID]:
+    """A parent of these youngsters links nobody while more than `CROWD` youngsters have it, and links them again when
+    it is fewer. The youngsters who are siblings no more, or again. That a parent is crowded is logged."""
+    asked = {"youngsters": list(youngsters), "most": CROWD, "today": today}
+    changed = connection.execute(_JUDGE, asked).all()
+    crowded = sum(row.crowded for row in changed)
+    if crowded:
+        log(PARENT_CROWDED, parents=crowded)
+    parents = [row.id for row in changed]
+    return list(connection.execute(_OF_PARENTS, {"parents": parents}).scalars()) if parents else []
 
 
 def concerned(connection: Connection, youngsters: Sequence[UUID]) -> list[UUID]:

@@ -9,11 +9,14 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from verwijsindex.database import sqlstate
 from verwijsindex.matching import arriving, families, parties, telling
-from verwijsindex.matching.aligning import align
+from verwijsindex.matching.aligning import align, waiting
 from verwijsindex.notices import service as notices
 from verwijsindex.notices.service import Wanted
+from verwijsindex.pseudonyms.factors import KeyMissingError
 from verwijsindex.pseudonyms.sealing import IndexKey
 from verwijsindex.signals.dates import amsterdam_date
 from verwijsindex.signals.ending import Bury, settle
@@ -44,15 +47,44 @@ def at_signals(
     bury: Bury,
 ) -> Looked:
     """Look at the youngsters of these signals, and at who died."""
-    attached = arriving.attach(connection, signals, align(connection, keys, signals)) if signals else []
-    parted = families.part_crowds(connection, attached)
+    attached = _attach(connection, keys, signals)
     dead = arriving.end_by_death(connection)
-    youngsters = sorted(arriving.youngsters_of(connection, signals) | dead.keys() | parted)
+    youngsters = sorted(arriving.youngsters_of(connection, signals) | dead.keys())
     looked = Looked()
     if youngsters:
         looked = at_youngsters(connection, keys, youngsters, now, push_due_at, bury, attached, dead)
     arriving.forget_deaths(connection, now)
     return looked
+
+
+def _attach(connection: Connection, keys: Mapping[int, IndexKey], signals: Sequence[UUID]) -> list[UUID]:
+    return arriving.attach(connection, signals, align(connection, keys, signals)) if signals else []
+
+
+# SQLSTATE classes: cardinality, data, integrity constraint, and what a trigger raises.
+_OF_A_ROW = ("21", "22", "23", "P0")
+
+
+def is_of_a_row(error: Exception) -> bool:
+    """Whether it is what a row says that cannot be dealt with. A database that is away or busy, a table or a privilege
+    that is missing is the fault of none: the work waits until that is mended."""
+    if isinstance(error, DBAPIError):
+        return sqlstate(error).startswith(_OF_A_ROW)
+    return not isinstance(error, SQLAlchemyError | KeyMissingError)
+
+
+def _attach_waiting(connection: Connection, keys: Mapping[int, IndexKey], youngsters: Sequence[UUID]) -> list[UUID]:
+    """Where one of them fails, they are left to their own work, which finds out which and parks it."""
+    signals = waiting(connection, keys, youngsters)
+    if not signals:
+        return []
+    try:
+        with connection.begin_nested():
+            return _attach(connection, keys, signals)
+    except Exception as error:
+        if not is_of_a_row(error):
+            raise
+        return []
 
 
 def at_youngsters(
@@ -68,23 +100,31 @@ def at_youngsters(
     """Look at these youngsters.
 
     Args:
-        attached: their signals that are new.
+        attached: their signals that are new, as far as they were found by their work.
         dead: who of them died, and when that was told.
     """
+    connection.execute(_PLANNED_FOR_WHAT_IS_ASKED)
+    # What ended by now is known; and what was received before that is seen after it.
+    arriving.hold(connection, youngsters)
+    new = [*attached, *_attach_waiting(connection, keys, youngsters)]
     wanted = follow(connection, youngsters, now)
     settled = settle(connection, keys, youngsters, now, bury, dead)
-    wanted += telling.of_archive(connection, attached, amsterdam_date(now))
+    wanted += telling.of_archive(connection, new + arriving.lifted(connection, youngsters), amsterdam_date(now))
     return Looked(notices.place(connection, wanted, now, push_due_at), settled.archived, settled.destroyed)
 
 
 def follow(connection: Connection, youngsters: Sequence[UUID], now: datetime) -> list[Wanted]:
-    """Bring standings, moves, families and matches to what is live now; who has to be told of it."""
+    """Bring standings, moves, families and matches to what is live now; who has to be told of it. The signals of these
+    youngsters are held."""
     today = amsterdam_date(now)
     connection.execute(_PLANNED_FOR_WHAT_IS_ASKED)
-    concerned = families.concerned(connection, youngsters)
+    parted_or_joined = families.judge_crowds(connection, youngsters, today)
+    concerned = families.concerned(connection, sorted({*youngsters, *parted_or_joined}))
     # Also of their siblings, whom they see: one may have been handed over, and its work still wait.
-    seen = families.concerned(connection, concerned) if set(concerned) != set(youngsters) else concerned
-    arriving.hold(connection, seen)
+    seen = concerned
+    if set(concerned) != set(youngsters):
+        seen = families.concerned(connection, concerned)
+        arriving.hold(connection, seen)
     arriving.give_standings(connection, seen)
     moved = arriving.move(connection, youngsters)
     wanted = telling.of_withdrawals(connection, youngsters, today)

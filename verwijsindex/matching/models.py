@@ -24,8 +24,10 @@ class Youngster(SQLModel, table=True):
 class Parent(SQLModel, table=True):
     """A legal parent (R10): as a youngster, a random id and the one sealed pseudonym; there while a signal names it.
 
-    `crowded`: more youngsters were given this parent than anybody has; it makes no siblings of them any more.
+    `crowded`: more youngsters have this parent than anybody has; it makes no siblings of them as long as they do.
     """
+
+    __table_args__ = (Index("ix_parent_crowded", "id", postgresql_where="crowded"),)
 
     id: UUID = Field(primary_key=True)
     key: bytes = Field(unique=True)
@@ -142,13 +144,14 @@ class Supervision(SQLModel, table=True):
 
 class Told(SQLModel, table=True):
     """That who stands here was told of another who stands on the same youngster, or on a sibling; nobody is told of
-    the same one twice (R8, R10, R30)."""
+    the same one twice (R8, R10, R30). `to_officer`: the named officer was told in the reporter's place (R36)."""
 
     __table_args__ = (one_of("kind", MATCH_KINDS, "told_kind"),)
 
     standing_id: UUID = Field(primary_key=True)
     contact_id: UUID = Field(primary_key=True, index=True)
     kind: str = Field(primary_key=True)
+    to_officer: bool = Field(default=False, primary_key=True, sa_column_kwargs={"server_default": "false"})
 
 
 class ToldSupervision(SQLModel, table=True):

@@ -11,13 +11,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, TextClause, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from verwijsindex.database import sqlstate, transaction
 from verwijsindex.logs import WORK_PARKED, log
 from verwijsindex.matching import looking
-from verwijsindex.matching.looking import Looked
-from verwijsindex.pseudonyms.factors import KeyMissingError
+from verwijsindex.matching.looking import Looked, is_of_a_row
 from verwijsindex.pseudonyms.sealing import IndexKey
 from verwijsindex.signals.ending import Bury
 
@@ -116,18 +115,6 @@ _TOO_LONG = ("57014", "25P04")  # SQLSTATE of a statement's and of a transaction
 def took_too_long(error: Exception) -> bool:
     """Whether PostgreSQL's limit of time ended it."""
     return isinstance(error, DBAPIError) and sqlstate(error) in _TOO_LONG
-
-
-# SQLSTATE classes: cardinality, data, integrity constraint, and what a trigger raises.
-_OF_A_ROW = ("21", "22", "23", "P0")
-
-
-def is_of_a_row(error: Exception) -> bool:
-    """Whether it is what a row says that cannot be dealt with. A database that is away or busy, a table or a privilege
-    that is missing is the fault of none: the work waits until that is mended."""
-    if isinstance(error, DBAPIError):
-        return sqlstate(error).startswith(_OF_A_ROW)
-    return not isinstance(error, SQLAlchemyError | KeyMissingError)
 
 
 def unpark(connection: Connection, now: datetime) -> int:

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Engine, Row, TextClause, text
 from verwijsindex.database import transaction
 from verwijsindex.matching import looking
 from verwijsindex.matching.arriving import UNDER_WAY
-from verwijsindex.matching.looking import Looked
-from verwijsindex.matching.service import LOCK_TRIED, is_of_a_row, took_too_long
+from verwijsindex.matching.looking import Looked, is_of_a_row
+from verwijsindex.matching.service import LOCK_TRIED, took_too_long
 from verwijsindex.pseudonyms.sealing import IndexKey
 from verwijsindex.signals.dates import amsterdam_date
 from verwijsindex.signals.ending import Bury, end_archive

@@ -2,7 +2,9 @@
 """Who has to be told of what changed (R8, R10, R17, R24, R30, R34, R36, R37; docs/rules.md, Telling).
 
 What was told is remembered for each two who stand (`told`) and for each supervision (`told_supervision`), so that
-nobody is told of the same one twice, whatever comes and goes in between. Read under the matcher's lock.
+nobody is told of the same one twice, whatever comes and goes in between. For one who stands the reporter was told, or
+the named officer (`to_officer`): when a party becomes shielded, or is so no more, the other takes over, who knows
+nothing yet. Read under the matcher's lock.
 """
 
 from collections.abc import Sequence
@@ -53,7 +55,9 @@ WHERE {same} AND os.id <> gone.id AND os.reporter_id = gone.reporter_id
     WHERE a.youngster_id = {own} AND b.youngster_id = os.youngster_id))
 """
 _TOLD_STILL = _SHOWN_STILL.format(
-    told="told", same="o.standing_id = t.standing_id AND o.kind = t.kind", own="st.youngster_id"
+    told="told",
+    same="o.standing_id = t.standing_id AND o.kind = t.kind AND o.to_officer = t.to_officer",
+    own="st.youngster_id",
 )
 _SUPERVISED_STILL = _SHOWN_STILL.format(
     told="told_supervision",
@@ -71,6 +75,7 @@ _OF_WITHDRAWALS = text(
     CROSS JOIN LATERAL (
         SELECT reporter_id, oin, bool_or(shielded) AS shielded FROM live_signals(:today)
         WHERE youngster_id = st.youngster_id AND reporter_id = st.reporter_id GROUP BY reporter_id, oin
+        HAVING bool_or(shielded) = t.to_officer
     ) l
     CROSS JOIN LATERAL (
         SELECT id FROM match WHERE youngster_id = st.youngster_id AND kind = t.kind ORDER BY opened_at DESC, id LIMIT 1
@@ -104,7 +109,7 @@ WITH {WHO_STANDS}, pair AS MATERIALIZED (
 )
 """  # noqa: S608 (constants)
 # A contact is a reporter, however many siblings that reporter stands on: who was told of one of its standings that
-# runs still was told of it.
+# runs still was told of it. Who is told is one who stands by the reporter, or by the named officer.
 _OF_PARTIES = text(
     _PAIRS  # noqa: S608
     + """
@@ -113,13 +118,15 @@ _OF_PARTIES = text(
     FROM pair p JOIN match m ON m.youngster_id = p.youngster_id AND m.kind = p.kind AND m.ended_at IS NULL
     WHERE m.youngster_id = ANY(:concerned) AND NOT EXISTS (
         SELECT FROM told t JOIN standing st ON st.id = t.contact_id
-        WHERE t.standing_id = p.standing_id AND t.kind = p.kind AND st.reporter_id = p.contact_reporter
+        WHERE t.standing_id = p.standing_id AND t.kind = p.kind AND t.to_officer = p.shielded
+          AND st.reporter_id = p.contact_reporter
           AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id) OFFSET 0)
     """
 )
 _REMEMBER = text(
     _PAIRS  # noqa: S608
-    + "INSERT INTO told (standing_id, contact_id, kind) SELECT DISTINCT standing_id, contact_id, kind FROM pair"
+    + "INSERT INTO told (standing_id, contact_id, kind, to_officer)"
+    + " SELECT DISTINCT standing_id, contact_id, kind, shielded FROM pair"
     + " ORDER BY standing_id, contact_id, kind ON CONFLICT DO NOTHING"
 )
 
@@ -180,17 +187,17 @@ _OF_MOVES = text(
     WHERE l.reporter_id IS DISTINCT FROM i.teller
     """
 )
-# Judged at receipt, and told if both are still there now (R17).
+# Judged at receipt, and told if both are still there now (R17), and nothing of what is restricted (R30).
 _OF_ARCHIVE = text(
     """
     SELECT DISTINCT a.id AS archived_signal_id, CASE WHEN l.shielded THEN NULL ELSE l.reporter_id END AS reporter_id,
            NULL AS municipality_code, CASE WHEN l.shielded THEN l.oin END AS officer_oin
-    FROM placed_signals(:today) s JOIN archived_signal a ON a.youngster_id = s.youngster_id
+    FROM live_signals(:today) s JOIN archived_signal a ON a.youngster_id = s.youngster_id
     CROSS JOIN LATERAL (
-        SELECT reporter_id, oin, bool_or(shielded) AS shielded FROM placed_signals(:today)
+        SELECT reporter_id, oin, bool_or(shielded) AS shielded FROM live_signals(:today)
         WHERE youngster_id = s.youngster_id AND reporter_id = s.reporter_id GROUP BY reporter_id, oin
     ) l
-    WHERE s.id = ANY(:attached) AND a.reporter_id <> s.reporter_id AND a.ended_at <= s.received_at
+    WHERE s.id = ANY(:signals) AND a.reporter_id <> s.reporter_id AND a.ended_at <= s.received_at
       AND a.destroy_on > :today
     """
 )
@@ -232,7 +239,8 @@ def of_moves(
     return [Wanted("move", **row._mapping) for row in connection.execute(_OF_MOVES, asked)] if movers else []
 
 
-def of_archive(connection: Connection, attached: Sequence[UUID], today: date) -> list[Wanted]:
-    """The reporters of these new signals, for each archived signal of another on the same youngster (R17)."""
-    asked = {"attached": list(attached), "today": today}
-    return [Wanted("archive", **row._mapping) for row in connection.execute(_OF_ARCHIVE, asked)] if attached else []
+def of_archive(connection: Connection, signals: Sequence[UUID], today: date) -> list[Wanted]:
+    """The reporters of these signals, new or restricted until now, for each archived signal of another on the same
+    youngster (R17)."""
+    asked = {"signals": list(signals), "today": today}
+    return [Wanted("archive", **row._mapping) for row in connection.execute(_OF_ARCHIVE, asked)] if signals else []

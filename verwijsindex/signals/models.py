@@ -38,7 +38,8 @@ class Signal(SQLModel, table=True):
 
     Until the matcher attaches it, the sealed pseudonyms of youngster and parents stand here; from then on only on the
     youngster and the parents. `held_since` is set when it is handed over (R34); before that it is held since receipt.
-    `ended_at` is set by an act; a signal ends at its removal date without any (R14).
+    `ended_at` is set by an act; a signal ends at its removal date without any (R14). `archive_due`: it was attached
+    and has not told yet of what is in the archive, since it was restricted (R17, R30).
     """
 
     __table_args__ = (
@@ -113,6 +114,7 @@ class Signal(SQLModel, table=True):
     held_since: datetime | None = Field(default=None, sa_type=Moment)
     first_matched_at: datetime | None = Field(default=None, sa_type=Moment)
     restricted_at: datetime | None = Field(default=None, sa_type=Moment)
+    archive_due: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     ended_at: datetime | None = Field(default=None, sa_type=Moment)
     end_reason: str | None = None
 

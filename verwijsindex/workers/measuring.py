@@ -12,6 +12,7 @@ from verwijsindex.database import transaction
 from verwijsindex.signals.dates import amsterdam_date
 from verwijsindex.workers.health import redis_answers
 
+_CROWDED = text("SELECT count(*) FROM parent WHERE crowded")
 _WORK = text(
     "SELECT count(*) FILTER (WHERE parked_at IS NULL) AS waiting, count(parked_at) AS parked,"
     " min(id) FILTER (WHERE parked_at IS NULL) AS first FROM work"
@@ -52,6 +53,7 @@ class Measuring:
             with transaction(pool) as connection:
                 work = connection.execute(_WORK).one()
                 deliveries = connection.execute(_DELIVERIES, {"now": now}).one()
+                crowded = connection.execute(_CROWDED).scalar_one()
                 ended = connection.execute(_ENDED, {"now": now, "today": amsterdam_date(now)}).scalar_one()
         except SQLAlchemyError:
             metrics.UP.labels("postgresql").set(0)
@@ -61,6 +63,7 @@ class Measuring:
             self._first, self._since = work.first, now
         metrics.WAITING.labels("match").set(work.waiting)
         metrics.PARKED.labels("match").set(work.parked)
+        metrics.CROWDED.set(crowded)
         metrics.OLDEST_SECONDS.labels("match").set((now - self._since).total_seconds() if work.waiting else 0)
         metrics.OLDEST_SECONDS.labels("end").set(ended)
         metrics.WAITING.labels("deliver").set(deliveries.waiting)
