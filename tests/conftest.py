@@ -4,12 +4,14 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 from support import PASSWORDS, Database, Index, Logged, MovableClock
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from verwijsindex import database
 from verwijsindex.embedded.postgres import EmbeddedPostgres
@@ -52,9 +54,10 @@ def _migrated_issuer(cluster: EmbeddedPostgres) -> Iterator[Database]:
 
 
 @pytest.fixture
-def index_database(_migrated_index: Database) -> Database:
-    """The index's database, empty."""
-    _migrated_index.empty()
+def index_database(request: pytest.FixtureRequest, _migrated_index: Database) -> Database:
+    """The index's database, empty; for a test of `index`, as that leaves it."""
+    if "index" not in request.fixturenames:
+        _migrated_index.empty()
     return _migrated_index
 
 
@@ -85,6 +88,27 @@ def index(index_database: Database, tmp_path: Path) -> Iterator[Index]:
 def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Logged:
     """What this test's process logs."""
     return Logged(capsys, caplog)
+
+
+_OWN_SYSTEM = {"test_compose", "test_demo", "test_leaving", "test_life"}
+
+
+def _together(nodeid: str) -> str:
+    """What goes to one process of several: a file; and all that share the running system (tests/system/conftest.py),
+    since to start another takes as long as many of their tests."""
+    path = Path(nodeid.partition("::")[0])
+    shares = path.parent == Path("tests/system") and path.stem not in _OWN_SYSTEM
+    return str(path.parent if shares else path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For `--dist loadfile`, as run.py asks."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    made = LoadFileScheduling(config, log)
+    made._split_scope = _together
+    return made
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -58,10 +58,10 @@ def _installed(wheel: Path, folder: Path, requirements: str) -> Path:
 def _copy(distribution: metadata.Distribution, requirement: Requirement, packages: Path) -> None:
     assert requirement.specifier.contains(distribution.version), requirement.name
     for file in distribution.files or ():
-        if ".." not in file.parts and "__pycache__" not in file.parts:
+        if ".." not in file.parts:  # with what is compiled already, which goes by a file's time
             target = packages / file
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(str(file.locate()), target)
+            shutil.copy2(str(file.locate()), target)
 
 
 def _run(

@@ -65,7 +65,6 @@ def world(index_database: Database, tmp_path: Path) -> Iterator[Callable[[], Ind
     numbers = count()
 
     def make() -> Index:
-        index_database.empty()
         folder = tmp_path / str(next(numbers))
         folder.mkdir()
         made.append(Index(index_database, folder, MovableClock()))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The pseudonym key is turned by its commands, on real processes under load, and nobody notices (I1, I2, I3)."""
 
-import os
 import secrets
 import subprocess
 import sys
@@ -9,13 +8,10 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from support import only_long
 from system.fire.fire import BACK_WITHIN, fire
 
-pytestmark = [
-    pytest.mark.system,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(not os.environ.get("TEST_LONG"), reason="takes two minutes; tests/turning has the short form"),
-]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600), only_long]  # tests/turning has the short form
 
 
 def test_the_pseudonym_key_turns_under_load() -> None:
