@@ -239,7 +239,7 @@ def test_nothing_that_was_destroyed_since_comes_back(index: Index, fresh: Databa
     keys, worker = index.app.extensions["index_keys"], index.database.engine("worker")
     sweep_ends(worker, index.clock(), index.clock(), keys=keys, bury=tombstones.bury)
     assert {row[0] for row in index.database.rows("SELECT id FROM signal")} == stay
-    assert read([tombstones.file]) == (set(gone.values()), 0)
+    assert read([tombstones.file]) == (set(gone.values()), {}, 0)
 
     for pool in ("intake_pool", "index_pool"):
         index.app.extensions[pool].dispose()
@@ -278,6 +278,49 @@ def test_nothing_that_was_destroyed_since_comes_back(index: Index, fresh: Databa
         index.match()
 
 
+def test_what_was_withdrawn_since_has_ended_again(index: Index, fresh: Database, tmp_path: Path) -> None:
+    """R13, I6: the moment that the restore is over, and with the end of the five years that it had. Who was told of the
+    party when the backup was made is told of the withdrawal. Seen failing (live again) without `end_again`."""
+    gone, unseen, waiting = index.place(0, SCHOOL), index.place(1, SCHOOL), index.place(0, CLINIC)
+    index.match()
+    unattached = index.place(2, SCHOOL)
+    made = back_up(_owner(index.database), "index", tmp_path / "backups", NOW)
+    tombstones = Tombstones(tmp_path / "tombstones.txt")
+    index.clock.move(hours=1)
+    at = index.clock()
+    for signal in (gone, unseen, unattached):
+        _end(index, "risk_gone", signal)
+    index.match(tombstones.bury)
+    archive = "SELECT id, ended_at, end_reason, destroy_on FROM archived_signal ORDER BY id"
+    archived = index.database.rows(archive)
+    assert read([tombstones.file]) == (set(), dict.fromkeys((gone, unseen, unattached), at), 0)
+    _end(index, "unjustified", waiting)  # nobody has seen it yet, so it comes back
+    with index.database.superuser.begin() as connection:  # and one is destroyed after all
+        connection.execute(
+            sa.text("UPDATE archived_signal SET destroy_on = :day WHERE id = :id"), {"day": NOW.date(), "id": unseen}
+        )
+    sweep_ends(index.database.engine("worker"), at, at, keys=index.app.extensions["index_keys"], bury=tombstones.bury)
+    assert read([tombstones.file]).withdrawn.keys() == {gone, unattached}
+
+    for pool in ("intake_pool", "index_pool"):
+        index.app.extensions[pool].dispose()
+    env = {"VERWIJSINDEX_OWNER_DATABASE_URL": _owner(fresh).get_secret_value()}
+    options = ["db", "restore", str(made), "--tombstones", str(tombstones.file)]
+    done = CliRunner().invoke(command_line("db"), options, env=env)
+    assert done.exit_code == 0, done.output
+    assert "of 1 tombstones 1 were of signals in it" in done.output
+    assert "of 2 signals withdrawn 2 were live in it: they have ended again" in done.output
+    index.open(fresh)
+    assert index.get("/signals", index.reader(SCHOOL)).json["items"] == []
+    assert index.get("/matches", index.reader(CLINIC)).json["items"] == []
+    index.match()
+    assert fresh.rows(archive) == [row for row in archived if row.id != unseen]
+    told = index.get("/notices", index.reader(CLINIC)).json["items"]
+    assert [notice["kind"] for notice in told] == ["party_withdrew", "match"]
+    ended = fresh.rows("SELECT FROM event WHERE convert_from(body, 'UTF8') LIKE '%\"signal.ended\"%'")
+    assert len(ended) == 2
+
+
 def _end(index: Index, reason: str, signal: UUID) -> None:
     with index.database.superuser.begin() as connection:
         asked = {"now": index.clock(), "reason": reason, "signal": signal}
@@ -288,7 +331,7 @@ def _end(index: Index, reason: str, signal: UUID) -> None:
 
 def test_what_came_back_otherwise_is_named(fresh: Database, made: Path) -> None:
     """Each thing that guards the rows: as if the restore had lost it."""
-    manifest, _ = restore(_owner(fresh), made, NOW)
+    manifest, *_ = restore(_owner(fresh), made, NOW)
     for change, told in CHANGES.values():
         with fresh.superuser.connect() as connection:
             connection.exec_driver_sql(change)

@@ -12,12 +12,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
 
 import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -26,7 +25,8 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from verwijsindex import __version__, catalogue, database
 from verwijsindex.embedded.postgres import programs_folder
 from verwijsindex.embedded.process import ProcessError
-from verwijsindex.matching.replaying import replay
+from verwijsindex.matching.replaying import end_again, replay
+from verwijsindex.signals.tombstones import Buried
 
 FORM = 1
 DUMP, CATALOGUE, MANIFEST = "database.dump", "catalogue.txt", "manifest.json"
@@ -121,16 +121,17 @@ def back_up(url: SecretStr, branch: str, folder: Path, now: datetime) -> Path:
     return final
 
 
-def restore(url: SecretStr, folder: Path, now: datetime, tombstones: Collection[UUID] = ()) -> tuple[Manifest, int]:
+def restore(url: SecretStr, folder: Path, now: datetime, buried: Buried | None = None) -> tuple[Manifest, int, int]:
     """Put a backup into the empty database that `db init` made, all of it or nothing, and check that it is the same.
 
-    Then, before anything serves it, what was destroyed since is destroyed again (R16).
+    Then, before anything serves it, what was destroyed since is destroyed again, and what was withdrawn since ends
+    again (R13, R16).
 
     Args:
-        tombstones: ids of destroyed signals; where there are any, the tables are brought to this version too.
+        buried: what tombstones say; where they do, the tables are brought to this version too.
 
     Returns:
-        What the backup says of itself, and how many signals were destroyed again.
+        What the backup says of itself, how many signals were destroyed again, and how many ended again.
 
     Raises:
         BackupError: the backup is not whole or from a newer version; the database is not empty, or lacks roles; or
@@ -161,11 +162,12 @@ def restore(url: SecretStr, folder: Path, now: datetime, tombstones: Collection[
     options = ["--exit-on-error", "--single-transaction", str(folder / DUMP)]
     _run("pg_restore", url, options, server)
     check(url, folder, manifest)
-    if not tombstones:
-        return manifest, 0
+    if not buried:
+        return manifest, 0, 0
     database.upgrade(url, manifest.branch)
     with _owner(url) as connection:
-        return manifest, replay(connection, tombstones, now)
+        ended = end_again(connection, buried.withdrawn, now)
+        return manifest, replay(connection, buried.destroyed, now), ended
 
 
 def check(url: SecretStr, folder: Path, manifest: Manifest) -> None:

@@ -176,30 +176,31 @@ def restore(
         typer.Option(help="Of the index: the file VERWIJSINDEX_TOMBSTONES of a worker; once for each host's."),
     ] = None,
     no_tombstones: Annotated[
-        bool, typer.Option("--no-tombstones", help="There are none: what was destroyed since comes back.")
+        bool, typer.Option("--no-tombstones", help="There are none: what was destroyed or withdrawn since is back.")
     ] = False,
 ) -> None:
     """Put a backup into the empty database that `db init` made, and compare the two.
 
     Never over a database with tables in it. Nothing may use the database before this says that it is as it was; what
-    was destroyed since, by the tombstones, is then destroyed again. Then `db upgrade`, and start the processes.
+    was destroyed or withdrawn since, by the tombstones, is so again then. Then `db upgrade`, and start the processes.
     """
     try:
         branch = backup.Manifest.read(folder).branch
         if branch == "index" and bool(tombstones) == no_tombstones:
             raise typer.BadParameter("say --tombstones FILE for each host's, or --no-tombstones: never both")
-        destroyed, cut = read_tombstones(tombstones or ())
-        manifest, again = backup.restore(_owner_url(branch), folder, utc_now(), destroyed)
+        buried = read_tombstones(tombstones) if tombstones else None
+        manifest, again, ended = backup.restore(_owner_url(branch), folder, utc_now(), buried)
     except backup.BackupError as error:
         sys.exit(f"not restored: {error}")
     except OSError as error:
         sys.exit(f"not restored: {error.filename}: {error.strerror}")
     rows = sum(manifest.rows.values())
     typer.echo(f"{branch}: as it was at {manifest.taken_at}, {rows} rows in {len(manifest.rows)} tables")
-    if tombstones:
-        typer.echo(f"of {len(destroyed)} tombstones {again} were of signals in it: they are destroyed again")
-    if cut:
-        typer.echo(f"{cut} lines of the tombstones were cut off: writing them failed, and nothing was destroyed then")
+    if buried:
+        typer.echo(f"of {len(buried.destroyed)} tombstones {again} were of signals in it: they are destroyed again")
+        typer.echo(f"of {len(buried.withdrawn)} signals withdrawn {ended} were live in it: they have ended again")
+    if buried and buried.cut:
+        typer.echo(f"{buried.cut} lines of the tombstones were cut off: nothing was destroyed when they were written")
     if manifest.index_keys:
         typer.echo(f"it is sealed with the index key of version {', '.join(map(str, manifest.index_keys))}")
 

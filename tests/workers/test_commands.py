@@ -49,7 +49,7 @@ def test_all_that_is_due_ends_at_once_and_what_waits_is_matched(index: Index, ru
     index.clock.now = NOW + timedelta(days=3)
     assert _oldest(index) == 11 * 3600  # midnight in Amsterdam was eleven hours before ten o'clock UTC
     assert run().stdout == "0 signals archived, 3 destroyed, 0 notices placed\n"
-    assert read([index.folder / "tombstones.txt"]) == (gone, 0)
+    assert read([index.folder / "tombstones.txt"]) == (gone, {}, 0)
     assert _oldest(index) == 0
     index.clock.now = NOW + timedelta(days=731)
     assert run().stdout == "3 signals archived, 0 destroyed, 0 notices placed\n"

@@ -19,9 +19,10 @@ from verwijsindex.signals.dates import AMSTERDAM, amsterdam_date, two_years_afte
 
 ARCHIVED_YEARS = 5
 """How long an archived signal is kept at most (Jeugdwet 7.1.4.6)."""
-Bury = Callable[[Sequence[UUID]], bool]
-"""Writes the ids of signals that are about to be destroyed where a restore finds them (R16). Whether they stand there
-for good: if not, they are not destroyed now; nothing shows them, and the next sweep tries again."""
+Bury = Callable[[Sequence[UUID], Mapping[UUID, datetime]], bool]
+"""Writes the ids of signals that are about to be destroyed, and of those withdrawn and when, where a restore finds them
+(R13, R16). Whether they stand there for good: if not, none is destroyed now; nothing shows them, and the next sweep
+tries again. What was withdrawn is archived all the same, so that a new signal is told of it (R17)."""
 
 # Locked, so that no act and no work can come to them any more: an act waits, and finds them gone. And locked by the
 # caller before it looked at what is live: work of an end that came later would be deleted here unseen.
@@ -115,7 +116,9 @@ def settle(
     if dead:
         asked = {"youngsters": list(dead), "moments": list(dead.values())}
         gone |= set(connection.execute(_ARCHIVED_OF_DEAD, asked).scalars())
-    if gone and not bury(sorted(gone)):
+    # An end by date needs nobody to remember it.
+    withdrawn = {row["id"]: row["ended_at"] for row in kept if row["end_reason"] == "risk_gone"}
+    if (gone or withdrawn) and not bury(sorted(gone), withdrawn):
         gone = set()
     connection.execute(_ARCHIVE, {"rows": as_json(kept)})
     take_out(connection, [row["id"] for row in kept] + sorted(gone), youngsters)
@@ -132,7 +135,7 @@ def end_archive(connection: Connection, now: datetime, bury: Bury, size: int) ->
     new signals the youngsters that this may forget."""
     rows = connection.execute(_ARCHIVE_ENDED, {"today": amsterdam_date(now), "size": size}).all()
     signals = {row.id for row in rows}
-    if not signals or not bury(sorted(signals)):
+    if not signals or not bury(sorted(signals), {}):
         return 0
     destroy(connection, signals, list({row.youngster_id for row in rows}), now)
     return len(signals)

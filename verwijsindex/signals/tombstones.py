@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tombstones outside the database: the ids of destroyed signals, which a restore of an older backup replays (R16).
+"""Tombstones outside the database: the ids of destroyed signals, and of those that were withdrawn and archived, which a
+restore of an older backup replays (R13, R16, I6).
 
 A file that is only ever appended to, one id a line, and on disk before the transaction that destroys commits. An id may
-stand there though that transaction failed: it is tried again, and what was decided on stays decided. Only who holds the
-matcher's lock writes. It is opened anew each time, so that it may be moved away while workers run.
+stand there though that transaction failed: it is tried again, and what was decided on stays decided. Of one that was
+withdrawn since the risk is gone the moment and that reason follow the id. Only who holds the matcher's lock writes. It
+is opened anew each time, so that it may be moved away while workers run.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 from uuid import UUID
 
 from verwijsindex.logs import TOMBSTONES_NOT_WRITTEN, log
+
+_REASON = "risk_gone"
+"""The last of its line, so that one that was cut off is seen to be so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +29,12 @@ class Tombstones:
 
     file: Path
 
-    def bury(self, signals: Sequence[UUID]) -> bool:
-        """Write these ids down for good. False, with an alarm, where that fails: destroy nothing then."""
+    def bury(self, destroyed: Sequence[UUID], withdrawn: Mapping[UUID, datetime] = MappingProxyType({})) -> bool:
+        """Write these down for good. False, with an alarm, where that fails: destroy nothing then."""
+        lines = [f"{signal}\n" for signal in destroyed]
+        lines += [f"{signal} {ended_at.isoformat()} {_REASON}\n" for signal, ended_at in withdrawn.items()]
         try:
-            self._append("".join(f"{signal}\n" for signal in signals))
+            self._append("".join(lines))
         except OSError as error:
             log(TOMBSTONES_NOT_WRITTEN, error=error)
             return False
@@ -45,17 +55,32 @@ class Tombstones:
             _sync_folder(self.file.parent)
 
 
-def read(files: Iterable[Path]) -> tuple[set[UUID], int]:
-    """The ids in these files, and how many lines were cut off and hold none. Raises OSError."""
-    found: set[UUID] = set()
+class Buried(NamedTuple):
+    """What stands in files: signals destroyed, others withdrawn and when, and how many lines were cut off."""
+
+    destroyed: set[UUID]
+    withdrawn: dict[UUID, datetime]
+    cut: int
+
+
+def read(files: Iterable[Path]) -> Buried:
+    """What stands in these files. Raises OSError."""
+    destroyed: set[UUID] = set()
+    withdrawn: dict[UUID, datetime] = {}
     cut = 0
     for file in files:
-        for line in file.read_text("ascii", "replace").splitlines():
+        for line in filter(None, file.read_text("ascii", "replace").splitlines()):
+            signal, *ended = line.split(" ")
             try:
-                found |= {UUID(line)} if line else set()
+                if not ended:
+                    destroyed.add(UUID(signal))
+                elif ended[1:] == [_REASON]:
+                    withdrawn[UUID(signal)] = datetime.fromisoformat(ended[0])
+                else:
+                    cut += 1
             except ValueError:
                 cut += 1
-    return found, cut
+    return Buried(destroyed, {one: at for one, at in withdrawn.items() if one not in destroyed}, cut)
 
 
 def _sync_folder(folder: Path) -> None:
