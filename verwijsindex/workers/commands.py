@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`verwijsindex upkeep ...`: what workers do by themselves, all at once and with a look at how far it is."""
 
+import time
+
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -46,11 +48,13 @@ def ends() -> None:
         with Progress(*columns, console=Console(stderr=True)) as progress:
             bar = progress.add_task("ended", total=total)
             while more:
-                looked += _match(pool, keys, tombstones).looked
-                now = utc_now()
+                matched = _match(pool, keys, tombstones)
+                now, began = utc_now(), time.monotonic()
                 swept = sweep_ends(pool, now, now, keys=keys, bury=tombstones.bury, lock=LOCK_WAITED_FOR)
-                looked, more = looked + swept.looked, swept.more
+                looked, more = looked + matched.looked + swept.looked, swept.more
                 progress.advance(bar, swept.looked.archived + swept.looked.destroyed)
+                if matched.taken:  # signals come in: let them, and other matchers, go first for a while
+                    time.sleep((time.monotonic() - began) / 2)
             more = True
             while more:
                 matched = _match(pool, keys, tombstones)
