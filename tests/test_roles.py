@@ -96,13 +96,13 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "supervision": WRITE | {"UPDATE": "left_at"},
         "notice": WRITE,
         "notice_withdrawal": {"INSERT": "*"},
-        "delivery": WRITE | {"UPDATE": "due_at leased_until attempts last_outcome delivered_at", "DELETE": "*"},
+        "delivery": WRITE | {"UPDATE": "due_at leased_until attempts last_outcome delivered_at dead_at", "DELETE": "*"},
         "work": {"SELECT": "*", "INSERT": "signal_id", "DELETE": "*", "UPDATE": "parked_at"},
         "reporter": {"SELECT": "id oin"},
         "subscription": READ
         | {
             "UPDATE": "state confirmed_address previous_key_version previous_secret_sealed previous_until challenge_id"
-            " challenge_attempts challenge_due_at challenge_until failures rests_until"
+            " challenge_attempts challenge_due_at challenge_until failures rests_until gone_at"
         },
         "attempt": WRITE | {"DELETE": "*"},
         "subscription_request": {"SELECT": "*", "DELETE": "*"},
@@ -227,7 +227,7 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names = {"scope_own_reporter", "visible_parties", "visible_institutions", "own_signals_in", "match_residences"}
     names |= {"scope_own_coordinator", "scope_own_officer", "scope_own_desk"}
     names |= {"visible_matches", "visible_match", "inbox", "inbox_notice", "archived_contact", "own_placed_signals"}
-    names |= {"hand_over", "tell_move", "decide_on_signal"}
+    names |= {"hand_over", "tell_move", "decide_on_signal", "dead_letters", "replay_dead_letters"}
     assert found == {name: {"verwijsindex_index"} for name in names} | {"remove_contact_data": {"verwijsindex_worker"}}
 
 

@@ -23,6 +23,7 @@ from verwijsindex.keyfiles import read_public_key
 from verwijsindex.logs import INDEX_KEY_MISSING, log
 from verwijsindex.matching.api import api as matches_api
 from verwijsindex.notices.api import api as notices_api
+from verwijsindex.notices.dead_letter_api import api as dead_letters_api
 from verwijsindex.notices.destinations import Destinations
 from verwijsindex.notices.subscription_api import api as subscriptions_api
 from verwijsindex.parsing import Outgoing
@@ -51,6 +52,7 @@ AUTHENTICATED = (
     archived_api,
     acts_api,
     notices_api,
+    dead_letters_api,
     matches_api,
     subscriptions_api,
     registry_api,

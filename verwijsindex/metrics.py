@@ -76,6 +76,7 @@ OLDEST_SECONDS = _gauge(
     "oldest_seconds", "How long the oldest of them has been waiting; of `end`, what ended and has not left.", "queue"
 )
 CROWDED = _gauge("crowded_parents", "Parents that link nobody, as the clock last saw: too many youngsters have them.")
+DEAD_LETTERS = _gauge("dead_letters", "Webhooks that no try could deliver, and that nobody has sent again.")
 PARKED = _gauge("parked", "Rows that are parked: of `match`, signals that are not matched.", "queue")
 
 

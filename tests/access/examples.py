@@ -149,6 +149,20 @@ def _subscription(index: Index) -> UUID:
     return UUID(made.json["id"])
 
 
+def _dead_letter(index: Index) -> UUID:
+    """A delivery of the school's client that is dead, made when it is first asked for."""
+    subscription = _subscription(index)
+    dead = "SELECT id FROM delivery WHERE due_at = 'infinity'"
+    if not index.database.rows(dead):
+        with index.database.superuser.begin() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO delivery (id, notice_id, client_id, due_at, dead_at, attempts) SELECT gen_random_uuid(),"
+                f" '{_notice(index)}', client_id, 'infinity', created_at, 8 FROM subscription"
+                f" WHERE id = '{subscription}'"
+            )
+    return UUID(str(index.database.scalar(dead)))
+
+
 def _of_subscription(body: object = None, *, shown: bool = True, spends: bool = False) -> Example:
     def make(index: Index, _: UUID) -> Asked:
         subscription = _subscription(index)
@@ -237,5 +251,7 @@ EXAMPLES: dict[str, Example] = {
     "rotateWebhookSecret": _of_subscription(),
     "listWebhookAttempts": _of_subscription(shown=False),
     "replayWebhooks": _of_subscription({"since": "2026-11-21T10:00:00Z"}, shown=False),
+    "listDeadLetters": Example(lambda index, _: Asked(shows=(_dead_letter(index),)), _coordinator),
+    "replayDeadLetters": Example(lambda _, __: Asked(body={"all": True}, headers=_key()), _coordinator),
     "listCoordinators": Example(lambda index, _: Asked(shows=(index.coordinators[SCHOOL],)), _coordinator),
 }

@@ -65,7 +65,7 @@ class Post:
 
     def due(self) -> None:
         """Everything that waits is due now, and no receiver rests."""
-        self.change("UPDATE delivery SET due_at = :now", now=now())
+        self.change("UPDATE delivery SET due_at = :now WHERE due_at < 'infinity'", now=now())
         self.change("UPDATE subscription SET rests_until = NULL")
         self.change(
             "UPDATE subscription SET challenge_due_at = :now, challenge_until = :until WHERE state = 'pending'",
@@ -101,7 +101,9 @@ class Post:
     def rows(self, oin: str) -> list[Any]:
         """The institution's deliveries."""
         return self.index.database.rows(
-            "SELECT * FROM delivery WHERE client_id = :client ORDER BY id", client=f"client-{oin}"
+            "SELECT id, attempts, leased_until, last_outcome, delivered_at, dead_at,"
+            " nullif(due_at, 'infinity') AS due_at FROM delivery WHERE client_id = :client ORDER BY id",
+            client=f"client-{oin}",
         )
 
     def subscription(self, oin: str) -> Any:

@@ -18,8 +18,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from support import CLINIC, SCHOOL
 from system.receiver import Behaviour, Handler, Receiver, answering, dripping, hanging
 
-from verwijsindex.notices import outcomes
-from verwijsindex.notices.outcomes import LEASE, pause
+from verwijsindex.notices import outcomes, schedule
+from verwijsindex.notices.outcomes import LEASE
 
 
 def test_a_receiver_can_verify_it_with_nothing_but_standard_webhooks(post: Post) -> None:
@@ -86,7 +86,7 @@ def test_a_slow_receiver_stops_no_other(post: Post, behaviour: Behaviour, monkey
     Without the deadline of a try, with a timeout for each read only, the run with the dripping one had not ended
     after 100 seconds; and results were once written back only with the slowest one's."""
     later = timedelta(hours=1)
-    monkeypatch.setattr(outcomes, "pause", lambda _: later)  # tells when a failed try was written back
+    monkeypatch.setattr(schedule, "pause", lambda _: later)  # tells when a failed try was written back
     slow, quick = post.receiver(SCHOOL, behaviour), post.receiver(CLINIC)
     post.tell(matches=12)
     first = "UPDATE delivery SET due_at = due_at - interval '1 hour' WHERE client_id = :client"
@@ -217,20 +217,6 @@ def test_two_workers_share_what_is_due(post: Post) -> None:
     assert len(receiver.ids) == len(set(receiver.ids)) == 40
 
 
-def test_nothing_is_dropped(post: Post) -> None:
-    receiver = post.receiver(SCHOOL, answering(410))
-    post.tell()
-    post.change("UPDATE delivery SET attempts = 1000")
-    post.deliver()
-    [row] = post.rows(SCHOOL)
-    assert (row.attempts, row.delivered_at) == (1001, None)
-    assert timedelta(hours=9) < row.due_at - now() < timedelta(hours=12)
-    receiver.behaviour = answering(200)
-    post.due()
-    assert post.deliver() == 1
-    assert post.rows(SCHOOL)[0].delivered_at
-
-
 def test_one_whose_secret_cannot_be_opened_stops_no_other(post: Post) -> None:
     post.receiver(SCHOOL)
     quick = post.receiver(CLINIC)
@@ -239,16 +225,6 @@ def test_one_whose_secret_cannot_be_opened_stops_no_other(post: Post) -> None:
     assert post.deliver() == 2
     assert post.rows(SCHOOL)[0].last_outcome == "IndexKeyMissingError"
     assert len(quick.received) == 1
-
-
-@pytest.mark.parametrize(
-    ("attempts", "seconds"),
-    [(1, 5), (2, 300), (3, 1800), (4, 7200), (5, 18000), (6, 36000), (7, 36000), (8, 36000), (5000, 36000)],
-)
-def test_the_pauses_grow_to_ten_hours_and_no_further(attempts: int, seconds: int) -> None:
-    pauses = {pause(attempts).total_seconds() for _ in range(50)}
-    assert seconds <= min(pauses) <= max(pauses) <= seconds * 1.2
-    assert len(pauses) > 1, "all that failed together would come back together"
 
 
 def _self_signed(folder: Path) -> Path:

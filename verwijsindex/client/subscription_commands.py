@@ -26,6 +26,8 @@ SHOWN = {
     "address": "address",
     "state": "state",
     "waiting": "waiting",
+    "deadLetters": "dead letters",
+    "goneAt": "receiver gone at",
     "createdAt": "created at",
     "restsUntil": "receiver rests until",
     "challengeEndsAt": "challenge ends at",
@@ -126,7 +128,7 @@ def replay(
     since: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%dT%H:%M:%SZ"], help="All that was taken since this moment (UTC), and what waits."
+            formats=["%Y-%m-%dT%H:%M:%SZ"], help="All taken since this moment (UTC), what waits, and dead letters."
         ),
     ] = None,
 ) -> None:

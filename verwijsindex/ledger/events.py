@@ -78,6 +78,8 @@ SUBSCRIPTION_CHANGED = _kind(
 )
 SUBSCRIPTIONS_LISTED = _kind("subscriptions.listed", "count")
 SUBSCRIPTION_READ = _kind("subscription.read", "subscriptionId")
+DEAD_LETTERS_LISTED = _kind("dead_letters.listed", "count")
+DEAD_LETTERS_REPLAYED = _kind("dead_letters.replayed", "count")
 ATTEMPTS_LISTED = _kind("attempts.listed", "subscriptionId", "count")
 
 KINDS: dict[str, EventKind] = {k.name: k for k in list(vars().values()) if isinstance(k, EventKind)}

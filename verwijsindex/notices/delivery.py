@@ -15,16 +15,18 @@ from datetime import datetime
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Engine, Row
 
 from verwijsindex import metrics
 from verwijsindex.database import transaction
-from verwijsindex.logs import DELIVERY_NOT_TAKEN, log
+from verwijsindex.logs import DELIVERY_DEAD, DELIVERY_NOT_TAKEN, log
 from verwijsindex.notices import outcomes
 from verwijsindex.notices.outcomes import Result
 from verwijsindex.notices.posting import Poster, Reply
 from verwijsindex.notices.receivers import Receivers
+from verwijsindex.notices.schedule import asked_for
 from verwijsindex.notices.signing import Sender, challenge_body, event_body, signed
 from verwijsindex.settings import Clock
 
@@ -132,10 +134,10 @@ class Deliverer:
 
     def _write_back(self, ended: Sequence[tuple[Result, bool]]) -> None:
         deliveries = [result for result, is_challenge in ended if not is_challenge]
-        now = self._clock()
+        now, dead = self._clock(), set[UUID]()
         if deliveries:
             with transaction(self._pool, durable=False) as connection:
-                outcomes.write_back(connection, deliveries, now)
+                dead = outcomes.write_back(connection, deliveries, now)
         for result, is_challenge in ended:
             if is_challenge:
                 self._look_at = 0.0  # what waited for it is due
@@ -143,14 +145,16 @@ class Deliverer:
                     outcomes.write_back_challenge(connection, result, now)
             if not is_challenge:
                 metrics.DELIVERIES.labels(metrics.outcome_class(result.outcome)).inc()
-            if not result.ok:
+            if result.row.id in dead:
+                log(DELIVERY_DEAD, delivery=result.row.id, outcome=result.outcome)
+            elif not result.ok:
                 log(DELIVERY_NOT_TAKEN, delivery=result.row.id, outcome=result.outcome)
 
     def _deliver(self, row: Row[Any]) -> None:
         """In a thread: one try of a delivery."""
         began_at, began = self._clock(), time.monotonic()
         reply = self._post(row, lambda: event_body(self._sender, row.id, row.reporter_id, row.placed_at), began_at)
-        self._results.put((Result(row, began_at, reply.outcome, _milliseconds(began)), False))
+        self._results.put((self._result(row, began_at, began, reply), False))
 
     def _challenge(self, row: Row[Any]) -> None:
         """In a thread: one try of a challenge. The receiver must give back what it was sent, as JSON:
@@ -159,8 +163,13 @@ class Deliverer:
         text = secrets.token_urlsafe(32)
         body = partial(challenge_body, self._sender, row.id, row.subscription_id, began_at, text)
         reply = self._post(row, body, began_at)
-        outcome = "another answer" if reply.outcome == "ok" and not _answers(reply.body, text) else reply.outcome
-        self._results.put((Result(row, began_at, outcome, _milliseconds(began)), True))
+        if reply.outcome == "ok" and not _answers(reply.body, text):
+            reply = Reply("another answer")
+        self._results.put((self._result(row, began_at, began, reply), True))
+
+    def _result(self, row: Row[Any], began_at: datetime, began: float, reply: Reply) -> Result:
+        milliseconds = round((time.monotonic() - began) * 1000)
+        return Result(row, began_at, reply.outcome, milliseconds, asked_for(reply.retry_after, self._clock()))
 
     def _post(self, row: Row[Any], make: Callable[[], str], now: datetime) -> Reply:
         """Never raises: what goes wrong with one concerns that one only."""
@@ -170,10 +179,6 @@ class Deliverer:
         except Exception as error:  # the index key of its secret is not here, above all
             return Reply(type(error).__name__)
         return self._poster.post(row.address, body.encode(), headers)
-
-
-def _milliseconds(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)
 
 
 def _answers(body: bytes | None, challenge: str) -> bool:

@@ -88,7 +88,8 @@ class Subscription(SQLModel, table=True):
     """Where a client wants to be told that an inbox of its institution has something new; one for each client.
 
     Each secret, `secret_sealed` and `previous_secret_sealed`, is sealed for the purpose webhook-secret in the context
-    of the client id; `key_version` and `previous_key_version` name the index key.
+    of the client id; `key_version` and `previous_key_version` name the index key. `gone_at` says when it failed
+    because its receiver answered 410.
     """
 
     __table_args__ = (
@@ -123,10 +124,12 @@ class Subscription(SQLModel, table=True):
     challenge_until: datetime | None = Field(default=None, sa_type=Moment)
     failures: int = Field(default=0)
     rests_until: datetime | None = Field(default=None, sa_type=Moment)
+    gone_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
 class Delivery(SQLModel, table=True):
-    """A webhook that is to be delivered at least once; its id is the `webhook-id` at every try."""
+    """A webhook that is to be delivered at least once; its id is the `webhook-id` at every try. One that is due at
+    infinity is a dead letter, since `dead_at`: every try failed, and it waits until somebody wants it tried again."""
 
     __table_args__ = (
         UniqueConstraint("notice_id", "client_id", name="delivery_once_for_a_notice"),
@@ -134,6 +137,8 @@ class Delivery(SQLModel, table=True):
         Index("ix_delivery_waiting", "client_id", "due_at", postgresql_where="delivered_at IS NULL"),
         Index("ix_delivery_delivered", "client_id", "delivered_at"),
         Index("ix_delivery_taken", "delivered_at"),
+        Index("ix_delivery_dead", "client_id", "dead_at", "id", postgresql_where="due_at = 'infinity'"),
+        CheckConstraint("due_at <> 'infinity' OR dead_at IS NOT NULL", name="delivery_dead_since_when"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -144,6 +149,7 @@ class Delivery(SQLModel, table=True):
     attempts: int = Field(default=0)
     last_outcome: str | None = None
     delivered_at: datetime | None = Field(default=None, sa_type=Moment)
+    dead_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
 class Attempt(SQLModel, table=True):

@@ -7,20 +7,20 @@ delivered again, with the same id. A subscription's row is always locked before 
 by who changes or deletes it (`subscriptions`), so that none waits for another in a circle.
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Row, text
 
 from verwijsindex.database import as_json
 from verwijsindex.ledger import events
+from verwijsindex.notices.schedule import next_try, pause
 
 LEASE = timedelta(minutes=2)
-RETRY_AFTER = tuple(timedelta(seconds=s) for s in (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600))
+GONE = "status 410"
 LONGEST_REST = 300
 """Seconds. A receiver that fails rests one second, then two, four, eight..., and at most this long."""
 
@@ -53,20 +53,23 @@ _CLAIM = text(
               s.previous_key_version, s.previous_secret_sealed, s.previous_until, n.reporter_id, n.placed_at
     """
 )
-# Who failed rests, twice as long each time; a try that had begun before the rest was set does not lengthen it. Whose
+# Who failed rests, twice as long each time, or for as long as it asked; a try that had begun before the rest was set
+# does not lengthen it, unless it asks. A rest that was asked for has no failures, and so `_RECOVER` leaves it. Whose
 # row another holds is passed over, here and in `_RECOVER`: two workers with the same receivers would wait for each
 # other in a circle, and who changes a subscription for seconds would hold up all deliveries.
 _REST = text(
     """
     WITH failed AS (
-        SELECT s.client_id, f.began_at
-        FROM unnest(CAST(:clients AS text[]), CAST(:began AS timestamptz[])) AS f (client_id, began_at)
+        SELECT s.client_id, f.began_at, f.asked
+        FROM unnest(CAST(:clients AS text[]), CAST(:began AS timestamptz[]), CAST(:asked AS interval[]))
+            AS f (client_id, began_at, asked)
         JOIN subscription s USING (client_id) FOR NO KEY UPDATE OF s SKIP LOCKED
     )
-    UPDATE subscription s SET failures = s.failures + 1,
-        rests_until = :now + least(2 ^ least(s.failures, 20), :longest) * interval '1 second'
+    UPDATE subscription s SET failures = CASE WHEN f.asked > '0' THEN 0 ELSE s.failures + 1 END,
+        rests_until = :now + CASE WHEN f.asked > '0' THEN f.asked
+                             ELSE least(2 ^ least(s.failures, 20), :longest) * interval '1 second' END
     FROM failed f
-    WHERE s.client_id = f.client_id AND (s.rests_until IS NULL OR s.rests_until <= f.began_at)
+    WHERE s.client_id = f.client_id AND (f.asked > '0' OR s.rests_until IS NULL OR s.rests_until <= f.began_at)
     """
 )
 _RECOVER = text(
@@ -76,6 +79,20 @@ _RECOVER = text(
         FOR NO KEY UPDATE SKIP LOCKED
     )
     UPDATE subscription s SET failures = 0, rests_until = NULL FROM recovered r WHERE s.client_id = r.client_id
+    """
+)
+# Who answered 410 Gone wants no more, at this address: its client may go on. A row that is held is passed over as
+# above; the next try is answered so as well.
+_GONE = text(
+    """
+    WITH gone AS (
+        SELECT s.client_id
+        FROM unnest(CAST(:clients AS text[]), CAST(:addresses AS text[])) AS g (client_id, address)
+        JOIN subscription s USING (client_id, address) WHERE s.state = 'active'
+        FOR NO KEY UPDATE OF s SKIP LOCKED
+    )
+    UPDATE subscription s SET state = 'failed', gone_at = :now FROM gone g WHERE s.client_id = g.client_id
+    RETURNING s.id, s.client_id, s.oin
     """
 )
 # The lock keeps a subscription until this commits; of one that is gone, with its deliveries, nothing is written.
@@ -88,13 +105,17 @@ _ATTEMPTS = text(
     JOIN subscription s USING (client_id) FOR KEY SHARE OF s
     """
 )
-# Only the holder of the lease writes back: who came too late has lost it to another.
+# Only the holder of the lease writes back: who came too late has lost it to another. What was not taken and is not
+# tried again is a dead letter: due at infinity, so that no claim looks at it.
 _WRITE_BACK = text(
     """
-    UPDATE delivery d SET leased_until = NULL, last_outcome = r.outcome, due_at = coalesce(r.next_try_at, :now),
-           delivered_at = CASE WHEN r.next_try_at IS NULL THEN :now END
+    UPDATE delivery d SET leased_until = NULL, last_outcome = r.outcome,
+           due_at = CASE WHEN r.outcome = 'ok' THEN :now ELSE coalesce(r.next_try_at, 'infinity') END,
+           delivered_at = CASE WHEN r.outcome = 'ok' THEN :now END,
+           dead_at = CASE WHEN r.outcome <> 'ok' AND r.next_try_at IS NULL THEN :now END
     FROM json_to_recordset(:tries) AS r (delivery_id uuid, lease timestamptz, outcome text, next_try_at timestamptz)
     WHERE d.id = r.delivery_id AND d.leased_until = r.lease AND d.delivered_at IS NULL
+    RETURNING d.id, d.dead_at
     """
 )
 
@@ -107,6 +128,8 @@ class Result:
     began_at: datetime
     outcome: str
     milliseconds: int
+    asked: timedelta = timedelta(0)
+    """How long the receiver wants to be left alone."""
 
     @property
     def ok(self) -> bool:
@@ -125,23 +148,35 @@ def claim(connection: Connection, rooms: Mapping[str, int], now: datetime) -> Se
     return connection.execute(_CLAIM, asked).all()
 
 
-def write_back(connection: Connection, results: Sequence[Result], now: datetime) -> None:
-    """What became of deliveries: the receivers' rests, the attempts, and each delivery or its next try."""
-    taken = {result.row.client_id for result in results if result.ok}
-    failed = {r.row.client_id: r.began_at for r in results if not r.ok and r.row.client_id not in taken}
-    if failed:
-        asked = {"clients": list(failed), "began": list(failed.values()), "now": now, "longest": LONGEST_REST}
-        connection.execute(_REST, asked)
-    if taken:
-        connection.execute(_RECOVER, {"clients": sorted(taken)})
+def write_back(connection: Connection, results: Sequence[Result], now: datetime) -> set[UUID]:
+    """What became of deliveries: the receivers' rests, the attempts, and each delivery or its next try. Those that are
+    dead letters by it."""
+    _let_rest(connection, results, now)
+    gone = {result.row.client_id: result.row.address for result in results if result.outcome == GONE}
+    if gone:
+        asked = {"clients": list(gone), "addresses": list(gone.values()), "now": now}
+        rows = connection.execute(_GONE, asked)
+        events.append(connection, [_changed("gone", row.id, row.client_id, row.oin, now) for row in rows])
     tries = as_json(
         [
-            _try("inbox", r, None if r.ok else now + pause(r.row.attempts)) | {"lease": r.row.leased_until}
+            _try("inbox", r, None if r.ok else next_try(r.row.attempts, r.asked, now)) | {"lease": r.row.leased_until}
             for r in results
         ]
     )
     connection.execute(_ATTEMPTS, {"tries": tries})
-    connection.execute(_WRITE_BACK, {"tries": tries, "now": now})
+    return {row.id for row in connection.execute(_WRITE_BACK, {"tries": tries, "now": now}) if row.dead_at}
+
+
+def _let_rest(connection: Connection, results: Sequence[Result], now: datetime) -> None:
+    taken = {result.row.client_id for result in results if result.ok}
+    if taken:
+        connection.execute(_RECOVER, {"clients": sorted(taken)})
+    failed = [r for r in results if not r.ok and (r.asked or r.row.client_id not in taken)]
+    rests = {r.row.client_id: r for r in sorted(failed, key=lambda r: r.asked)}  # of one receiver the longest
+    if rests:
+        began, wanted = ([r.began_at for r in rests.values()], [r.asked for r in rests.values()])
+        asked = {"clients": list(rests), "began": began, "asked": wanted, "now": now, "longest": LONGEST_REST}
+        connection.execute(_REST, asked)
 
 
 _CLAIM_CHALLENGES = text(
@@ -163,8 +198,8 @@ _CONFIRM = text(
 )
 _NOT_CONFIRMED = text(
     """
-    UPDATE subscription SET challenge_due_at = :due, state = CASE WHEN :due <= challenge_until THEN state
-                                                                  ELSE 'failed' END
+    UPDATE subscription SET challenge_due_at = :due, gone_at = CASE WHEN :gone THEN :now END,
+        state = CASE WHEN :due <= challenge_until AND NOT :gone THEN state ELSE 'failed' END
     WHERE id = :subscription AND challenge_id = :challenge AND state = 'pending' RETURNING state
     """
 )
@@ -179,19 +214,25 @@ def write_back_challenge(connection: Connection, result: Result, now: datetime) 
     """Whether an address is confirmed: the subscription is then active, or failed after the last try, with its
     event."""
     row = result.row
-    due = now + pause(row.attempts)
-    asked = {"subscription": row.subscription_id, "challenge": row.id, "due": due}
+    due = now + max(pause(row.attempts), result.asked)
+    asked = {"subscription": row.subscription_id, "challenge": row.id, "due": due, "now": now}
+    asked |= {"gone": result.outcome == GONE}
     state = connection.execute(_CONFIRM if result.ok else _NOT_CONFIRMED, asked).scalar_one_or_none()
     tries = [_try("challenge", result, due if state == "pending" else None)]
     connection.execute(_ATTEMPTS, {"tries": as_json(tries)})
     if state in {"active", "failed"}:
-        says: dict[str, str | int] = {
-            "change": "confirmed" if state == "active" else "failed",
-            "subscriptionId": str(row.subscription_id),
-            "subscriber": row.client_id,
-            "subscribingInstitution": row.oin,
-        }
-        events.append(connection, [events.Event(events.SUBSCRIPTION_CHANGED, now, events.DELIVERER, says=says)])
+        change = "confirmed" if state == "active" else "failed"
+        events.append(connection, [_changed(change, row.subscription_id, row.client_id, row.oin, now)])
+
+
+def _changed(change: str, subscription: UUID, client: str, oin: str, now: datetime) -> events.Event:
+    says: dict[str, str | int] = {
+        "change": change,
+        "subscriptionId": str(subscription),
+        "subscriber": client,
+        "subscribingInstitution": oin,
+    }
+    return events.Event(events.SUBSCRIPTION_CHANGED, now, events.DELIVERER, says=says)
 
 
 def _try(about: str, result: Result, next_try_at: datetime | None) -> dict[str, Any]:
@@ -205,9 +246,3 @@ def _try(about: str, result: Result, next_try_at: datetime | None) -> dict[str, 
         "duration_ms": result.milliseconds,
         "next_try_at": next_try_at,
     }
-
-
-def pause(attempts: int) -> timedelta:
-    """How long until the next try after so many: the schedule of Standard Webhooks with up to a fifth of jitter;
-    its last step repeats, since nothing is dropped."""
-    return RETRY_AFTER[min(attempts, len(RETRY_AFTER)) - 1] * random.uniform(1, 1.2)  # noqa: S311 (no secret)

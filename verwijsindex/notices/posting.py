@@ -31,10 +31,12 @@ KEPT_AT_MOST = 500  # of them; each is an open file, of which a process often ha
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`ok` for an answer of 2xx, else a word on what went wrong; and the body, if it came whole and was short."""
+    """`ok` for an answer of 2xx, else a word on what went wrong; the body, if it came whole and was short; and of 429
+    and 503 the Retry-After."""
 
     outcome: str
     body: bytes | None = None
+    retry_after: str | None = None
 
 
 class Poster:
@@ -73,7 +75,7 @@ class Poster:
         self._keep(lambda connection: not connection.has_expired())
 
     def post(self, address: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """One try. What it says holds nothing of the answer but the status and the body."""
+        """One try. What it says holds nothing else of the answer."""
         if not address.startswith(self._schemes):
             return Reply("plain http")
         self._deadline.begin(self._seconds)
@@ -83,8 +85,8 @@ class Poster:
                 self._connection(url.origin) as connection,
                 connection.stream("POST", url, headers=_bytes(headers), content=body) as response,
             ):
-                answer = _drain(response)
-                return Reply("ok" if 200 <= response.status < 300 else f"status {response.status}", answer)
+                outcome = "ok" if 200 <= response.status < 300 else f"status {response.status}"
+                return Reply(outcome, _drain(response), _retry_after(response))
         except NotAllowedError:
             return Reply("address not allowed")
         except Exception as error:  # whatever goes wrong with one receiver concerns that receiver only
@@ -140,6 +142,13 @@ def _says_more(connection: httpcore.HTTPConnection) -> bool:
 
 def _bytes(headers: Mapping[str, str]) -> list[tuple[bytes | str, bytes | str]]:
     return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+
+
+def _retry_after(response: httpcore.Response) -> str | None:
+    if response.status not in {429, 503}:
+        return None
+    found = (value for name, value in response.headers if name.lower() == b"retry-after")
+    return next(found, b"").decode("latin-1") or None
 
 
 def _drain(response: httpcore.Response) -> bytes | None:

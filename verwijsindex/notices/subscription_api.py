@@ -203,7 +203,8 @@ def list_attempts(path: SubscriptionPath, query: Page) -> Response:
     f"{PATH}/<subscriptionId>/replays",
     operation_id="replayWebhooks",
     summary="Send again: one delivery, or all since a moment",
-    description="Each with the webhook-id that it had. With since: what was taken from then on, and what waits.",
+    description="Each with the webhook-id that it had. With since: what was taken from then on, what waits,"
+    " and dead letters.",
     responses={202: ReplayOut, **problem_responses(404, 413, 415, 422, 429)},
 )
 @parsed

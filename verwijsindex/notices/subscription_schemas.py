@@ -61,7 +61,11 @@ class SubscriptionOut(Outgoing):
     address: str
     state: State = Field(description="Only an active one is delivered to; what waits meanwhile is kept.")
     created_at: datetime
-    waiting: int = Field(description="Deliveries that the receiver has not taken yet.")
+    gone_at: datetime | None = Field(
+        default=None, description="Of a failed one: when the receiver answered 410 Gone. Set it active to go on."
+    )
+    waiting: int = Field(description="Deliveries that the receiver has not taken yet, and that are tried again.")
+    dead_letters: int = Field(description="Deliveries for which every try failed: they wait for a replay.")
     rests_until: datetime | None = Field(default=None, description="The receiver failed; it is tried again then.")
     challenge_ends_at: datetime | None = Field(
         default=None, description="While pending: until when the challenge is tried."
@@ -112,7 +116,7 @@ class AttemptsOut(Outgoing):
 
 
 class ReplayIn(Strict):
-    """What to send again: one delivery, or all that was taken since a moment and all that waits."""
+    """What to send again: one delivery, or all that was taken since a moment and all that waits, dead letters too."""
 
     delivery: UUID | None = Field(default=None, description="A webhook-id.")
     since: UtcMoment | None = Field(default=None, description="At most 30 days ago.")

@@ -34,8 +34,10 @@ _CREATE = text(
 )
 _REGISTERED = text("SELECT EXISTS (SELECT FROM institution WHERE oin = :oin)")
 _SELECT = """
-    SELECT s.*, (SELECT count(*) FROM delivery d WHERE d.client_id = s.client_id AND d.delivered_at IS NULL) AS waiting
-    FROM subscription s
+    SELECT s.*, w.waiting, w.dead_letters FROM subscription s CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE due_at < 'infinity') AS waiting,
+               count(*) FILTER (WHERE due_at = 'infinity') AS dead_letters
+        FROM delivery d WHERE d.client_id = s.client_id AND d.delivered_at IS NULL) w
     """
 _LIST = text(_SELECT)
 _READ = text(f"{_SELECT} WHERE s.id = :id")
@@ -62,8 +64,8 @@ _ROTATE = text(
 _DISCARD_ATTEMPTS = text("DELETE FROM attempt WHERE client_id = :client_id")
 _DISCARD_DELIVERIES = text("DELETE FROM delivery WHERE client_id = :client_id AND leased_until IS NULL")
 _DELETE = text("DELETE FROM subscription WHERE id = :id")
-# What was taken goes out again with its own id, and what waits is tried at once; what is on the way at this moment is
-# left to its lease. Its attempts count from none again, so that its pauses do as well.
+# What was taken goes out again with its own id, and what waits is tried at once, dead letters too; what is on the way
+# at this moment is left to its lease. Its attempts count from none again, so that its pauses do as well.
 _REPLAY = text(
     """
     UPDATE delivery SET due_at = :now, attempts = 0, delivered_at = NULL
@@ -155,16 +157,16 @@ def delete(connection: Connection, subscription: UUID) -> int:
     """End it; its deliveries and attempts go with it, and no notice of any inbox. How many were never taken. Raises
     Problem 404."""
     row = _lock(connection, subscription)
-    waiting = read(connection, subscription).waiting
+    found = read(connection, subscription)
     connection.execute(_DISCARD_ATTEMPTS, {"client_id": row.client_id})
     connection.execute(_DISCARD_DELIVERIES, {"client_id": row.client_id})
     connection.execute(_DELETE, {"id": subscription})
-    return waiting
+    return found.waiting + found.dead_letters
 
 
 def replay(connection: Connection, subscription: UUID, what: ReplayIn, now: datetime) -> int:
-    """Send again what was taken since a moment and what waits, or one delivery; how many. Raises Problem 404, for
-    another client's delivery as for none."""
+    """Send again what was taken since a moment, what waits and what is a dead letter, or one delivery; how many. Raises
+    Problem 404, for another client's delivery as for none."""
     row = _lock(connection, subscription)
     if what.delivery and not connection.execute(_DELIVERY, {"delivery": what.delivery}).scalar_one():
         raise Problem(NOT_FOUND)
@@ -214,7 +216,9 @@ def _out(row: Row[Any]) -> SubscriptionOut:
         address=row.address,
         state=row.state,
         created_at=row.created_at,
+        gone_at=row.gone_at if row.state == "failed" else None,
         waiting=row.waiting,
+        dead_letters=row.dead_letters,
         rests_until=row.rests_until,
         challenge_ends_at=row.challenge_until,
         previous_secret_ends_at=row.previous_until,

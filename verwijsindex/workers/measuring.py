@@ -24,6 +24,7 @@ _DELIVERIES = text(
     " AND (s.rests_until IS NULL OR s.rests_until <= :now)"
     " WHERE d.delivered_at IS NULL AND d.due_at <= :now"
 )
+_DEAD = text("SELECT count(*) FROM delivery WHERE due_at = 'infinity'")
 # What ended and has not left: since its end, or since its time in the archive is over.
 _ENDED = text(
     "SELECT coalesce(extract(epoch FROM :now - least("
@@ -54,6 +55,7 @@ class Measuring:
                 work = connection.execute(_WORK).one()
                 deliveries = connection.execute(_DELIVERIES, {"now": now}).one()
                 crowded = connection.execute(_CROWDED).scalar_one()
+                dead = connection.execute(_DEAD).scalar_one()
                 ended = connection.execute(_ENDED, {"now": now, "today": amsterdam_date(now)}).scalar_one()
         except SQLAlchemyError:
             metrics.UP.labels("postgresql").set(0)
@@ -68,3 +70,4 @@ class Measuring:
         metrics.OLDEST_SECONDS.labels("end").set(ended)
         metrics.WAITING.labels("deliver").set(deliveries.waiting)
         metrics.OLDEST_SECONDS.labels("deliver").set(deliveries.oldest)
+        metrics.DEAD_LETTERS.set(dead)
