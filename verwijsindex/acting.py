@@ -33,9 +33,8 @@ from verwijsindex.problems import (
     Problem,
     ProblemType,
 )
-from verwijsindex.repeating import ACTS, Answer, Asked
+from verwijsindex.repeating import ACTS, Answer, Asked, KeyText
 from verwijsindex.signals.dates import amsterdam_date
-from verwijsindex.signals.schemas import KeyText
 
 # For each role, the one row of the register that must be there today, and what is refused without it.
 _IN_REGISTER: dict[Role, tuple[TextClause, ProblemType]] = {

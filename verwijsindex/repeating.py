@@ -7,18 +7,41 @@ Registering signals has its own way, in the one statement of intake.
 
 import hmac
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import Connection, text
 
 from verwijsindex.problems import IDEMPOTENCY_KEY_REUSED, Problem
+from verwijsindex.pseudonyms.bsn import hides_bsn
 from verwijsindex.pseudonyms.sealing import IndexKeys
 
 KEPT = timedelta(days=7)
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def _hides_no_bsn(key: str) -> str:
+    if hides_bsn(key) and not _UUID.fullmatch(key):
+        raise ValueError(
+            "a run of eight or nine digits in it passes the 11-test, as a BSN does: use a UUID, or make it anew"
+        )
+    return key
+
+
+KeyText = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="New for each new signal, a UUID for instance. One in which a BSN may hide is refused.",
+    ),
+    AfterValidator(_hides_no_bsn),
+]
+"""An idempotency key: the sender's own name of one request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from client.test_rows import GOOD
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from verwijsindex.client import VerwijsindexClient, cli, commands, tables
+from verwijsindex.client import VerwijsindexClient, cli, commands, reading_commands, tables
 from verwijsindex.client.posting import PATH
 from verwijsindex.client.rows import COLUMNS
 from verwijsindex.keyfiles import read_public_key, read_signing_key
@@ -28,7 +28,8 @@ class Shell:
 
     def __init__(self, services: Services, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
-        monkeypatch.setattr(commands, "VerwijsindexClient", services.client)
+        for module in (commands, reading_commands):
+            monkeypatch.setattr(module, "VerwijsindexClient", services.client)
         monkeypatch.chdir(folder)
         monkeypatch.setenv("COLUMNS", "200")
         keys = services.folder

@@ -13,7 +13,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from verwijsindex.parsing import Outgoing, ParseContext, Strict, faults_of
 from verwijsindex.problems import CONTENT_TOO_LARGE, INVALID_INPUT, Problem, ProblemModel
-from verwijsindex.signals.schemas import KeyText, RegisteredSignal, SignalIn, Submission
+from verwijsindex.repeating import KeyText
+from verwijsindex.signals.schemas import RegisteredSignal, SignalIn, Submission
 
 MAX_BATCH = 1000
 MAX_BATCH_BYTES = 2 * 1024 * 1024

@@ -24,7 +24,7 @@ from verwijsindex.problems import (
     Problem,
 )
 from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError, IndexKeys
-from verwijsindex.signals.known_requests import AS_SENT, first_requests, is_repeat, known_by
+from verwijsindex.signals.known_requests import AS_SENT, KNOWING, first_requests, is_repeat, known_by
 from verwijsindex.signals.schemas import PseudonymIn
 
 # Right when two run at once, as intake is: the second waits for the first one's idempotency record, and does nothing;
@@ -35,7 +35,7 @@ WITH municipal AS (
     SELECT code FROM municipality WHERE oin = :oin
 ), request AS (
     SELECT knowing, (CAST(:keys AS text[]))[array_position(CAST(:held AS int[]), knowing)] AS key
-    FROM (SELECT coalesce(max(version), 0) AS knowing FROM index_key_version WHERE knows_requests) v
+    FROM {KNOWING} v
 ), claimed AS (
     INSERT INTO idempotency_record
         (client_id, key, key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version, signal_id,

@@ -23,6 +23,9 @@ AS_SENT = 0
 # taken for a new one.
 KEPT = MADE_AT_MOST_AGO + MADE_AT_MOST_AHEAD
 
+KNOWING = "(SELECT coalesce(max(version), 0) AS knowing FROM index_key_version WHERE knows_requests)"
+"""SQL: the version of the index key under which requests are known at this moment; AS_SENT where none is."""
+
 _FIRST = text(
     "SELECT key, signal_id, received_at, key_version, body_fingerprint, pseudonym_fingerprint, pseudonym_version"
     " FROM idempotency_record WHERE client_id = :client_id AND key = ANY(:keys)"

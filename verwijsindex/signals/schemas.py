@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a sender says of a signal, and what it gets back (R3 to R7, R10, R26, R36). Nothing else is accepted (R5)."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -30,25 +29,6 @@ from verwijsindex.signals.informing import TO_INFORM, AgeGroup, InformedTo
 MADE_AT_MOST_AGO = timedelta(days=7)
 MADE_AT_MOST_AHEAD = timedelta(minutes=5)
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-def _hides_no_bsn(key: str) -> str:
-    if hides_bsn(key) and not _UUID.fullmatch(key):
-        raise ValueError(
-            "a run of eight or nine digits in it passes the 11-test, as a BSN does: use a UUID, or make it anew"
-        )
-    return key
-
-
-KeyText = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z0-9_-]{1,64}$",
-        description="New for each new signal, a UUID for instance. One in which a BSN may hide is refused.",
-    ),
-    AfterValidator(_hides_no_bsn),
-]
 MunicipalityCode = Annotated[
     str, Field(pattern=r"^[0-9]{4}$", description="CBS code of four digits.", examples=["1701"])
 ]

@@ -16,7 +16,7 @@ from verwijsindex.ledger import events
 from verwijsindex.problems import CATALOGUE, IDEMPOTENCY_KEY_REUSED, INVALID_INPUT, Fault, Problem
 from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError, IndexKeys
 from verwijsindex.signals.dates import amsterdam_date
-from verwijsindex.signals.known_requests import AS_SENT, first_requests, is_repeat, known_by
+from verwijsindex.signals.known_requests import AS_SENT, KNOWING, first_requests, is_repeat, known_by
 from verwijsindex.signals.schemas import Informed, RegisteredSignal, SignalIn, Submission
 
 _COLUMNS: dict[str, str] = {
@@ -63,7 +63,7 @@ WITH input AS (
     SELECT i.*, knowing, keys[array_position(CAST(:held AS int[]), knowing)] AS key
     FROM json_to_recordset(CAST(:submissions AS json))
         AS i (ordinal int, {", ".join(map(" ".join, _COLUMNS.items()))}),
-        (SELECT coalesce(max(version), 0) AS knowing FROM index_key_version WHERE knows_requests) v
+        {KNOWING} v
 ), agreements AS MATERIALIZED (
     SELECT a.id, a.municipality_code, a.valid_from, a.may_send_parents, m.legal_ground
     FROM agreement a JOIN municipality m ON m.code = a.municipality_code
