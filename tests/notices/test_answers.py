@@ -2,6 +2,8 @@
 """What a receiver says is heard: not so soon (429, 503), and no more (410)."""
 
 import json
+import socket
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, cast
 from uuid import uuid4
@@ -9,7 +11,7 @@ from uuid import uuid4
 import pytest
 from notices.posting import Post, now
 from support import CLINIC, SCHOOL
-from system.receiver import Handler, Receiver, answering
+from system.receiver import Behaviour, Handler, Receiver, answering, confirming
 
 from verwijsindex.notices import outcomes
 
@@ -82,6 +84,47 @@ def test_other_answers_ask_for_nothing(post: Post) -> None:
     post.deliver()
     assert post.subscription(SCHOOL).rests_until - now() < timedelta(seconds=5)
     assert post.rows(SCHOOL)[0].due_at - now() < timedelta(seconds=10)
+
+
+def _closing(handler: Handler, _: int) -> None:
+    """Nothing at all."""
+    handler.close_connection = True
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def _closing_early(handler: Handler, _: int) -> None:
+    """Half of the headers."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Le")
+    _closing(handler, 0)
+
+
+def _a_megabyte(handler: Handler, _: int) -> None:
+    with suppress(OSError):  # it is not read to its end
+        confirming(handler, b"x" * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "outcome"),
+    [
+        (answering(301, location="http://127.0.0.1:1/"), "status 301"),
+        (answering(500), "status 500"),
+        (_closing, "RemoteProtocolError"),
+        (_closing_early, "RemoteProtocolError"),
+        (_a_megabyte, "ok"),
+    ],
+)
+def test_what_else_receivers_do(post: Post, behaviour: Behaviour, outcome: str) -> None:
+    """It ends the try, and the next one of another receiver is none the worse; hanging is in test_delivery."""
+    receiver, other = post.receiver(SCHOOL, behaviour), post.receiver(CLINIC)
+    post.tell()
+    assert post.deliver() == 2
+    assert (post.rows(SCHOOL)[0].last_outcome, post.rows(CLINIC)[0].last_outcome) == (outcome, "ok")
+    receiver.behaviour = answering(204)
+    post.change("UPDATE delivery SET delivered_at = NULL, due_at = :at", at=now())
+    post.due()
+    assert post.deliver() == 2
+    assert post.rows(SCHOOL)[0].last_outcome == "ok"
+    assert len(set(receiver.ids)) == len(set(other.ids)) == 1
 
 
 def test_a_challenge_is_not_asked_again_sooner_than_asked(post: Post) -> None:
