@@ -15,15 +15,18 @@ depends_on = None
 # deletes standings takes along all that is of them in one statement each, and may not where a signal stands. Standings
 # are made, given and deleted under the matcher's lock, so that none is given away while it is deleted.
 STANDINGS = """
+ALTER TABLE signal DROP CONSTRAINT signal_standing_id_fkey;
+ALTER TABLE party DROP CONSTRAINT party_standing_id_fkey;
 ALTER TABLE told DROP CONSTRAINT told_standing_id_fkey, DROP CONSTRAINT told_contact_id_fkey;
 ALTER TABLE told_supervision DROP CONSTRAINT told_supervision_contact_id_fkey;
-ALTER TABLE party DROP CONSTRAINT party_standing_id_fkey;
-ALTER TABLE signal DROP CONSTRAINT signal_standing_id_fkey;
 CREATE FUNCTION leave_no_trace_of_standings() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     ids CONSTANT uuid[] := ARRAY(SELECT id FROM gone);
 BEGIN
+    IF cardinality(ids) = 0 THEN
+        RETURN NULL;
+    END IF;
     IF EXISTS (SELECT FROM signal WHERE standing_id = ANY(ids)) THEN
         RAISE foreign_key_violation USING MESSAGE = 'a signal stands there';
     END IF;
