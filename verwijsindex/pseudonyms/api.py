@@ -22,7 +22,7 @@ from verwijsindex.pseudonyms.ristretto import check_point
 from verwijsindex.pseudonyms.schemas import EvaluationIn, EvaluationOut, KeyVersionsOut
 from verwijsindex.pseudonyms.voprf import Evaluator
 from verwijsindex.settings import API_PREFIX
-from verwijsindex.web import answer, problem_responses
+from verwijsindex.web import answer, needs, problem_responses
 
 _MOST_FAULTS = 20
 _TAG = Tag(name="pseudonyms", description="From a blinded BSN to a blinded pseudonym (RFC 9497).")
@@ -50,7 +50,7 @@ def evaluation_routes(
         summary="Have blinded elements evaluated",
         description="One proof shows that all were evaluated under the key of the version. Either all are within the"
         " limits, or none is evaluated and none counts.",
-        security=[{"oauth2": [PSEUDONYMS_EVALUATE]}],
+        security=needs(PSEUDONYMS_EVALUATE),
         responses={200: EvaluationOut},
     )
     @parsed
