@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from matching import truth, views
 from matching.model import Model, Notice, Signal, alike, day_of, years_after
-from matching.stage import AGREEMENTS, FOREVER, INSTITUTION, OINS, PLACES, TOWN, Stage
+from matching.stage import AGREEMENTS, FOREVER, INSTITUTION, NO_PARENTS, OINS, PLACES, TOWN, Stage
 from matching.views import Contact, Reader, Seen
 
 NOTICES = """
@@ -42,7 +42,8 @@ class Life(RuleBasedStateMachine):
     def begin(self, data: st.DataObject) -> None:
         crowd = data.draw(st.sampled_from(self.stage.crowds), "crowd")
         self.stage.begin(crowd)
-        self.model = Model(dict(INSTITUTION), {one: dict.fromkeys(held, FOREVER) for one, held in AGREEMENTS.items()})
+        agreements = {one: dict.fromkeys(held, FOREVER) for one, held in AGREEMENTS.items()}
+        self.model = Model(dict(INSTITUTION), agreements, frozenset({NO_PARENTS}))
         self.model.crowd = crowd
         self.ids: dict[int, UUID] = {}
         self.numbers = itertools.count(1)
@@ -125,6 +126,7 @@ class Life(RuleBasedStateMachine):
             body["turns23On"] = turns_23.isoformat()
         contract = self.model.agreement(reporter, municipality, today)
         allowed = contract and not (shielded and INSTITUTION[reporter] in views.IN_PERSON)
+        allowed = allowed and not (parents and contract == NO_PARENTS)
         machine = self.stage.machine(OINS[INSTITUTION[reporter]]) | {"Idempotency-Key": str(uuid4())}
         status, answer = self.stage.ask("POST", "/signals", machine, body)
         assert status == (201 if allowed else 403), answer

@@ -119,10 +119,16 @@ class Model:
     Args:
         institution: whose reporter somebody is.
         agreements: of each institution with a municipality, oldest first, and until when.
+        no_parents: municipalities whose agreements do not let parents be sent.
     """
 
-    def __init__(self, institution: dict[str, str], agreements: dict[str, dict[str, date]] | None = None) -> None:
-        self.institution, self.agreements = institution, agreements or {}
+    def __init__(
+        self,
+        institution: dict[str, str],
+        agreements: dict[str, dict[str, date]] | None = None,
+        no_parents: frozenset[str] = frozenset(),
+    ) -> None:
+        self.institution, self.agreements, self.no_parents = institution, agreements or {}, no_parents
         self.last_days: dict[str, date] = {}
         """Of reporters who leave."""
         self.signals: list[Signal] = []
@@ -133,6 +139,8 @@ class Model:
         self.destroyed: set[int] = set()
         self.matches: dict[tuple[int, str], Match] = {}
         self.last_match: dict[tuple[int, str], int] = {}
+        self.about: dict[int, int] = {}
+        """The youngster of each match by name."""
         self.pairs: set[frozenset[int]] = set()
         self.handed_over: set[Standing] = set()
         """Those from which a signal was handed over since the last look."""
@@ -211,6 +219,8 @@ class Model:
             signal.standing.handed_over = now
             self.handed_over.add(signal.standing)
         signal.reporter, signal.contract, signal.held_since, signal.standing = receiver, contract, now, None
+        if contract in self.no_parents:
+            signal.parents = frozenset()
         self.work.append(signal)
 
     def move(self, signal: Signal, municipality: str, teller: str | None, now: datetime) -> None:
@@ -408,6 +418,7 @@ class Model:
                     match = match or Match(next(self._names), youngster, kind)
                     self.matches[youngster, kind] = match
                     self.last_match[youngster, kind] = match.name
+                    self.about[match.name] = youngster
                     match.parties = parties
                     for signal in self.signals:
                         party = signal.standing in parties and not signal.ended
@@ -478,6 +489,28 @@ class Model:
         self.known = {(to, a, b, k) for to, a, b, k in self.known if a in there and b in there}
         for key, pairs in self.supervised.items():
             self.supervised[key] = {(m, one) for m, one in pairs if one in there}
+        self._forget_lines(youngsters)
+
+    def _forget_lines(self, youngsters: set[int]) -> None:
+        """A line goes with the last signal of its reader, live or archived, on that youngster (of an officer: of
+        the institution), and with the archived signal that it is about (R16)."""
+        there = [(s.youngster, s.reporter) for s in [*self.signals, *(a.signal for a in self.archive)] if s.attached]
+        archived = {a.signal.number: a.signal.youngster for a in self.archive}
+        for recipient, lines in self.inboxes.items():
+            role, name = recipient.split()
+            if role == "municipality":
+                continue
+            his = {y for y, r in there if name == (r if role == "reporter" else self.institution[r])}
+            over = youngsters - his
+            lines[:] = [
+                line
+                for line in lines
+                if (
+                    archived.get(line.about, -1) not in over and line.about not in self.destroyed
+                    if line.kind == "archive"
+                    else self.about[line.about] not in over
+                )
+            ]
 
     @staticmethod
     def _archived(signal: Signal, others: list[Signal]) -> Archived | None:

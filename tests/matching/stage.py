@@ -21,7 +21,15 @@ GP, TOWN = "00000004444444444000", "00000001701000000000"
 OINS = {"school": SCHOOL, "clinic": CLINIC, "police": POLICE, "gp": GP}
 INSTITUTION = {"school-0": "school", "school-1": "school", "clinic": "clinic", "police": "police", "gp": "gp"}
 PLACES = {WESTERVELD: "Westerveld", DORDRECHT: "Dordrecht", STEIN: "Stein"}
-AGREEMENTS = {"school": (WESTERVELD, DORDRECHT), "clinic": (WESTERVELD,), "police": (WESTERVELD,), "gp": (STEIN,)}
+AGREEMENTS = {
+    "school": (WESTERVELD, DORDRECHT),
+    "clinic": (WESTERVELD,),
+    "police": (WESTERVELD,),
+    "gp": (STEIN, DORDRECHT),
+}
+"""Oldest first."""
+NO_PARENTS = DORDRECHT
+"""With whom no agreement lets parents be sent."""
 FOREVER = date(2100, 1, 1)
 
 
@@ -155,7 +163,7 @@ def fill(connection: sa.Connection, now: datetime, known: dict[str, list[UUID]])
 
     registry.set_oin(connection, ADMINISTRATOR, now, schemas.MunicipalityOin(code=WESTERVELD, oin=TOWN))
     add(schemas.InstitutionEntry(oin=GP, name="Huisarts Bos", category_code="general_practitioner"))
-    for institution, municipality in (("gp", STEIN), ("school", DORDRECHT)):
+    for institution, municipality in (("gp", STEIN), ("gp", DORDRECHT), ("school", DORDRECHT)):
         add(
             schemas.AgreementEntry(
                 oin=OINS[institution], municipality_code=municipality, valid_from=today, valid_until=FOREVER
@@ -164,10 +172,10 @@ def fill(connection: sa.Connection, now: datetime, known: dict[str, list[UUID]])
     # All since long; of several agreements that are as old as each other one would count by chance.
     connection.execute(
         sa.text(
-            "UPDATE agreement SET may_send_parents = true,"
-            " valid_from = make_date(CASE municipality_code WHEN :oldest THEN 2020 ELSE 2021 END, 1, 1)"
+            "UPDATE agreement SET may_send_parents = municipality_code <> :none,"
+            " valid_from = make_date(CASE municipality_code WHEN :newer THEN 2021 ELSE 2020 END, 1, 1)"
         ),
-        {"oldest": WESTERVELD},
+        {"none": NO_PARENTS, "newer": DORDRECHT},
     )
     person = schemas.ReporterEntry(
         oin=GP,

@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 from matching import truth
 from matching.model import day_of
-from matching.stage import AGREEMENTS, INSTITUTION, OINS, PLACES, TOWN, IndexStage
+from matching.stage import AGREEMENTS, INSTITUTION, NO_PARENTS, OINS, PLACES, TOWN, IndexStage
 from matching.views import Reader
 from support import NOW, Database, Index, MovableClock
 
@@ -94,8 +94,9 @@ class Crowd:
         )[0]
         if what == "signal" or not self.signals:
             reporter, youngster = chance.choice(sorted(INSTITUTION)), chance.randrange(YOUNGSTERS)
-            parents = PARENTS[youngster] if chance.random() < 0.7 else ()
-            body = stage.index.signal(youngster, OINS["school"], residenceMunicipality=chance.choice(places)) | {
+            residence = chance.choice(places)
+            parents = PARENTS[youngster] if residence != NO_PARENTS and chance.random() < 0.7 else ()
+            body = stage.index.signal(youngster, OINS["school"], residenceMunicipality=residence) | {
                 "reporter": str(stage.reporters[reporter]),
                 "parents": [stage.pseudonym(parent) for parent in parents],
                 "shielded": reporter != "gp" and chance.random() < 0.2,

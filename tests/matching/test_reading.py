@@ -341,3 +341,40 @@ def test_the_version_before_sees_what_it_knows(index: Index) -> None:
         with transaction(index.database.engine("index"), reads) as connection:
             assert set(connection.execute(sa.text("SELECT kind FROM match")).scalars()) == {"youngster"}
             assert set(connection.execute(sa.text("SELECT kind FROM notice")).scalars()) == {"match"}
+
+
+def _in_person(index: Index) -> None:
+    """The clinic is a person with agreements of its own: the older with Westerveld, others with Dordrecht and Stein."""
+    with index.database.superuser.begin() as connection:
+        connection.execute(sa.text("DELETE FROM coordinator WHERE oin = :oin"), {"oin": CLINIC})
+        person = "UPDATE institution SET category_code = 'general_practitioner' WHERE oin = :oin"
+        connection.execute(sa.text(person), {"oin": CLINIC})
+        other = "INSERT INTO agreement (id, oin, municipality_code, valid_from, valid_until)"
+        other += " SELECT gen_random_uuid(), oin, m, valid_from, valid_until"
+        other += " FROM agreement, unnest(CAST(:others AS text[])) m"
+        connection.execute(sa.text(f"{other} WHERE oin = :oin"), {"oin": CLINIC, "others": [DORDRECHT, STEIN]})
+        older = "UPDATE agreement SET valid_from = valid_from - 9 WHERE oin = :oin AND municipality_code = :code"
+        connection.execute(sa.text(older), {"oin": CLINIC, "code": WESTERVELD})
+
+
+def _teams(match: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    return [(one.get("concerns", ""), [team["name"] for team in one["standIns"]]) for one in match["parties"]]
+
+
+def test_the_access_team_of_a_person_tells_nothing_of_siblings(index: Index) -> None:
+    """R2, R10: on one's own youngster the teams of the agreements there, and of who is on siblings alone one, however
+    many there are. Seen failing (the teams of all three agreements, in each of these) when `visible_match` read the
+    agreements of all signals together."""
+    _in_person(index)
+    mine = index.place(0, SCHOOL)
+    theirs = [index.place(1, CLINIC, residenceMunicipality=DORDRECHT), index.place(2, CLINIC)]
+    for signal in (mine, *theirs):
+        life.give_parents(index, signal, 1)
+    index.match()
+    assert _teams(_read(index, index.reader(SCHOOL), "family")) == [
+        ("different_youngster", ["Toegangsteam Westerveld"])
+    ]
+    index.place(0, CLINIC, residenceMunicipality=STEIN)
+    index.match()
+    for kind in ("youngster", "family"):
+        assert _teams(_read(index, index.reader(SCHOOL), kind)) == [("both", ["Toegangsteam Stein"])]

@@ -21,7 +21,12 @@ SELECT
     AND NOT EXISTS (SELECT FROM archived_signal a WHERE a.youngster_id = x.id)) AS youngsters,
 (SELECT count(*) FROM signal x WHERE x.youngster_id IS NULL) AS unattached,
 (SELECT count(*) FROM party x JOIN match m ON m.id = x.match_id
-    WHERE x.left_at IS NULL AND m.ended_at IS NOT NULL) AS parties,
+    WHERE x.left_at IS NOT NULL OR x.standing_id IS NULL OR m.ended_at IS NOT NULL) AS parties,
+(SELECT count(*) FROM notice x JOIN match m ON m.id = x.match_id WHERE x.reporter_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM signal s WHERE s.youngster_id = m.youngster_id AND s.reporter_id = x.reporter_id)
+    AND NOT EXISTS (SELECT FROM archived_signal a WHERE a.youngster_id = m.youngster_id
+                    AND a.reporter_id = x.reporter_id)) AS lines,
+(SELECT count(*) FROM former_parent) AS former_parents,
 (SELECT count(*) FROM move) AS moves
 """
 """How many rows there are of each kind that nothing needs; none when no work is waiting."""
@@ -107,7 +112,7 @@ def _told(rows: Rows, model: Model, today: date) -> None:
     twice = rows(
         "SELECT n.id FROM notice n JOIN match m ON m.id = n.match_id WHERE n.kind = 'match' AND m.kind = 'youngster'"
         " AND n.reporter_id IS NOT NULL AND NOT EXISTS"
-        " (SELECT FROM party p WHERE p.match_id = n.match_id AND p.joined_at = n.placed_at)"
+        " (SELECT FROM event e WHERE e.kind = 'party.joined' AND e.match_id = n.match_id AND e.at = n.placed_at)"
         # Who takes over from the named officer is told, though nobody comes (R36).
         " AND NOT EXISTS (SELECT FROM notice o JOIN reporter r ON r.oin = o.officer_oin"
         " WHERE o.match_id = n.match_id AND r.id = n.reporter_id)"

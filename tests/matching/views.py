@@ -105,8 +105,15 @@ def _contacts(model: Model, match: Match, seats: set[str] | None, today: date) -
             concerns = "both" if here and away else min(places)
             if seats is None:
                 concerns = "same_youngster" if match.kind == "youngster" else ""
-            contacts.append(_contact(model, of, concerns, whose.shown_as == "named_officer", today))
+            contacts.append(_contact(model, _his(model, match, of), concerns, whose.shown_as == "named_officer", today))
     return tuple(sorted(contacts))
+
+
+def _his(model: Model, match: Match, signals: list[Signal]) -> list[Signal]:
+    """A contact's signals on the match's own youngster, or one under the oldest agreement of those on siblings: whose
+    access team stands in tells nothing of them (R10)."""
+    oldest = min(signals, key=lambda s: [*model.agreements.get(model.institution[s.reporter], ())].index(s.contract))
+    return [s for s in signals if s.youngster == match.youngster] or [oldest]
 
 
 def matches(model: Model, reader: Reader, today: date) -> list[Seen]:

@@ -59,6 +59,7 @@ def test_a_whole_register_is_kept_and_each_change_is_an_event(admin: Admin, inde
     admin("municipality", "oin", "1701", "00000001701000000000")
     admin("municipality", "ground", "1701", "off")
     admin("category", "designate", "halt", "--no")
+    assert "agreement ended" in admin("orphans", "1701")
     listed = admin("reporter", "list", OIN)
     assert all(value in listed for value in (reporter, "R. Voorbeeld", "docent", "0612345678", "r@example.org"))
     events = [json.loads(bytes(row[0])) for row in index_database.rows("SELECT body FROM event")]
@@ -67,7 +68,7 @@ def test_a_whole_register_is_kept_and_each_change_is_an_event(admin: Admin, inde
         assert all(value in listed for value in (person, "Voorbeeld", "0612345678", "2026-12-31"))
     may = index_database.rows("SELECT id FROM agreement WHERE may_send_parents")
     assert [str(row.id) for row in may] == [parents]
-    assert len(events) == 17
+    assert len(events) == 18
     assert {event["actor"]["role"] for event in events} == {"administrator"}
     said = {(event.get("record"), event.get("change")) for event in events}
     assert ("municipality", "legal ground off") in said

@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from support import ADMINISTRATOR, CLINIC, NOW, SCHOOL, WESTERVELD, Index
+from support import ADMINISTRATOR, CLINIC, DORDRECHT, NOW, SCHOOL, WESTERVELD, Index
 
-from verwijsindex.registry import schemas, service
+from verwijsindex.registry import reading, schemas, service
 from verwijsindex.registry.models import NamedOfficer, RightsDeskOfficer
 from verwijsindex.registry.service import RegistryError
 
@@ -192,3 +192,40 @@ def test_the_database_refuses_officers_of_nothing(index: Index, table: str) -> N
         connection.execute(sa.text(insert), {"of": "9" * (20 if table == "named_officer" else 4)})
     with index.database.engine("index").connect() as connection, pytest.raises(DBAPIError, match="denied"):
         connection.execute(sa.text(f"SELECT name FROM {table}"))
+
+
+def test_the_signals_of_a_person_without_agreement_stand_on_the_administrators_list(index: Index, doctor: UUID) -> None:
+    """R2, R34: there is no coordinator to see them; by contracting municipality, with ids alone, and in the ledger. An
+    institution with a coordinator has its own list. Seen failing (nothing is listed anywhere) before there was one."""
+    agreement = _add(
+        index,
+        schemas.AgreementEntry(oin=DOCTOR, municipality_code=WESTERVELD, valid_from=TODAY, valid_until=TODAY),
+    )
+    index.reporters[DOCTOR] = [doctor]
+    signals = [index.place(0, DOCTOR), index.place(0, SCHOOL)]
+    index.match()
+    assert agreement
+
+    def listed(days: int, municipality: str | None = None) -> list[tuple[object, ...]]:
+        with index.database.engine("registrar").begin() as connection:
+            found = reading.orphans(connection, ADMINISTRATOR, NOW + timedelta(days=days), municipality)
+            return [tuple(row) for row in found]
+
+    assert listed(0) == []
+    assert listed(1) == listed(1, WESTERVELD) == [(WESTERVELD, signals[0], doctor, False, True)]
+    assert listed(1, DORDRECHT) == []
+    _end_reporter(index, doctor, TODAY)
+    assert listed(1) == [(WESTERVELD, signals[0], doctor, True, True)]
+    assert listed(731) == []
+    with index.database.superuser.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE agreement SET valid_until = :day WHERE oin = :oin"), {"day": TODAY, "oin": SCHOOL}
+        )
+    assert len(listed(1)) == 1
+    with index.database.superuser.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE coordinator SET last_day = :day WHERE oin = :oin"), {"day": TODAY, "oin": SCHOOL}
+        )
+    assert len(listed(1)) == 2
+    bodies = [bytes(row[0]) for row in index.database.rows("SELECT body FROM event")]
+    assert len([body for body in bodies if b'"orphaned_signals.listed"' in body]) == 8

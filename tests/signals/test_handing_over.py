@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from access.test_matrix import nothing_changed
 from ledger.told import new_events
 from signals.evidence import places, slug
-from support import ADMINISTRATOR, CLINIC, DORDRECHT, SCHOOL, WESTERVELD, Answer, Index
+from support import ADMINISTRATOR, CLINIC, DORDRECHT, SCHOOL, WESTERVELD, Answer, Index, parents
+from system.world import until
 
+from verwijsindex.database import Scope, transaction
 from verwijsindex.registry import service as registry
 from verwijsindex.registry.schemas import AgreementEntry
 
@@ -85,6 +87,83 @@ def test_it_takes_the_agreement_that_a_new_signal_would(index: Index) -> None:
         assert hand_over(index, signal, reporter(index, 1)).status_code == 201
     rows = index.database.rows("SELECT id, agreement_id, legal_ground FROM signal")
     assert {tuple(row) for row in rows} == {(here, oldest, "duty"), (there, new, "consent")}
+
+
+@pytest.mark.parametrize("attached", [True, False])
+def test_the_givers_case_reference_goes(index: Index, attached: bool) -> None:
+    """R6: only its sender ever gets it back, and whoever has the signal next is another. Seen failing (the receiver
+    read it, in the own list and in the match) before `hand_over` took it away."""
+    signal = index.place(0, SCHOOL, caseReference="school-1")
+    index.place(0, CLINIC, caseReference="clinic-1")
+    if attached:
+        index.match()
+    assert hand_over(index, signal, reporter(index, 1)).status_code == 201
+    index.match()
+    receiver = index.reader(SCHOOL, 1)
+    [match] = index.get("/matches", receiver).json["items"]
+    for path in (f"/signals/{signal}", "/signals", f"/matches/{match['id']}"):
+        assert "school-1" not in index.get(path, receiver).text, path
+    assert index.get(f"/matches/{match['id']}", index.reader(CLINIC)).json["ownCaseReferences"] == ["clinic-1"]
+
+
+def _family(index: Index) -> UUID:
+    """The school's signal of somebody who now lives where its agreement sends no parents, and the clinic's on a
+    sibling; they share a parent."""
+    index.allow_parents(SCHOOL, CLINIC)
+    agree(index, DORDRECHT)
+    signal = index.place(0, SCHOOL, parents=parents(1, 2))
+    index.place(1, CLINIC, parents=parents(1))
+    body = {"residenceMunicipality": DORDRECHT}
+    assert index.act(f"/signals/{signal}/move", body, index.reader()).status_code == 201
+    return signal
+
+
+def named(index: Index) -> tuple[int, int, int]:
+    """How many parents there are, how many times one is named, and open family matches."""
+    counted = "SELECT (SELECT count(*) FROM parent), (SELECT count(*) FROM signal_parent),"
+    counted += " (SELECT count(*) FROM match WHERE kind = 'family' AND ended_at IS NULL)"
+    return tuple(index.database.rows(counted)[0])
+
+
+def test_parents_go_where_the_receivers_agreement_may_not_send_them(index: Index) -> None:
+    """R10: at that moment for every reader, and the match follows; nobody is told that a sibling went. Seen failing
+    (the family match stayed) before `hand_over` took them away, and (a parent that nobody names stayed) when the
+    matcher did not look at `former_parent`."""
+    signal = _family(index)
+    index.match()
+    assert named(index) == (2, 3, 2)
+    lines = len(index.get("/notices", index.reader(CLINIC)).json["items"])
+    assert hand_over(index, signal, reporter(index, 1)).status_code == 201
+    for reader in (index.reader(SCHOOL, 1), index.reader(CLINIC)):
+        assert index.get("/matches", reader).json["items"] == []
+    index.match()
+    assert named(index) == (1, 1, 0)
+    assert index.database.rows("SELECT FROM former_parent") == []
+    assert len(index.get("/notices", index.reader(CLINIC)).json["items"]) == lines
+
+
+def test_parents_stay_where_they_may_be_sent(index: Index) -> None:
+    signal = _family(index)
+    index.match()
+    index.allow_parents(SCHOOL)
+    assert hand_over(index, signal, reporter(index, 1)).status_code == 201
+    index.match()
+    assert named(index) == (2, 3, 2)
+
+
+def test_parents_go_from_a_signal_that_waits_and_from_one_that_is_attached_at_that_moment(index: Index) -> None:
+    """Whichever comes first. Seen failing (named for good, in a family match) when the matcher did not hold what is new
+    before it read its parents."""
+    signal = _family(index)
+    scope = Scope(index.clock().date(), SCHOOL, coordinator_id=index.coordinators[SCHOOL])
+    values = {"signal": signal, "receiver": reporter(index, 1), "now": index.clock()}
+    with ThreadPoolExecutor(1) as threads:
+        with transaction(index.database.engine("index"), scope) as connection:
+            connection.execute(sa.text("SELECT hand_over(:signal, :receiver, :now)"), values)
+            matched = threads.submit(index.match)
+            until(lambda: bool(index.database.rows("SELECT FROM pg_locks WHERE NOT granted")), 10)
+        matched.result()
+    assert named(index) == (1, 1, 0)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from access.test_matrix import nothing_changed
 from ledger.told import new_events
 from signals.evidence import places, slug
+from sqlalchemy.exc import ProgrammingError
 from support import CLINIC, POLICE, SCHOOL, Answer, Index
 
 from verwijsindex.database import Scope, transaction
@@ -194,3 +196,21 @@ def _acts_on(index: Index, scope: Scope | None) -> set[UUID]:
     every = "UPDATE acting_signal SET residence_municipality = '1701' RETURNING id"
     with transaction(index.database.engine("index"), scope) as connection:
         return set(connection.exec_driver_sql(every).scalars())
+
+
+def test_the_index_can_write_no_end_but_a_withdrawal(index: Index) -> None:
+    """R13 to R15: a role that could write any reason could destroy as by a death or an upheld request. Seen failing (a
+    death) when it could write `end_reason` in `acting_signal`."""
+    signal, scope = index.place(), Scope(index.clock().date(), SCHOOL, index.reporters[SCHOOL][0])
+    values = {"signal": signal, "now": index.clock()}
+    for reason in ("death", "upheld_request", "expired", ""):
+        with transaction(index.database.engine("index"), scope) as connection:
+            ask = sa.text("SELECT withdraw(:signal, :reason, :now)")
+            assert connection.execute(ask, values | {"reason": reason}).scalar_one() is None
+    for what in ("end_reason = 'death', ended_at = :now", "informing_status = 'informed'"):
+        with (
+            pytest.raises(ProgrammingError, match="permission denied"),
+            transaction(index.database.engine("index"), scope) as connection,
+        ):
+            connection.execute(sa.text(f"UPDATE acting_signal SET {what} WHERE id = :signal"), values)
+    assert index.database.scalar("SELECT end_reason FROM signal") is None

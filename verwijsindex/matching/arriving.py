@@ -38,6 +38,9 @@ _LIFTED = text(
     "UPDATE signal SET archive_due = false WHERE youngster_id = ANY(:youngsters) AND archive_due"
     " AND restricted_at IS NULL RETURNING id"
 )
+_HOLD_NEW = text(
+    "SELECT FROM signal WHERE id = ANY(:signals) AND sealed_pseudonym IS NOT NULL ORDER BY id FOR NO KEY UPDATE"
+)
 _HOLD = text("SELECT FROM signal WHERE youngster_id = ANY(:youngsters) ORDER BY id FOR NO KEY UPDATE")
 _YOUNGSTERS = text("SELECT DISTINCT youngster_id FROM signal WHERE id = ANY(:signals) AND youngster_id IS NOT NULL")
 
@@ -110,6 +113,12 @@ WITH span AS (
 UPDATE signal s SET standing_id = coalesce(n.known, n.fresh) FROM named n WHERE s.id = ANY(n.signals)
 """
 )
+
+
+def hold_new(connection: Connection, signals: Sequence[UUID]) -> None:
+    """Let nobody hand over those of these signals that are new until the commit: parents go with that (R10), and what
+    is read of them from here on is theirs."""
+    connection.execute(_HOLD_NEW, {"signals": list(signals)})
 
 
 def attach(connection: Connection, signals: Sequence[UUID], key_version: int) -> list[UUID]:

@@ -58,7 +58,10 @@ def at_signals(
 
 
 def _attach(connection: Connection, keys: Mapping[int, IndexKey], signals: Sequence[UUID]) -> list[UUID]:
-    return arriving.attach(connection, signals, align(connection, keys, signals)) if signals else []
+    if not signals:
+        return []
+    arriving.hold_new(connection, signals)
+    return arriving.attach(connection, signals, align(connection, keys, signals))
 
 
 # SQLSTATE classes: cardinality, data, integrity constraint, and what a trigger raises.

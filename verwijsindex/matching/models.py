@@ -44,6 +44,16 @@ class SignalParent(SQLModel, table=True):
     parent_id: UUID = Field(foreign_key="parent.id", primary_key=True, index=True)
 
 
+class FormerParent(SQLModel, table=True):
+    """That a signal named a parent until it was handed over to who may not (R10, R34); until the matcher has looked
+    whether another still does."""
+
+    __tablename__ = "former_parent"
+
+    signal_id: UUID = Field(primary_key=True)
+    parent_id: UUID = Field(primary_key=True)
+
+
 class Standing(SQLModel, table=True):
     """A reporter on a youngster without a break: from the first signal until none is left. Who signals again after that
     has a new one, and all are told again (docs/rules.md, Telling). `handed_over_at`: when a signal last left it (R34).
@@ -97,7 +107,8 @@ class FamilyMatch(SQLModel, table=True):
 
 
 class Party(SQLModel, table=True):
-    """A reporter in a match, once however many signals; who ended and signals again is a new party.
+    """A reporter in a match, once however many signals; who ended and signals again is a new party. One that leaves
+    is deleted: that it was there stands in the ledger (R16, R25). `left_at` is of the version before.
 
     Of a family match the parties are the youngster's own reporters; whom they see there is computed when it is read.
     """

@@ -55,8 +55,7 @@ _LEAVE = text(
     " SELECT p.id FROM match m JOIN party p ON p.match_id = m.id AND p.left_at IS NULL"
     " LEFT JOIN should s ON s.youngster_id = m.youngster_id AND s.kind = m.kind AND s.standing_id = p.standing_id"
     " WHERE m.youngster_id = ANY(:concerned) AND (m.ended_at IS NOT NULL OR s.standing_id IS NULL)"
-    ") UPDATE party p SET left_at = :now, standing_id = NULL FROM gone WHERE p.id = gone.id"
-    " RETURNING p.match_id, p.reporter_id"
+    ") DELETE FROM party p USING gone WHERE p.id = gone.id RETURNING p.match_id, p.reporter_id"
 )
 _JOIN = text(
     f"{_INPUT} INSERT INTO party (id, match_id, reporter_id, standing_id, joined_at)"  # noqa: S608

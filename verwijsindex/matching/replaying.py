@@ -61,6 +61,8 @@ def replay(connection: Connection, signals: Collection[UUID], now: datetime) -> 
     youngsters = sorted({row.youngster_id for row in there if row.youngster_id})
     wanted = looking.follow(connection, youngsters, now)
     ending.take_out(connection, [row.id for row in ended], youngsters)
-    ending.destroy(connection, {row.id for row in there}, youngsters, now)
+    destroyed = {row.id for row in there}
+    ending.destroy(connection, destroyed, now)
+    ending.forget(connection, destroyed, youngsters)
     notices.place(connection, wanted, now, now)
     return len(there)

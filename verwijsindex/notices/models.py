@@ -41,7 +41,8 @@ def _of_recipient(column: str, name: str) -> tuple[Index, Index]:
 
 class Notice(SQLModel, table=True):
     """One line in the inbox of one recipient: a reporter, a municipality's supervision, or the named officer of an
-    institution (R36). Ids only (R12); of a match, or of an archived signal (R17)."""
+    institution (R36). Ids only (R12); of a match, or of an archived signal (R17). A reporter's or officer's
+    goes with the last signal that it can be about (R16)."""
 
     __table_args__ = (
         one_of("kind", NOTICE_KINDS, "notice_kind"),
@@ -142,7 +143,7 @@ class Delivery(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    notice_id: UUID = Field(foreign_key="notice.id")
+    notice_id: UUID = Field(foreign_key="notice.id", ondelete="CASCADE")
     client_id: str = Field(foreign_key="subscription.client_id", ondelete="CASCADE")
     due_at: datetime = Field(sa_type=Moment)
     leased_until: datetime | None = Field(default=None, sa_type=Moment)

@@ -20,7 +20,7 @@ from sqlmodel import SQLModel
 
 from verwijsindex import database
 from verwijsindex.ledger.events import Actor
-from verwijsindex.registry import models, schemas, service
+from verwijsindex.registry import models, reading, schemas, service
 from verwijsindex.settings import Settings, utc_now
 
 app = typer.Typer(no_args_is_help=True, help="Keep the register: who may signal, and whom to call.")
@@ -237,3 +237,21 @@ def end_designation(reporter_id: UUID, last_day: Day) -> None:
 def list_reporters(oin: Annotated[str | None, typer.Argument()] = None) -> None:
     """Show the reporters of one institution or of all."""
     show(models.Reporter, oin=oin)
+
+
+@app.command("orphans")
+def list_orphans(
+    code: Annotated[str | None, typer.Argument(help="The contracting municipality; else all.")] = None,
+) -> None:
+    """Show the signals that wait though there is no coordinator to see it (R34): ids alone, in the ledger.
+
+    Their reporter left or their agreement ended, and it is a person with an own agreement (R2), or an institution
+    without coordinator: add one there. A person can withdraw, until the last day; after it nobody can, the access
+    team of the municipality stands in, and the signal ends at its removal date.
+    """
+    with registrar() as connection:
+        found = reading.orphans(connection, administrator(), utc_now(), code)
+    shown = Table("municipality", "signal", "reporter", "reporter left", "agreement ended")
+    for row in found:
+        shown.add_row(*(("yes" if one else "") if isinstance(one, bool) else str(one) for one in row))
+    Console(width=max(Console().width, WIDE)).print(shown)

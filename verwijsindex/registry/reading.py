@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What is read of the register: by a coordinator the people of the own institution (R20, I8), and which municipalities
-take part."""
+take part; by an administrator whose signals wait though there is no coordinator (R2, R34)."""
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
+from verwijsindex.ledger import events
 from verwijsindex.paging import PageById
 from verwijsindex.problems import NOT_FOUND, UNKNOWN_MUNICIPALITY, Problem
 from verwijsindex.registry.schemas import CoordinatorOut, CoordinatorsOut, ReporterOut, ReportersOut
@@ -18,6 +22,11 @@ _REPORTER = "SELECT id, name, position, telephone, email, designated_from, desig
 _REPORTERS = text(f"{_REPORTER} WHERE contact_removed_on IS NULL AND {_PAGE}")
 _ONE_REPORTER = text(f"{_REPORTER} WHERE id = :id AND contact_removed_on IS NULL AND {_OWN}")
 _TAKES_PART = text("SELECT EXISTS (SELECT FROM municipality WHERE code = :code)")
+# A function of the owner's: the role registrar reads no signal.
+_ORPHANS = text(
+    "SELECT municipality_code, signal_id, reporter_id, reporter_left, agreement_ended"
+    " FROM orphans_without_coordinator(:today, CAST(:municipality AS char(4)))"
+)
 _COORDINATORS = text(f"SELECT id, name, telephone, email FROM coordinator WHERE {_PAGE}")  # noqa: S608 (constants)
 
 
@@ -45,3 +54,16 @@ def coordinators(connection: Connection, page: PageById) -> CoordinatorsOut:
     """A page of the coordinators of the scope's institution."""
     rows, cursor = page.cut(connection.execute(_COORDINATORS, page.parameters()).all())
     return CoordinatorsOut(items=[CoordinatorOut(**row._mapping) for row in rows], next_cursor=cursor)
+
+
+def orphans(connection: Connection, actor: events.Actor, now: datetime, municipality: str | None) -> Sequence[Row[Any]]:
+    """The placed signals whose reporter left or whose agreement ended, of who has no coordinator: persons with an own
+    agreement, above all (R2, R34). Of one contracting municipality or of all, with the event of the reading.
+
+    Returns:
+        Ids alone: `municipality_code`, `signal_id`, `reporter_id`, `reporter_left`, `agreement_ended`.
+    """
+    found = connection.execute(_ORPHANS, {"today": now.date(), "municipality": municipality}).all()
+    listed = events.Event(events.ORPHANED_SIGNALS_LISTED, now, actor, says={"count": len(found)})
+    events.append(connection, [listed])
+    return found

@@ -36,13 +36,10 @@ from verwijsindex.signals.informing import TO_INFORM
 
 # Of two at once the second waits for the first, and looks again at the row as it is then: it has ended, or is held by
 # another, and so is not in the view any more. Exactly one withdraws.
-_WITHDRAW = text(
-    "UPDATE acting_signal SET ended_at = :now, end_reason = :reason WHERE id = :signal RETURNING reporter_id"
-)
+_WITHDRAW = text("SELECT withdraw(:signal, :reason, :now)")
 _RECORD = text(
-    "UPDATE acting_signal SET informing_status = :status, informed_on = :on, informed_to = :to,"
-    " postponed_ground = :ground, review_date = :review_date"
-    " WHERE id = :signal AND informing_status = 'postponed' RETURNING reporter_id"
+    "UPDATE informing_signal SET informing_status = :status, informed_on = :on, informed_to = :to,"
+    " postponed_ground = :ground, review_date = :review_date WHERE id = :signal RETURNING reporter_id"
 )
 _INFORMED = text("SELECT EXISTS (SELECT FROM acting_signal WHERE id = :signal AND informing_status = 'informed')")
 # One statement, so that what allows the one allows the other: between two a death might be told.
@@ -110,6 +107,7 @@ def hand_over(
     connection: Connection, actor: events.Actor, now: datetime, signal_id: UUID, receiver: UUID
 ) -> HandoverOut:
     """Give a signal of the coordinator's institution to another of its reporters, under that one's agreement (R34).
+    The giver's case reference goes (R6), and parents that this agreement may not send (R10).
 
     Raises:
         Problem: 404 as `withdraw`, 400 for who holds it already, 403 for who may not signal today (and why).

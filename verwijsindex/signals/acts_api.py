@@ -101,7 +101,8 @@ def tell_move(header: ActHeaders, path: SignalPath, body: MoveIn) -> Response:
     "/signals/<signalId>/handover",
     operation_id="handOverSignal",
     summary="Give a signal to a colleague of its reporter",
-    description="Under an agreement of today, chosen as for a new signal.",
+    description="Under an agreement of today, chosen as for a new signal. The giver's case reference goes, and so do"
+    " parents where that agreement does not allow them.",
     security=needs(INSTITUTION_WRITE),
     responses={201: HandoverOut, **_REFUSALS},
 )

@@ -4,7 +4,7 @@
 Which of the two is decided from what the signal says, whenever it is looked at: safe to run twice, at once or late.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
@@ -68,14 +68,49 @@ _BURY = text(
 )
 _FORGET_WORK = text("DELETE FROM work WHERE signal_id = ANY(:signals)")
 _TAKE_OUT = text("DELETE FROM signal WHERE id = ANY(:signals)")
-_PARENTS = text("SELECT DISTINCT parent_id FROM signal_parent WHERE signal_id = ANY(:signals)")
+# Also of who was handed over without its parents, whosever signals these are: nobody else forgets parents.
+_PARENTS = text(
+    "WITH former AS (DELETE FROM former_parent RETURNING parent_id)"
+    " SELECT parent_id FROM former UNION SELECT parent_id FROM signal_parent WHERE signal_id = ANY(:signals)"
+)
 _FORGET_PARENTS = text(
     "DELETE FROM parent p WHERE p.id = ANY(:parents)"
     " AND NOT EXISTS (SELECT FROM signal_parent s WHERE s.parent_id = p.id)"
 )
 _FORGET_STANDINGS = text(
     "DELETE FROM standing st WHERE st.youngster_id = ANY(:youngsters)"
-    " AND NOT EXISTS (SELECT FROM signal s WHERE s.standing_id = st.id)"
+    " AND NOT EXISTS (SELECT FROM signal s WHERE s.standing_id = st.id) RETURNING st.youngster_id"
+)
+# A line in an inbox says that its reader had a signal on the youngster of its match. It goes once there is none any
+# more, live or archived (of an officer: none of the institution); and one of an archived signal goes with that. The
+# lock on the subscription comes before that on its deliveries, which go with the line, as everywhere
+# (`notices.outcomes`). OFFSET 0 has PostgreSQL look each row up, whatever it guesses of tables it has not seen full.
+_LINES_OF = """
+SELECT n.id FROM {about} o CROSS JOIN LATERAL (
+    SELECT id, {recipient} FROM notice WHERE {about}_id = o.id AND {recipient} IS NOT NULL OFFSET 0
+) n WHERE o.youngster_id = ANY(:youngsters)
+  AND NOT EXISTS (SELECT FROM signal x WHERE x.youngster_id = o.youngster_id AND {own} OFFSET 0)
+  AND NOT EXISTS (SELECT FROM archived_signal x WHERE x.youngster_id = o.youngster_id AND {own} OFFSET 0)
+"""
+_LINES_OF_DESTROYED = (
+    "SELECT id FROM notice"
+    " WHERE archived_signal_id = ANY(:destroyed) AND archived_signal_id IS NOT NULL AND {} IS NOT NULL"
+)
+_OWN = {"reporter_id": "x.reporter_id = n.reporter_id", "officer_oin": "x.oin = n.officer_oin"}
+_LINES = " UNION ALL ".join(
+    part
+    for recipient, own in _OWN.items()
+    for part in (
+        _LINES_OF.format(about="match", recipient=recipient, own=own),
+        _LINES_OF.format(about="archived_signal", recipient=recipient, own=own),
+        _LINES_OF_DESTROYED.format(recipient),
+    )
+)
+_FORGET_LINES = text(
+    f"WITH line AS MATERIALIZED ({_LINES}), held AS MATERIALIZED ("  # noqa: S608
+    " SELECT s.client_id FROM subscription s WHERE s.client_id IN (SELECT d.client_id FROM line CROSS JOIN LATERAL"
+    " (SELECT client_id FROM delivery WHERE notice_id = line.id OFFSET 0) d) ORDER BY s.client_id FOR KEY SHARE"
+    ") DELETE FROM notice WHERE id IN (SELECT id FROM line) AND (SELECT count(*) FROM held) IS NOT NULL"
 )
 _FORGET_YOUNGSTERS = text(
     "DELETE FROM youngster y WHERE y.id = ANY(:youngsters)"
@@ -121,8 +156,9 @@ def settle(
     if (gone or withdrawn) and not bury(sorted(gone), withdrawn):
         gone = set()
     connection.execute(_ARCHIVE, {"rows": as_json(kept)})
-    take_out(connection, [row["id"] for row in kept] + sorted(gone), youngsters)
-    destroy(connection, gone, youngsters, now)
+    touched = take_out(connection, [row["id"] for row in kept] + sorted(gone), youngsters)
+    destroy(connection, gone, now)
+    forget(connection, gone, touched | dead.keys() | {one.youngster_id for one in ended})
     events.append(
         connection,
         [events.Event(events.SIGNAL_ARCHIVED, now, events.UPKEEP, says={"signalId": str(r["id"])}) for r in kept],
@@ -137,34 +173,43 @@ def end_archive(connection: Connection, now: datetime, bury: Bury, size: int) ->
     signals = {row.id for row in rows}
     if not signals or not bury(sorted(signals), {}):
         return 0
-    destroy(connection, signals, list({row.youngster_id for row in rows}), now)
+    destroy(connection, signals, now)
+    forget(connection, signals, {row.youngster_id for row in rows})
     return len(signals)
 
 
-def take_out(connection: Connection, signals: Sequence[UUID], youngsters: Sequence[UUID]) -> None:
-    """These signals leave, with what was there for them alone: work, parents, standings of these youngsters."""
+def take_out(connection: Connection, signals: Sequence[UUID], youngsters: Sequence[UUID]) -> set[UUID]:
+    """These signals leave, with what was there for them alone: work, parents, standings of these youngsters. The
+    youngsters on whom a standing ended."""
+    asked = {"signals": list(signals)}
+    parents = list(connection.execute(_PARENTS, asked).scalars())
     if signals:
-        asked = {"signals": list(signals)}
-        parents = list(connection.execute(_PARENTS, asked).scalars())
         connection.execute(_FORGET_WORK, asked)
         connection.execute(_TAKE_OUT, asked)
+    if parents:
         connection.execute(_FORGET_PARENTS, {"parents": parents})
     # Also of who handed all over, and has none that ends.
-    connection.execute(_FORGET_STANDINGS, {"youngsters": list(youngsters)})
+    return set(connection.execute(_FORGET_STANDINGS, {"youngsters": list(youngsters)}).scalars())
 
 
-def destroy(connection: Connection, signals: set[UUID], youngsters: Sequence[UUID], now: datetime) -> None:
-    """These leave the archive, each with a tombstone and an event; a youngster of whom nothing is left is forgotten
-    (R16). Those in the table of signals are taken out before."""
-    if not signals:
-        return
-    ids = sorted(signals)
-    connection.execute(_TAKE_OUT_OF_ARCHIVE, {"signals": ids})
-    connection.execute(_FORGET_YOUNGSTERS, {"youngsters": list(youngsters)})
-    connection.execute(_BURY, {"signals": ids, "now": now})
-    events.append(
-        connection, [events.Event(events.SIGNAL_DESTROYED, now, events.UPKEEP, says={"signalId": str(s)}) for s in ids]
-    )
+def destroy(connection: Connection, signals: Collection[UUID], now: datetime) -> None:
+    """These leave the archive, each with a tombstone and an event (R16). Those in the table of signals are taken out
+    before."""
+    if signals:
+        ids = sorted(signals)
+        connection.execute(_TAKE_OUT_OF_ARCHIVE, {"signals": ids})
+        connection.execute(_BURY, {"signals": ids, "now": now})
+        gone = [events.Event(events.SIGNAL_DESTROYED, now, events.UPKEEP, says={"signalId": str(one)}) for one in ids]
+        events.append(connection, gone)
+
+
+def forget(connection: Connection, destroyed: Collection[UUID], youngsters: Collection[UUID]) -> None:
+    """What is left for nobody goes: lines in inboxes, and a youngster without any signal. Of these youngsters, on whom
+    a standing or an archived signal ended, and of these signals, which were destroyed (R16)."""
+    if youngsters:
+        asked = {"youngsters": sorted(youngsters), "destroyed": sorted(destroyed)}
+        connection.execute(_FORGET_LINES, asked)
+        connection.execute(_FORGET_YOUNGSTERS, asked)
 
 
 def _archived(row: Row[Any], keys: Mapping[int, IndexKey], today: date) -> dict[str, Any] | None:
