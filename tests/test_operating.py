@@ -89,6 +89,7 @@ def test_a_port_in_use_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     [
         (psycopg.OperationalError(), "the database does not answer"),
         (psycopg.errors.LockNotAvailable(), "nothing was changed, run it again"),
+        (psycopg.errors.DeadlockDetected(), "nothing was changed, run it again"),
         (psycopg.errors.DiskFull(), "the disk of the database is full"),
     ],
 )

@@ -67,8 +67,10 @@ def command_line(asked: str | None = None) -> typer.Typer:
 
 
 _NO_DATABASE = "the database does not answer, or does not know this role or password; look at the address"
+_HELD = "others hold what this must change for a moment: nothing was changed, run it again"
 _DATABASE_SAYS = {
-    "55P03": "others hold what this must change for a moment: nothing was changed, run it again",
+    "55P03": _HELD,
+    "40P01": _HELD,  # a deadlock with who goes on meanwhile
     "53100": "the disk of the database is full: nothing was changed",
 }
 """By SQLSTATE."""

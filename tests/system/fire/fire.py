@@ -4,6 +4,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -99,7 +100,9 @@ class Registered:
 def register(system: System, probes: int, addresses: Mapping[str, str]) -> Registered:
     """Fill the register; `addresses` are those of the institutions' receivers."""
     reporters, pairs = system.reporters(12), system.reporters(2 * probes, INSTITUTIONS[:2])
-    return Registered(reporters, pairs, {oin: system.subscribe(oin, address) for oin, address in addresses.items()})
+    with ThreadPoolExecutor() as threads:  # each waits for its challenge
+        secrets = threads.map(system.subscribe, addresses, addresses.values())
+        return Registered(reporters, pairs, dict(zip(addresses, secrets, strict=True)))
 
 
 @contextmanager

@@ -48,6 +48,7 @@ def before(tmp_path: Path) -> Path:
 
 REGISTER = """
 import json, sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from system.world import INSTITUTIONS, System
@@ -59,8 +60,10 @@ ids = lambda reporters: [(str(one.id), one.oin) for one in reporters]
 found = {
     "reporters": ids(system.reporters(12)),
     "pairs": ids(system.reporters(2 * told["probes"], INSTITUTIONS[:2])),
-    "secrets": {oin: system.subscribe(oin, address) for oin, address in told["addresses"].items()},
 }
+with ThreadPoolExecutor() as threads:
+    addresses = told["addresses"]
+    found["secrets"] = dict(zip(addresses, threads.map(system.subscribe, addresses, addresses.values())))
 print(json.dumps(found))
 """
 
