@@ -11,7 +11,8 @@ down_revision = "index_0021"
 branch_labels = None
 depends_on = None
 
-# A party that leaves is deleted; as 0020, but for who deletes standings by another way.
+# A party that leaves is deleted; as 0020, but for who deletes standings by another way. Locks are taken in the matcher's
+# order.
 GONE = """
 DELETE FROM party WHERE left_at IS NOT NULL;
 GRANT DELETE ON party TO verwijsindex_worker;
@@ -30,6 +31,7 @@ BEGIN
     RETURN NULL;
 END $$;
 REVOKE UPDATE (standing_id) ON party FROM verwijsindex_worker;
+LOCK TABLE notice, delivery IN ACCESS EXCLUSIVE MODE;
 ALTER TABLE delivery DROP CONSTRAINT delivery_notice_id_fkey,
     ADD CONSTRAINT delivery_notice_id_fkey FOREIGN KEY (notice_id) REFERENCES notice (id) ON DELETE CASCADE;
 GRANT DELETE ON notice TO verwijsindex_worker;
