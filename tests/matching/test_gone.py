@@ -137,7 +137,7 @@ def test_an_officer_keeps_the_lines_as_long_as_the_institution_has_a_signal(inde
 
 
 def test_a_webhook_of_a_line_that_is_gone_goes_with_it(index: Index) -> None:
-    """Seen failing (the matcher parked its work for good) without ON DELETE CASCADE on `delivery`."""
+    """Seen failing (the webhook stayed) without ON DELETE CASCADE on `delivery`."""
     with index.database.superuser.begin() as connection:
         connection.execute(
             sa.text(

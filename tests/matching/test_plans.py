@@ -24,8 +24,8 @@ SMALL |= {"archived_signal", "former_parent", "delivery"}  # empty in this count
 
 
 def test_no_statement_of_the_matcher_reads_a_whole_table(index_database: Database) -> None:
-    """Nor of what ends. Seen failing as long as who left was sought among all parties (`_LEAVE`), and when lines in
-    inboxes were sought among all notices where nothing was destroyed (`_FORGET_LINES`)."""
+    """Nor of what ends. Seen failing as long as who left was sought among all parties (`_LEAVE`), and by
+    `_FORGET_LINES` without its OFFSET 0."""
     national.register(index_database.superuser)
     national.fill(index_database.superuser, 0, LIVE, NOW)
     national.arrive(index_database.superuser, 0, ARRIVING, LIVE, NOW)

@@ -363,8 +363,8 @@ def _teams(match: dict[str, Any]) -> list[tuple[str, list[str]]]:
 
 def test_the_access_team_of_a_person_tells_nothing_of_siblings(index: Index) -> None:
     """R2, R10: on one's own youngster the teams of the agreements there, and of who is on siblings alone one, however
-    many there are. Seen failing (the teams of all three agreements, in each of these) when `visible_match` read the
-    agreements of all signals together."""
+    many there are. Seen failing (two teams, of two siblings) when `visible_match` read the agreements of all
+    signals together."""
     _in_person(index)
     mine = index.place(0, SCHOOL)
     theirs = [index.place(1, CLINIC, residenceMunicipality=DORDRECHT), index.place(2, CLINIC)]

@@ -196,7 +196,7 @@ def test_the_database_refuses_officers_of_nothing(index: Index, table: str) -> N
 
 def test_the_signals_of_a_person_without_agreement_stand_on_the_administrators_list(index: Index, doctor: UUID) -> None:
     """R2, R34: there is no coordinator to see them; by contracting municipality, with ids alone, and in the ledger. An
-    institution with a coordinator has its own list. Seen failing (nothing is listed anywhere) before there was one."""
+    institution with a coordinator has its own list."""
     agreement = _add(
         index,
         schemas.AgreementEntry(oin=DOCTOR, municipality_code=WESTERVELD, valid_from=TODAY, valid_until=TODAY),

@@ -200,7 +200,7 @@ def _acts_on(index: Index, scope: Scope | None) -> set[UUID]:
 
 def test_the_index_can_write_no_end_but_a_withdrawal(index: Index) -> None:
     """R13 to R15: a role that could write any reason could destroy as by a death or an upheld request. Seen failing (a
-    death) when it could write `end_reason` in `acting_signal`."""
+    death) when `withdraw` took any reason."""
     signal, scope = index.place(), Scope(index.clock().date(), SCHOOL, index.reporters[SCHOOL][0])
     values = {"signal": signal, "now": index.clock()}
     for reason in ("death", "upheld_request", "expired", ""):

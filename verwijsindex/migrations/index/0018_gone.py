@@ -11,8 +11,8 @@ down_revision = "index_0021"
 branch_labels = None
 depends_on = None
 
-# A party that leaves is deleted; as 0020, but for who deletes standings by another way. Locks are taken in the matcher's
-# order.
+# A party that leaves is deleted; as 0020, but for who deletes standings by another way. Locks are taken in the order
+# of the matcher.
 GONE = """
 DELETE FROM party WHERE left_at IS NOT NULL;
 GRANT DELETE ON party TO verwijsindex_worker;
