@@ -32,7 +32,7 @@ from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.signals.dates import AMSTERDAM, two_years_after
 from verwijsindex.signals.tombstones import Tombstones
 
-SMALL, FULL = (60_000, 2_000), (999_990, 20_000)
+SMALL, FULL = (60_000, 4_000), (999_990, 20_000)
 """How many signals are due, and how many come in while intake is measured."""
 _EXPIRED = sa.text("SELECT count(*) FROM signal WHERE removal_date <= :today")
 _COPY = (

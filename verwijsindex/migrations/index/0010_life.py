@@ -98,11 +98,7 @@ CREATE TABLE archived_signal (
     received_at timestamptz NOT NULL,
     ended_at timestamptz NOT NULL,
     end_reason varchar NOT NULL CONSTRAINT archived_signal_end_reason CHECK (end_reason IN ('risk_gone', 'expired')),
-    destroy_on date NOT NULL,
-    CONSTRAINT archived_signal_is_of_the_reporters_institution
-        FOREIGN KEY (reporter_id, oin) REFERENCES reporter (id, oin),
-    CONSTRAINT archived_signal_is_under_its_institutions_agreement
-        FOREIGN KEY (agreement_id, oin) REFERENCES agreement (id, oin)
+    destroy_on date NOT NULL
 );
 CREATE INDEX ix_archived_signal_youngster_id ON archived_signal (youngster_id);
 CREATE INDEX ix_archived_signal_reporter_id ON archived_signal (reporter_id);
