@@ -260,9 +260,11 @@ def test_one_that_cannot_be_dealt_with_stops_no_other(index: Index, tombstones: 
 
 def test_what_is_cut_off_takes_no_other_line_with_it(tombstones: Tombstones) -> None:
     """A crash in the midst of a line; and the file may be moved away while workers run. Seen failing (the next id was
-    lost with it) when a write did not begin with a new line."""
+    lost with it) when a write did not look whether the line before it is whole."""
     first, second = UUID(int=1), UUID(int=2)
-    assert tombstones.bury([first])
+    for some in ([], [first], []):
+        assert tombstones.bury(some)
+    assert tombstones.file.read_text() == f"{first}\n"
     assert tombstones.file.stat().st_mode & 0o077 == 0
     with tombstones.file.open("a") as file:
         file.write(str(UUID(int=3))[:20])

@@ -25,22 +25,30 @@ from verwijsindex.signals.ending import Bury, end_archive
 
 BATCH = 2000  # signals, and as many archived ones, in one transaction
 
-# Due a minute ago: by now every signal that was received before the end is committed. Whoever has work is the
-# matcher's: what is waiting comes there soon, and what is parked failed before. (NOT IN, for a hash of all work:
-# whatever PostgreSQL guesses of a table that is empty one moment and full the next, it looks through it once.)
+# A day was over a minute ago: by now every signal that was received before it is committed. Where an act, or a death,
+# ended a signal, the matcher had the work of it: whoever still stands here without any is what it could not destroy, or
+# whose work got lost. Whoever has work is the matcher's: what is waiting comes there soon, and what is parked failed
+# before. (NOT IN, for a hash of all work: whatever PostgreSQL guesses of a table that is empty one moment and full the
+# next, it looks through it once.)
 _DUE = """
     SELECT s.id, s.youngster_id FROM signal s
     WHERE s.removal_date <= :day AND s.youngster_id IS NOT NULL AND s.id NOT IN (SELECT signal_id FROM work)
     UNION ALL
     SELECT s.id, s.youngster_id FROM signal s
-    WHERE s.ended_at <= :before AND s.removal_date > :day AND s.youngster_id IS NOT NULL
+    WHERE s.ended_at IS NOT NULL AND s.removal_date > :day AND s.youngster_id IS NOT NULL
       AND s.id NOT IN (SELECT signal_id FROM work)
 """
 _DUE_NOW = text(f"{_DUE} LIMIT :size")
 _ARCHIVE_DUE = "FROM archived_signal WHERE destroy_on <= :today"
 _IS_DUE = text(f"SELECT EXISTS ({_DUE}) OR EXISTS (SELECT {_ARCHIVE_DUE})")
-_ENDED = "FROM signal WHERE removal_date <= :day OR ended_at <= :before"
-_COUNT = text(f"SELECT (SELECT count(*) {_ENDED}) + (SELECT count(*) {_ARCHIVE_DUE})")
+# What waits for the matcher is under way, and not left. The archive of who died is the matcher's to destroy.
+_COUNT = text(
+    "SELECT (SELECT count(*) FROM signal WHERE (removal_date <= :day OR ended_at IS NOT NULL)"  # noqa: S608 (constants)
+    " AND id NOT IN (SELECT signal_id FROM work WHERE parked_at IS NULL))"
+    f" + (SELECT count(*) {_ARCHIVE_DUE})"
+    " + (SELECT count(DISTINCT a.id) FROM death d JOIN youngster y ON y.key = d.key"
+    " JOIN archived_signal a ON a.youngster_id = y.id AND a.received_at <= d.told_at WHERE a.destroy_on > :today)"
+)
 # A signal that came before another of its reporter ended goes on with its standing: it has to be attached first.
 _BEFORE_THAT = text(
     "SELECT EXISTS (SELECT FROM work w JOIN signal s ON s.id = w.signal_id"
@@ -58,7 +66,8 @@ class Swept:
 
 
 def due(connection: Connection, now: datetime) -> int:
-    """How many signals and archived signals have to leave, those that are parked too."""
+    """How many signals and archived signals have to leave, those that are parked too; what waits for the matcher is
+    not among them."""
     return int(connection.execute(_COUNT, _asked(now)).scalar_one())
 
 

@@ -41,11 +41,13 @@ class Tombstones:
         return True
 
     def _append(self, lines: str) -> None:
-        descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            is_new = os.fstat(descriptor).st_size == 0
+            size = os.fstat(descriptor).st_size
+            is_new = size == 0
             # A line that a full disk or a crash cut off ends here, and takes no other with it.
-            wanted = f"\n{lines}".encode()
+            was_cut = not is_new and os.pread(descriptor, 1, size - 1) != b"\n"
+            wanted = f"\n{lines}".encode() if lines and was_cut else lines.encode()
             if os.write(descriptor, wanted) != len(wanted):
                 raise OSError(f"{self.file}: written in part; is the disk full?")
             os.fsync(descriptor)
