@@ -6,15 +6,15 @@ The secret is what `verwijsindex client subscription create` printed; while it i
 A receiver in earnest stands behind TLS and keeps the ids it has seen where they outlive the process.
 """
 
+import argparse
 import os
-import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from verwijsindex.client import WebhookError, challenge_answer, verify_webhook
 
-SECRETS = os.environ["WEBHOOK_SECRET"].split()
+SECRETS = os.environ.get("WEBHOOK_SECRET", "").split()
 LARGEST = 16 * 1024  # bytes
 seen: set[str] = set()
 
@@ -54,7 +54,12 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    with ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver) as server:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("port", type=int, help="where it listens, on this machine alone; 0 is any free port")
+    port = parser.parse_args().port
+    if not SECRETS:
+        parser.error("WEBHOOK_SECRET is not set: without the secret nothing can be believed")
+    with ThreadingHTTPServer(("127.0.0.1", port), Receiver) as server:
         print(f"listening on http://127.0.0.1:{server.server_port}/", flush=True)
         with suppress(KeyboardInterrupt):
             server.serve_forever()

@@ -84,7 +84,13 @@ def test_the_commands_do_the_same(
     refused = run("informing", signal, "--on", "2026-11-22", "--age-group", "under_12")
     assert (refused.exit_code, "already-informed" in refused.stderr) == (3, True)
     assert run("move", signal, "0971").stdout == "told\n"
-    assert run("withdraw", signal, "--reason", "risk_gone", typed="n\n").exit_code == 1
+    short = run("move", signal, "971")
+    assert (short.exit_code, "four digits" in short.stderr) == (2, True)
+    for typed in ("n\n", None):  # None: there is nobody to ask
+        kept = run("withdraw", signal, "--reason", "risk_gone", typed=typed)
+        assert (kept.exit_code, "say --yes" in kept.stderr) == (1, True)
+        assert all(text in kept.output for text in (str(signal), "archived, for five years at most"))
+    assert "destroyed" in run("withdraw", signal, "--reason", "unjustified", typed="n\n").output
     assert services.index_database.scalar("SELECT ended_at FROM signal") is None
     assert run("withdraw", signal, "--reason", "risk_gone", "--yes").stdout == "withdrawn\n"
     gone = run("withdraw", uuid4(), "--reason", "risk_gone", "--yes")

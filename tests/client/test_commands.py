@@ -13,7 +13,7 @@ import httpx
 import pytest
 from client.services import CLIENT_ID, INDEX, ISSUER, PSEUDONYMS, Services, bsns
 from client.test_rows import GOOD
-from rich.console import Console
+from rich.console import Console, RenderableType
 from typer.testing import CliRunner, Result
 
 from verwijsindex.client import VerwijsindexClient, cli, commands, reading_commands, tables
@@ -74,16 +74,17 @@ def test_an_export_without_faults_is_sent_and_ends_with_0(services: Services, sh
 
 def test_refused_rows_are_reported_whoever_refused_them_and_it_ends_with_1(services: Services, shell: Shell) -> None:
     [reporter] = services.register(["Anna de Vries"])
-    content = rows(reporter, 6)
+    content = rows(reporter, 7)
     content[1] |= {"bsn": "999900007", "informed_to": "aunt"}
     content[2]["reporter"] = str(uuid4())
     content[3]["residence_municipality"] = "1701"
     content[4]["case_reference"] = content[4]["bsn"]
+    content[6] |= {"informed_on": "", "informed_to": "", "postponed_ground": "safety", "review_date": "2030-01-01"}
     shell.export(content)
     Path("refused.csv").write_text("line,case_reference,column,code,advice\r\n" * 100)  # an older one
     result = shell.run("send", "export.csv", "--refused", "refused.csv")
     assert result.exit_code == 1
-    assert "accepted 2, refused 4" in result.stdout
+    assert "accepted 2, refused 5" in result.stdout
     with Path("refused.csv").open(newline="") as file:
         reported = [
             (line["line"], line["case_reference"], line["column"], line["code"]) for line in csv.DictReader(file)
@@ -94,6 +95,7 @@ def test_refused_rows_are_reported_whoever_refused_them_and_it_ends_with_1(servi
         ("4", "Z-2", "row", "reporter-not-designated"),
         ("5", "Z-3", "residence_municipality", "unknown"),
         ("6", "", "case_reference", "case-reference-hides-bsn"),
+        ("8", "Z-6", "review_date", "not_allowed"),
     ]
     for code in ("bsn-eleven-test", "reporter-not-designated", "check it at its source"):
         assert code in result.stdout
@@ -228,6 +230,7 @@ def test_a_reporter_reads_signals_inbox_matches_and_a_match(services: Services, 
     assert signal["id"] in shown
     assert "Z-0" in shown
     assert "2026-11-22 10:00" in shown  # Amsterdam's clock, as in the export
+    assert "informed" in shown
     match = read("match", line["id"]).stdout
     for text in ("Bert [bold]Smit", "046 000 0000", "post@instelling.example", "Z-0", "112"):
         assert text in match
@@ -245,11 +248,57 @@ def test_no_name_moves_the_cursor() -> None:
     assert not any(hidden in shown for hidden in ("\x1b[2J", "\x1b]0", "\x07", "\u202e"))
 
 
+ID, OTHER_ID = "0199a7b4-d64c-7da4-8904-e7c5cf900f2b", "0199a7b4-d64d-7da4-8904-e7c5cf900f2c"
+SIGNAL: dict[str, object] = {
+    "id": ID,
+    "caseReference": "Z26-00038",
+    "madeAt": "2026-11-22T09:00:00Z",
+    "removalDate": "2028-11-22",
+    "residenceMunicipality": "1701",
+}
+CONTACT = {
+    "concerns": "different_youngster",
+    "name": "Jip van Nergens",
+    "position": "verpleegkundige",
+    "institution": "Stichting Jeugdgezondheidszorg Voorbeeld",
+    "telephone": "046 555 0010",
+    "email": "jip.vannergens@instelling.example",
+}
+NOTICE = {"id": ID, "kind": "match", "placedAt": "2026-11-22T09:00:00Z", "match": OTHER_ID}
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 150, 200])
+@pytest.mark.parametrize(
+    ("view", "copied"),
+    [
+        (tables.table("Signals", tables.SIGNALS, [SIGNAL]), [ID, "Z26-00038"]),
+        (tables.table("Notices", tables.NOTICES, [NOTICE]), [f"match {OTHER_ID}"]),
+        (tables.table("Notices", tables.NOTICES, [NOTICE | {"kind": "party_withdrew"}]), [f"notice {ID}"]),
+        (tables.match_view({"id": ID, "parties": [CONTACT]}), [ID, CONTACT["telephone"], CONTACT["email"]]),
+    ],
+)
+def test_what_is_copied_is_never_broken(view: RenderableType, copied: list[str], width: int) -> None:
+    """On a screen of any width. Seen failing (ids and telephone numbers over two lines, below 150 columns) with tables
+    as rich makes them."""
+    screen = StringIO()
+    Console(file=screen, width=width).print(view, crop=False)
+    assert [text for text in copied if text not in screen.getvalue()] == []
+
+
+def test_in_a_pipe_each_has_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    postponed = {"status": "postponed", "dueOn": "2026-12-22", "overdue": True}
+    commands.print_view([], False, tables.table("Signals", tables.SIGNALS, [SIGNAL | {"informing": postponed}]))
+    [line] = [line for line in capsys.readouterr().out.splitlines() if ID in line]
+    assert "postponed, overdue since 2026-12-22" in line
+
+
 def test_another_ones_match_is_not_found_and_ends_with_3(services: Services, shell: Shell) -> None:
     [anna] = services.register(["Anna de Vries"])
     result = shell.run("match", uuid4(), "--reporter", anna)
     assert result.exit_code == 3
     assert "not-found" in result.stderr
+    assert "read the inbox" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -263,6 +312,9 @@ def test_another_ones_match_is_not_found_and_ends_with_3(services: Services, she
         "matches",
         "match",
         "archived",
+        "withdraw",
+        "informing",
+        "move",
         "death",
         "check",
         "check sender",

@@ -15,6 +15,7 @@ from verwijsindex.client.authorized import Json
 from verwijsindex.client.client import VerwijsindexClient
 from verwijsindex.client.commands import DEFAULT_CONFIG, AsJson, Config, told
 from verwijsindex.client.config import ClientConfig
+from verwijsindex.client.draft import faults_of_municipality
 from verwijsindex.client.errors import ConfigError
 from verwijsindex.signals.informing import AgeGroup
 
@@ -22,6 +23,10 @@ app = typer.Typer()
 Signal = Annotated[UUID, typer.Argument(help="The signal, as `verwijsindex client signals` shows it.")]
 Reporter = Annotated[UUID, typer.Option(help="The reporter who does this; it stands in the ledger.")]
 Day = typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")
+_BECOMES: dict[Reason, str] = {
+    "unjustified": "As unjustified it is destroyed.",
+    "risk_gone": "Since the risk is gone it is archived, for five years at most.",
+}
 
 
 @app.command()
@@ -37,10 +42,17 @@ def withdraw(
 
     Who was told of a match with it is told once that a party withdrew. To go on later, make a new signal.
 
+    Exit status: 0 withdrawn; 1 not confirmed; 2 configuration or options cannot be used; 3 it was refused, or a service
+    gave no answer: look with `client signals` whether it is there still.
+
     Example: verwijsindex client withdraw SIGNAL --reporter REPORTER --reason risk_gone
     """
     if not yes:
-        typer.confirm("End this signal for good?", abort=True)
+        try:
+            typer.confirm(f"Withdraw signal {signal} for good? {_BECOMES[reason]}", abort=True)
+        except typer.Abort:
+            typer.echo("nothing was done; where nobody can be asked say --yes", err=True)
+            raise typer.Exit(1) from None
     _do(config, as_json, lambda acts: acts.withdraw(reporter, signal, reason), "withdrawn")
 
 
@@ -60,6 +72,8 @@ def informing(
     Informed is --on with --age-group: under 12 the representative was informed, from 16 the youngster, between them
     both. Postponed is --postponed with --review-date. Informed stays informed.
 
+    Exit status: 0 recorded; 2 configuration or options cannot be used; 3 it was refused, or a service gave no answer.
+
     Example: verwijsindex client informing SIGNAL --reporter REPORTER --on 2026-11-22 --age-group 12_to_15
     """
 
@@ -76,7 +90,7 @@ def informing(
 @app.command()
 def move(
     signal: Signal,
-    municipality: Annotated[str, typer.Argument(help="CBS code of the municipality where the youngster lives now.")],
+    municipality: Annotated[str, typer.Argument(help="CBS code, four digits, of where the youngster lives now.")],
     reporter: Reporter,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
@@ -85,8 +99,12 @@ def move(
 
     It counts for all signals of the youngster: their reporters are told, and the case supervisors there take over.
 
+    Exit status: 0 told; 2 configuration or options cannot be used; 3 it was refused, or a service gave no answer.
+
     Example: verwijsindex client move SIGNAL 0505 --reporter REPORTER
     """
+    if faults_of_municipality(municipality):
+        raise typer.BadParameter("write the CBS code with four digits, zeros in front too, such as 0505")
     _do(config, as_json, lambda acts: acts.tell_move(reporter, signal, municipality), "told")
 
 

@@ -2,6 +2,7 @@
 """`verwijsindex client ...`: what an institution's staff and its case system's scripts call."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -69,8 +70,8 @@ def keygen(
         key = OKPKey.generate_key("Ed25519")
         write_signing_key(file, key)
         write_public_key(public, key)
-    typer.echo(f"private key: {file}\npublic key:  {public}\nthumbprint:  {key.thumbprint()}")
-    typer.echo("Next: give the public key to the issuer's administrator; compare the thumbprint by telephone.")
+    typer.echo(f"private key: {file}\npublic key:  {public}\nfingerprint: {key.thumbprint()}")
+    typer.echo("Next: give the public key to the issuer's administrator; compare the fingerprint by telephone.")
 
 
 @app.command(epilog=f"Columns: {', '.join(COLUMNS)}.")
@@ -138,11 +139,13 @@ def send(
 
 
 def print_view(content: object, as_json: bool, view: RenderableType) -> None:
-    """As JSON for a program, or as a table for a person."""
+    """As JSON for a program, or as a table for a person: on a screen it has that width, in a pipe any."""
     if as_json:
         typer.echo(json.dumps(content, indent=2))
     else:
-        Console().print(view)
+        screen = Console()
+        console = screen if screen.is_terminal or "COLUMNS" in os.environ else Console(width=tables.UNBOUNDED)
+        console.print(view, crop=False)
 
 
 def _warn_if_too_late(client: VerwijsindexClient, journal: Journal, tell: Tell) -> None:

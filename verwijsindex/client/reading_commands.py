@@ -24,16 +24,18 @@ def signals(
     reporter: Reporter,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
-    overdue: Annotated[bool, typer.Option("--overdue", help="Whose family should have been informed by now.")] = False,
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="List only those whose family should have been informed by now.")
+    ] = False,
 ) -> None:
-    """List a reporter's own signals that have not ended."""
+    """List a reporter's own signals that have not ended, and when informing the family is due (R27)."""
     _list(config, as_json, lambda c: c.signals(reporter, overdue=overdue), "Signals", tables.SIGNALS)
 
 
 @app.command()
 def inbox(reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
-    """Read a reporter's inbox: what is new, and where to read it."""
-    _list(config, as_json, lambda c: c.notices(reporter), "Inbox", tables.NOTICES)
+    """Read a reporter's inbox: what is new, and which command reads it."""
+    _list(config, as_json, lambda c: c.notices(reporter), "Notices", tables.NOTICES)
 
 
 @app.command()

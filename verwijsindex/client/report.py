@@ -135,7 +135,10 @@ class Report:
         """The first SHOWN faults, and how many there are of each code."""
         table = Table(title="Refused rows", title_justify="default")
         table.add_column("line", justify="right")
-        for name in ("case reference", "column", "code", "what to do"):
+        table.add_column(
+            "case reference", no_wrap=True, min_width=max((len(o.case_reference) for o in self._first), default=0)
+        )
+        for name in ("column", "code", "what to do"):
             table.add_column(name, overflow="fold")
         for line in self._first:
             table.add_row(*(Text(str(value)) for value in astuple(line)))

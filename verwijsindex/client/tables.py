@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What the client's commands show of what they read."""
+"""What the client's commands show of what they read.
+
+An id, a telephone number and an address are there to be copied: they are never broken over two lines, however narrow
+the screen.
+"""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from verwijsindex.signals.dates import AMSTERDAM
 
 Json = dict[str, Any]
+UNBOUNDED = 10_000
+"""Columns of what is no screen: a table is as wide as it is."""
 
 SIGNALS = {
     "id": "signal",
@@ -19,17 +26,12 @@ SIGNALS = {
     "madeAt": "made at",
     "removalDate": "ends on",
     "residenceMunicipality": "residence",
+    "informing": "informing",
 }
-NOTICES = {
-    "id": "notice",
-    "placedAt": "placed at",
-    "kind": "about",
-    "match": "match",
-    "archivedSignal": "archived signal",
-}
-MATCHES = {"id": "match", "openedAt": "opened at", "kind": "about"}
+NOTICES = {"placedAt": "placed at", "kind": "kind", "readBy": "read it by verwijsindex client"}
+MATCHES = {"id": "match", "openedAt": "opened at", "kind": "kind"}
 CONTACTS = {
-    "concerns": "about",
+    "concerns": "concerns",
     "name": "name",
     "position": "position",
     "institution": "institution",
@@ -46,18 +48,44 @@ POINTS = {
     "email": "e-mail",
 }
 NUMBERS = {"name": "name", "telephone": "telephone"}
+_COPIED = {"id", "caseReference", "readBy", "telephone", "email", "address", "delivery"}
 
 
-def table(title: str, columns: dict[str, str], items: Iterable[Json]) -> Table:
-    """A table of these fields of the items, under these headings; moments as Amsterdam's clock shows them."""
-    result = Table(title=title, title_justify="default")
-    for heading in columns.values():
-        result.add_column(heading, overflow="fold")
-    for item in items:
-        result.add_row(*(Text(_shown(name, item.get(name))) for name in columns))
-    if not result.row_count:
-        result.caption = "nothing"
-    return result
+class _Fitting:
+    """A table, where the screen is wide enough for what is copied from it; else a list of the same, a line each."""
+
+    def __init__(self, table: Table, items: list[list[tuple[str, Text]]]) -> None:
+        self._table = table
+        self._items = items
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        unbounded = options.update(max_width=UNBOUNDED)
+        if Measurement.get(console, unbounded, self._table).minimum <= options.max_width:
+            yield self._table
+            return
+        yield Text(str(self._table.title), style="table.title")
+        width = max(len(heading) for item in self._items for heading, _ in item)
+        for item in self._items:
+            for heading, value in item:
+                if value:
+                    yield Text.assemble(f"{heading:{width}}  ", value, no_wrap=True, overflow="ignore")
+            yield Text("")
+
+
+def table(title: str, columns: dict[str, str], items: Iterable[Json]) -> RenderableType:
+    """A table of these fields of the items, under these headings; moments as Amsterdam's clock shows them. To be
+    printed without cropping."""
+    rows = [[Text(_shown(name, item)) for name in columns] for item in items]
+    if not rows:
+        return Text(f"{title}: none")
+    made = Table(title=title, title_justify="default")
+    for place, (name, heading) in enumerate(columns.items()):
+        whole = name in _COPIED or not any(" " in row[place].plain for row in rows)
+        longest = max(row[place].cell_len for row in rows)
+        made.add_column(heading, overflow="fold", no_wrap=whole, min_width=longest if whole else None)
+    for row in rows:
+        made.add_row(*row)
+    return _Fitting(made, [list(zip(columns.values(), row, strict=True)) for row in rows])
 
 
 def match_view(match: Json) -> RenderableType:
@@ -65,7 +93,8 @@ def match_view(match: Json) -> RenderableType:
     parties = match.get("parties", [])
     references = ", ".join(match.get("ownCaseReferences", [])) or "none"
     return Group(
-        Text(f"Match {_shown('id', match.get('id'))}; your own case reference: {_shown('', references)}"),
+        Text(f"Match {_printable(match.get('id'))}", no_wrap=True, overflow="ignore"),
+        Text(f"Your own case reference: {_printable(references)}"),
         table("Call", CONTACTS, to_call(parties)),
         table("Their coordinators", _BESIDE, _beside(parties)),
         table("In the municipality", POINTS, match.get("contactPoints", [])),
@@ -112,13 +141,37 @@ def in_amsterdam(moment: datetime) -> str:
     return moment.astimezone(AMSTERDAM).strftime("%Y-%m-%d %H:%M")
 
 
-def _shown(name: str, value: object) -> str:
-    if value is None:
-        return ""
-    if name.endswith("At"):
+def _shown(name: str, item: Json) -> str:
+    value = item.get(name)
+    if name == "readBy":
+        return _printable(_read_by(item))
+    if name == "informing" and isinstance(value, dict):
+        return _printable(_informing(value))
+    if name in ("concerns", "shownAs"):
+        return _printable(str(value or "").replace("_", " "))
+    if name.endswith("At") and value is not None:
         try:
             return in_amsterdam(datetime.fromisoformat(str(value)))
         except ValueError:
             pass
-    # What moves the cursor or colours the screen is no part of a name.
-    return "".join(character for character in str(value) if character.isprintable())
+    return _printable(value)
+
+
+def _read_by(notice: Json) -> str:
+    """The command, of `verwijsindex client`, that shows what a notice is of."""
+    for field, command in (("archivedSignal", "archived"), ("match", "match")):
+        if field in notice and notice.get("kind") != "party_withdrew":
+            return f"{command} {notice[field]}"
+    return f"notice {notice.get('id')}"
+
+
+def _informing(told: Json) -> str:
+    """How informing the family stands, and when it is due (R27)."""
+    if told.get("dueOn") is None:
+        return str(told.get("status"))
+    return f"{told.get('status')}, {'overdue since' if told.get('overdue') else 'due on'} {told['dueOn']}"
+
+
+def _printable(value: object) -> str:
+    """What moves the cursor or colours the screen is no part of a name."""
+    return "".join(character for character in str("" if value is None else value) if character.isprintable())

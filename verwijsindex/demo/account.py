@@ -86,7 +86,7 @@ def told(found: Findings, received: Sequence[Received], subscriber: Institution)
     return made
 
 
-def sample(found: Findings, register: Register, match_id: str) -> Table:
+def sample(found: Findings, register: Register, match_id: str) -> RenderableType:
     """Everybody who was told of one match."""
     told = [
         {"told": register.name_of(reporter), "as": f"reporter, {register.institution_of(reporter).role.name}", **notice}
@@ -112,11 +112,9 @@ def webhook(one: Received) -> RenderableType:
     )
 
 
-def inbox(name: str, view: View) -> Table:
+def inbox(name: str, view: View) -> RenderableType:
     """The newest lines of an inbox."""
-    made = tables.table(f"Inbox of {name}: newest of {len(view.notices)}", tables.NOTICES, view.notices[:5])
-    made.title_style = "bold"
-    return made
+    return tables.table(f"Inbox of {name}: newest of {len(view.notices)}", tables.NOTICES, view.notices[:5])
 
 
 def match(whose: str, shown: dict[str, Any]) -> RenderableType:
@@ -124,7 +122,7 @@ def match(whose: str, shown: dict[str, Any]) -> RenderableType:
     return Panel(tables.match_view(shown), title=f"A match as {whose} sees it: whom to call", title_align="left")
 
 
-def supervised(whose: str, shown: dict[str, Any]) -> Table:
+def supervised(whose: str, shown: dict[str, Any]) -> RenderableType:
     """The parties of a match as its case supervisor sees them."""
     return tables.table(f"The same match as {whose} sees it", tables.CONTACTS, tables.to_call(shown["parties"]))
 
