@@ -308,6 +308,7 @@ def test_what_was_withdrawn_since_has_ended_again(index: Index, fresh: Database,
     assert done.exit_code == 0, done.output
     assert "of 1 tombstones 1 were of signals in it" in done.output
     assert "of 2 signals withdrawn 2 were live in it: they have ended again" in done.output
+    assert all(next_step in done.output for next_step in ("db upgrade index", "upkeep ends", "send FILE --again"))
     index.open(fresh)
     assert index.get("/signals", index.reader(SCHOOL)).json["items"] == []
     assert index.get("/matches", index.reader(CLINIC)).json["items"] == []

@@ -72,7 +72,7 @@ def versioned_secrets(folder: Path, prefix: str, lengths: Collection[int] = (32,
     is silently passed over would be missed only when its rows can no longer be read.
     """
     if not folder.is_dir():
-        _refuse(folder, "is not a folder")
+        _refuse(folder, "is not a folder", "folder of keys")
     secrets = {}
     for path in sorted(folder.glob(f"{prefix}-*")):
         form = re.fullmatch(rf"{re.escape(prefix)}-([1-9][0-9]{{0,8}})\.key", path.name)
@@ -80,7 +80,7 @@ def versioned_secrets(folder: Path, prefix: str, lengths: Collection[int] = (32,
             _refuse(path, f"is not named {prefix}-<version>.key")
         secrets[int(form[1])] = read_secret(path, lengths)
     if not secrets:
-        _refuse(folder, f"holds no key file {prefix}-<version>.key")
+        _refuse(folder, f"holds no key file {prefix}-<version>.key", "folder of keys")
     return secrets
 
 
@@ -164,5 +164,5 @@ def _write(path: Path, text: str, *, mode: int) -> None:
         _refuse(path, f"cannot be written ({os.strerror(error.errno or 0)})")
 
 
-def _refuse(path: Path, fault: str) -> NoReturn:
-    raise KeyFileError(f"key file {path} {fault}") from None
+def _refuse(path: Path, fault: str, what: str = "key file") -> NoReturn:
+    raise KeyFileError(f"{what} {path} {fault}") from None

@@ -114,7 +114,7 @@ def init(
     except psycopg.Error:
         out.unlink()
         raise
-    typer.echo(f"{len(branches)} databases and {len(passwords)} roles are there; addresses in {out}")
+    typer.echo(f"{', '.join(branches)}: databases and roles are there; addresses in {out}")
 
 
 def roles_of(branches: Iterable[str]) -> list[str]:
@@ -140,15 +140,22 @@ def addresses(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
 
 
 @db.command("upgrade")
-def upgrade(branch: Annotated[Branch | None, typer.Argument(help="Which; all unless said.")] = None) -> None:
+def upgrade(
+    branch: Annotated[Branch | None, typer.Argument(help="Which; else each whose owner's address is set.")] = None,
+) -> None:
     """Bring databases to this version's tables; the version before goes on working on them.
 
-    Needs the owners' addresses in VERWIJSINDEX_OWNER_DATABASE_URL, VERWIJSINDEX_PSEUDONYMS_OWNER_DATABASE_URL and
-    VERWIJSINDEX_ISSUER_OWNER_DATABASE_URL.
+    Each operator sets its own owner's address: VERWIJSINDEX_OWNER_DATABASE_URL (of the index),
+    VERWIJSINDEX_PSEUDONYMS_OWNER_DATABASE_URL or VERWIJSINDEX_ISSUER_OWNER_DATABASE_URL. What is left out is said.
     """
-    for one in [branch] if branch else database.OWNERS:
-        database.upgrade(_owner_url(one), one)
-        typer.echo(f"{one}: up to date")
+    settings = OwnerSettings()
+    urls = {one: getattr(settings, _field(one)) for one in database.OWNERS}
+    if branch or not any(urls.values()):
+        urls = {one: _owner_url(one) for one in ([branch] if branch else database.OWNERS)}
+    for one, url in urls.items():
+        if url:
+            database.upgrade(url, one)
+        typer.echo(f"{one}: up to date" if url else f"{one}: left out, {ENVIRONMENT[database.OWNERS[one]]} is not set")
 
 
 @db.command("backup")
@@ -182,7 +189,7 @@ def restore(
     """Put a backup into the empty database that `db init` made, and compare the two.
 
     Never over a database with tables in it. Nothing may use the database before this says that it is as it was; what
-    was destroyed or withdrawn since, by the tombstones, is so again then. Then `db upgrade`, and start the processes.
+    was destroyed or withdrawn since, by the tombstones, is so again then. At the end it says what comes next.
     """
     try:
         branch = backup.Manifest.read(folder).branch
@@ -203,14 +210,23 @@ def restore(
         typer.echo(f"{buried.cut} lines of the tombstones were cut off: nothing was destroyed when they were written")
     if manifest.index_keys:
         typer.echo(f"it is sealed with the index key of version {', '.join(map(str, manifest.index_keys))}")
+    typer.echo(f"next: `verwijsindex db upgrade {branch}`, and start the processes")
+    if branch == "index":
+        typer.echo(
+            "then: `verwijsindex upkeep ends`, with the settings of a worker; and tell every institution that what came"
+            f" in after {manifest.taken_at} is gone: `verwijsindex client send FILE --again` sends it anew"
+        )
 
 
 def _owner_url(branch: str) -> SecretStr:
-    variable = ENVIRONMENT[database.OWNERS[branch]]
-    url: SecretStr | None = getattr(OwnerSettings(), variable.removeprefix("VERWIJSINDEX_").lower())
+    url: SecretStr | None = getattr(OwnerSettings(), _field(branch))
     if url is None:
-        raise typer.BadParameter(f"{variable} is not set")
+        raise typer.BadParameter(f"{ENVIRONMENT[database.OWNERS[branch]]} is not set")
     return url
+
+
+def _field(branch: str) -> str:
+    return ENVIRONMENT[database.OWNERS[branch]].removeprefix("VERWIJSINDEX_").lower()
 
 
 Service = Literal["index", "pseudonyms", "issuer"]

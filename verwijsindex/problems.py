@@ -64,7 +64,7 @@ REPORTER_NOT_DESIGNATED = ProblemType(
     "reporter-not-designated",
     403,
     "The reporter is not designated by your institution",
-    "Check the reporter's id, or have the institution's coordinator designate this reporter.",
+    "Check the reporter's id, or ask the index's administrator to designate this reporter.",
 )
 CATEGORY_NOT_DESIGNATED = ProblemType(
     "category-not-designated",
@@ -114,7 +114,12 @@ NOT_A_MUNICIPALITY = ProblemType(
     "Your client is of no municipality that takes part",
     "Only a municipality tells a death; ask the index's administrator to register your municipality's OIN.",
 )
-NOT_FOUND = ProblemType("not-found", 404, "Not found", "There is nothing here for you; check the address.")
+NOT_FOUND = ProblemType(
+    "not-found",
+    404,
+    "Not found",
+    "It has closed or ended, is not yours, or never was: read the inbox or the list again, or check the address.",
+)
 SIGNAL_NOT_FOUND = ProblemType(
     "signal-not-found",
     404,

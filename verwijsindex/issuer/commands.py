@@ -35,7 +35,7 @@ _OF = {
 """The form of what a person is of, and what is said of anything else."""
 _SCOPES = f"Of {', '.join(sorted(SCOPES['machine']))}. Repeat it; all but {DEATHS_WRITE} when left out."
 
-app = typer.Typer(no_args_is_help=True, help="The issuer of tokens: its clients, and tokens for the demo.")
+app = typer.Typer(no_args_is_help=True, help="The issuer of tokens: its clients, and tokens for persons.")
 client = typer.Typer(no_args_is_help=True, help="Machines of institutions that may have tokens.")
 app.add_typer(client, name="client")
 client_key = typer.Typer(no_args_is_help=True, help="A machine's keys: two while its institution turns them.")
@@ -215,9 +215,10 @@ def mint(
         typer.Option(help="Address of the index; the first of the issuer's resources when left out."),
     ] = None,
 ) -> None:
-    """Print an access token for a person: for the demo, until there are pages to sign in on.
+    """Print an access token for a person, until there are pages to sign in on.
 
-    Whoever can run this with the issuer's signing key can be anyone. No production has a use for it.
+    Whoever can run this with the issuer's signing key can be anyone: on the issuer's own machine, by its operator, and
+    with invented persons alone as long as this version is not for real data.
     """
     claim = PERSON_OF[role]
     of, other = (municipality, institution) if claim == "municipality" else (institution, municipality)

@@ -150,7 +150,7 @@ def remove_key(connection: Connection, client_id: str, kid: str) -> None:
     """From now on the client's other key alone is accepted.
 
     Args:
-        kid: the key's RFC 7638 thumbprint.
+        kid: the key's fingerprint (the thumbprint of RFC 7638).
 
     Raises RegistrationError for a key that it has not, or for the only one: such a client is revoked.
     """
@@ -162,7 +162,7 @@ def remove_key(connection: Connection, client_id: str, kid: str) -> None:
 
 
 def keys_of(connection: Connection, client_id: str) -> list[str]:
-    """The thumbprints of the client's keys; none of a client that is not there."""
+    """The fingerprints of the client's keys; none of a client that is not there."""
     row = connection.execute(_KEYS, {"client_id": client_id}).first()
     return [kid for kid in row or () if kid]
 

@@ -34,10 +34,10 @@ def _lately(on: date, info: ValidationInfo) -> date:
     if context:
         today = amsterdam_date(context.now)
         if on > today:
-            detail = "Informing lies in the future; use postponed."
+            detail = "It must not lie in the future: use postponed."
             context.clock_faults.append(Fault("body", "#/informing/on", "in_the_future", detail))
         elif on < years_after(today, -1):  # a date that has nothing to do with the signal might be a birth date (R5)
-            detail = "The family was informed at most a year ago."
+            detail = "It must lie at most a year back."
             context.clock_faults.append(Fault("body", "#/informing/on", "out_of_time", detail))
     return on
 
@@ -47,7 +47,7 @@ def _soon(review_date: date, info: ValidationInfo) -> date:
     if context:
         today = amsterdam_date(context.now)
         if not today <= review_date <= years_after(today, 1):
-            detail = "The review date lies within a year from now."
+            detail = "The review date must lie within a year from now."
             context.clock_faults.append(Fault("body", "#/informing/reviewDate", "out_of_time", detail))
     return review_date
 

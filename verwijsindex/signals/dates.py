@@ -113,5 +113,5 @@ def misfit(made_at: datetime, removal_date: date, turns23_on: date | None) -> Mi
             return Misfit("turns23_on", "Leave out a 23rd birthday more than seven years after madeAt.")
     two_years = two_years_after(made_on)
     if removal_date != (two_years if turns23_on is None else min(two_years, turns23_on)):
-        return Misfit("removal_date", "It is two years after the Amsterdam day of madeAt, or an earlier turns23On.")
+        return Misfit("removal_date", "It must be two years after madeAt's day in Amsterdam, or an earlier turns23On.")
     return None

@@ -13,11 +13,12 @@ from pydantic import (
     BeforeValidator,
     Field,
     PlainValidator,
+    ValidationError,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from verwijsindex.parsing import Day, Outgoing, ParseContext, Strict, UtcMoment
 from verwijsindex.problems import Fault
@@ -101,7 +102,7 @@ class Informed(Strict):
         context: ParseContext | None = info.context
         if context and on > amsterdam_date(context.now):
             context.clock_faults.append(
-                Fault("body", "#/informing/on", "in_the_future", "Informing lies in the future; use postponed.")
+                Fault("body", "#/informing/on", "in_the_future", "It must not lie in the future: use postponed.")
             )
         return on
 
@@ -117,6 +118,12 @@ class Postponed(Strict):
 def without_mapping(schema: dict[str, Any]) -> None:
     """The status is a constant of each form: a mapping to their names would say it twice."""
     schema.pop("discriminator", None)
+
+
+def _misplaced(status: str, member: str, detail: str) -> ValidationError:
+    """A fault of a member of `informing` that shows only beside the rest of the signal."""
+    fault = InitErrorDetails(type="value_error", loc=(status, member), input=None, ctx={"error": ValueError(detail)})
+    return ValidationError.from_exception_data("informing", [fault])
 
 
 Informing = Annotated[Informed | Postponed, Field(discriminator="status", json_schema_extra=without_mapping)]
@@ -189,7 +196,7 @@ class SignalIn(Strict):
                     "body",
                     "#/madeAt",
                     "out_of_time",
-                    "A signal is sent at most seven days after it was made and never before.",
+                    "A signal must be sent at most seven days after it was made, and never before.",
                 )
             )
         return made_at
@@ -218,9 +225,9 @@ class SignalIn(Strict):
         if made_at is not None:
             made_on = amsterdam_date(made_at)
             if isinstance(informing, Informed) and informing.on < years_after(made_on, -1):
-                raise ValueError("the family was informed at most a year before madeAt")
+                raise _misplaced("informed", "on", "the day of informing must lie at most a year before madeAt")
             if isinstance(informing, Postponed) and not made_on <= informing.review_date <= years_after(made_on, 1):
-                raise ValueError("the review date lies within a year after madeAt")
+                raise _misplaced("postponed", "reviewDate", "the review date must lie within a year after madeAt")
         return informing
 
     @field_validator("removal_date")

@@ -52,7 +52,7 @@ def redis_answers(broker_url: SecretStr) -> bool:
 def health() -> None:
     """Say whether clock, worker and deliverer do their work, and which does not; exit status 1 when one does not.
 
-    Where the clock does not do its part, nobody asks the others for theirs: look at it first.
+    Where the clock does not do its part, nobody asks the others for theirs: start it first, and ask again.
     """
     try:
         with _redis(HealthSettings().broker_url) as redis:
@@ -60,6 +60,8 @@ def health() -> None:
     except RedisError as error:
         sys.exit(f"Redis does not answer ({type(error).__name__})")
     faults = [says for part, says in _MISSING.items() if marks[part] is None]
+    if marks[CLOCK] is None:
+        faults[1:] = [f"{says} (Nobody asks it while the clock does not: start that first.)" for says in faults[1:]]
     if int(marks[WORKER] or 0):
         faults.append(f"{int(marks[WORKER])} rows of work are parked: their signals are not matched (docs/logs.md)")
     if faults:
