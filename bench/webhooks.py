@@ -179,7 +179,7 @@ class _Post:
         values = self._values | {"count": count, "due": due, "apart": timedelta(seconds=apart)}
         share = {"healthy": count, "hanging": count // 10 if hanging else 0}
         with self._database.begin() as connection:
-            connection.execute(sa.text("TRUNCATE attempt, delivery, notice"))
+            connection.execute(sa.text("TRUNCATE attempt, delivery, notice, notice_withdrawal"))
             connection.execute(sa.text("UPDATE subscription SET failures = 0, rests_until = NULL"))
             for kind, size in share.items():
                 connection.execute(

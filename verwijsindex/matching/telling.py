@@ -108,26 +108,31 @@ WITH {WHO_STANDS}, pair AS MATERIALIZED (
     FROM own o JOIN contact c ON c.youngster_id = o.youngster_id AND c.reporter_id <> o.reporter_id
 )
 """  # noqa: S608 (constants)
+# Nearly all pairs of a large match were told exactly so before: one look by the key for each leaves who is new, and
+# only of these it is asked further. The statement sees what was told before it, and remembers what is new.
 # A contact is a reporter, however many siblings that reporter stands on: who was told of one of its standings that
 # runs still was told of it. Who is told is one who stands by the reporter, or by the named officer.
 _OF_PARTIES = text(
     _PAIRS  # noqa: S608
     + """
+    , fresh AS MATERIALIZED (
+        SELECT p.* FROM pair p WHERE NOT EXISTS (
+            SELECT FROM told t WHERE t.standing_id = p.standing_id AND t.contact_id = p.contact_id AND t.kind = p.kind
+              AND t.to_officer = p.shielded OFFSET 0)
+    ), remembered AS (
+        INSERT INTO told (standing_id, contact_id, kind, to_officer)
+        SELECT DISTINCT standing_id, contact_id, kind, shielded FROM fresh
+        ORDER BY standing_id, contact_id, kind ON CONFLICT DO NOTHING
+    )
     SELECT DISTINCT m.id AS match_id, CASE WHEN p.shielded THEN NULL ELSE p.reporter_id END AS reporter_id,
            NULL AS municipality_code, CASE WHEN p.shielded THEN p.oin END AS officer_oin
-    FROM pair p JOIN match m ON m.youngster_id = p.youngster_id AND m.kind = p.kind AND m.ended_at IS NULL
+    FROM fresh p JOIN match m ON m.youngster_id = p.youngster_id AND m.kind = p.kind AND m.ended_at IS NULL
     WHERE m.youngster_id = ANY(:concerned) AND NOT EXISTS (
         SELECT FROM told t JOIN standing st ON st.id = t.contact_id
         WHERE t.standing_id = p.standing_id AND t.kind = p.kind AND t.to_officer = p.shielded
           AND st.reporter_id = p.contact_reporter
           AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id) OFFSET 0)
     """
-)
-_REMEMBER = text(
-    _PAIRS  # noqa: S608
-    + "INSERT INTO told (standing_id, contact_id, kind, to_officer)"
-    + " SELECT DISTINCT standing_id, contact_id, kind, shielded FROM pair"
-    + " ORDER BY standing_id, contact_id, kind ON CONFLICT DO NOTHING"
 )
 
 # OFFSET 0 has PostgreSQL look each row up, whatever it guesses: its guess of what a CTE holds is far too high.
@@ -150,9 +155,18 @@ WITH {WHO_STANDS}, shown AS MATERIALIZED (
 _OF_SUPERVISION = text(
     _SHOWN  # noqa: S608
     + """
+    , fresh AS MATERIALIZED (
+        SELECT DISTINCT u.* FROM supervised u WHERE NOT EXISTS (
+            SELECT FROM told_supervision t WHERE t.match_id = u.match_id AND t.municipality_code = u.municipality_code
+              AND t.contact_id = u.standing_id OFFSET 0)
+    ), remembered AS (
+        INSERT INTO told_supervision (match_id, municipality_code, contact_id)
+        SELECT DISTINCT match_id, municipality_code, standing_id FROM fresh
+        ORDER BY match_id, municipality_code, standing_id ON CONFLICT DO NOTHING
+    )
     SELECT DISTINCT u.match_id, CAST(NULL AS uuid) AS reporter_id, u.municipality_code,
            CAST(NULL AS char(20)) AS officer_oin
-    FROM supervised u
+    FROM fresh u
     WHERE (EXISTS (SELECT FROM signal s WHERE s.standing_id = u.standing_id AND s.held_since IS NULL OFFSET 0)
            OR NOT EXISTS (SELECT FROM told_supervision t WHERE t.match_id = u.match_id
                           AND t.municipality_code = u.municipality_code OFFSET 0))
@@ -162,12 +176,6 @@ _OF_SUPERVISION = text(
           AND st.reporter_id = u.reporter_id
           AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id) OFFSET 0)
     """
-)
-_REMEMBER_SUPERVISION = text(
-    _SHOWN  # noqa: S608
-    + "INSERT INTO told_supervision (match_id, municipality_code, contact_id)"
-    + " SELECT DISTINCT match_id, municipality_code, standing_id FROM supervised"
-    + " ORDER BY match_id, municipality_code, standing_id ON CONFLICT DO NOTHING"
 )
 
 # Who is alone on a youngster has only the match of its family, and is told of what its supervisor tells.
@@ -226,8 +234,6 @@ def of_matches(connection: Connection, matched: Sequence[UUID], today: date) -> 
         return []
     asked: dict[str, Any] = {"concerned": list(matched), "today": today}
     rows = [*connection.execute(_OF_PARTIES, asked), *connection.execute(_OF_SUPERVISION, asked)]
-    connection.execute(_REMEMBER, asked)
-    connection.execute(_REMEMBER_SUPERVISION, asked)
     return [Wanted("match", **row._mapping) for row in rows]
 
 
