@@ -124,7 +124,7 @@ def test_the_commands(registered: Services, tmp_path: Path, monkeypatch: pytest.
         (["pause"], "paused"),
         (["resume"], "active"),
         (["rotate"], "secret: whsec_"),
-        (["attempts"], "nothing"),
+        (["attempts"], "Attempts: none"),
         (["replay", "--since", f"{registered.now:%Y-%m-%dT%H:%M:%SZ}"], "0 go out again"),
         (["move", ADDRESS + "/2"], "pending"),
         (["challenge"], "pending"),
