@@ -97,28 +97,30 @@ _FORGET_WITHDRAWN = text(
     + " DELETE FROM told_supervision t USING withdrew w WHERE t.contact_id = w.id"
 )
 
-_PAIRS = f"""
-WITH {WHO_STANDS}, pair AS MATERIALIZED (
-    SELECT o.youngster_id, 'youngster' AS kind, o.reporter_id, o.standing_id, o.oin, o.shielded,
-           x.reporter_id AS contact_reporter, x.standing_id AS contact_id
-    FROM own o JOIN own x ON x.youngster_id = o.youngster_id AND x.reporter_id <> o.reporter_id
-    UNION ALL
-    SELECT DISTINCT o.youngster_id, 'family', o.reporter_id, o.standing_id, o.oin, o.shielded,
-           c.reporter_id, c.standing_id
-    FROM own o JOIN contact c ON c.youngster_id = o.youngster_id AND c.reporter_id <> o.reporter_id
-)
-"""  # noqa: S608 (constants)
-# Nearly all pairs of a large match were told exactly so before: one look by the key for each leaves who is new, and
-# only of these it is asked further. The statement sees what was told before it, and remembers what is new.
+# Of whom each who stands was told is looked up once for all its pairs: nearly all pairs of a large match were told of
+# exactly each other, and only of those that are left it is asked further. The statement sees what was told before it,
+# and remembers what is new.
 # A contact is a reporter, however many siblings that reporter stands on: who was told of one of its standings that
 # runs still was told of it. Who is told is one who stands by the reporter, or by the named officer.
 _OF_PARTIES = text(
-    _PAIRS  # noqa: S608
-    + """
-    , fresh AS MATERIALIZED (
-        SELECT p.* FROM pair p WHERE NOT EXISTS (
-            SELECT FROM told t WHERE t.standing_id = p.standing_id AND t.contact_id = p.contact_id AND t.kind = p.kind
-              AND t.to_officer = p.shielded OFFSET 0)
+    f"""
+    WITH {WHO_STANDS}, knows AS MATERIALIZED (
+        SELECT o.*,
+               ARRAY(SELECT contact_id FROM told t WHERE t.standing_id = o.standing_id AND t.kind = 'youngster'
+                     AND t.to_officer = o.shielded) AS contacts,
+               ARRAY(SELECT contact_id FROM told t WHERE t.standing_id = o.standing_id AND t.kind = 'family'
+                     AND t.to_officer = o.shielded) AS contacts_elsewhere
+        FROM own o
+    ), fresh AS MATERIALIZED (
+        SELECT o.youngster_id, 'youngster' AS kind, o.reporter_id, o.standing_id, o.oin, o.shielded, o.contacts,
+               x.reporter_id AS contact_reporter, x.standing_id AS contact_id
+        FROM knows o JOIN own x ON x.youngster_id = o.youngster_id AND x.reporter_id <> o.reporter_id
+        WHERE x.standing_id <> ALL(o.contacts)
+        UNION ALL
+        SELECT DISTINCT o.youngster_id, 'family', o.reporter_id, o.standing_id, o.oin, o.shielded, o.contacts_elsewhere,
+               c.reporter_id, c.standing_id
+        FROM knows o JOIN contact c ON c.youngster_id = o.youngster_id AND c.reporter_id <> o.reporter_id
+        WHERE c.standing_id <> ALL(o.contacts_elsewhere)
     ), remembered AS (
         INSERT INTO told (standing_id, contact_id, kind, to_officer)
         SELECT DISTINCT standing_id, contact_id, kind, shielded FROM fresh
@@ -128,11 +130,9 @@ _OF_PARTIES = text(
            NULL AS municipality_code, CASE WHEN p.shielded THEN p.oin END AS officer_oin
     FROM fresh p JOIN match m ON m.youngster_id = p.youngster_id AND m.kind = p.kind AND m.ended_at IS NULL
     WHERE m.youngster_id = ANY(:concerned) AND NOT EXISTS (
-        SELECT FROM told t JOIN standing st ON st.id = t.contact_id
-        WHERE t.standing_id = p.standing_id AND t.kind = p.kind AND t.to_officer = p.shielded
-          AND st.reporter_id = p.contact_reporter
+        SELECT FROM standing st WHERE st.id = ANY(p.contacts) AND st.reporter_id = p.contact_reporter
           AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id) OFFSET 0)
-    """
+    """  # noqa: S608 (constants)
 )
 
 # OFFSET 0 has PostgreSQL look each row up, whatever it guesses: its guess of what a CTE holds is far too high.
