@@ -25,18 +25,19 @@ def main(
     """Measure everything, each figure beside a ceiling of the same run. Have the machine do nothing else."""
     console = Console(width=170)
     began, load = datetime.now(UTC), os.getloadavg()[0]
-    of_intake = intake.measure(console, full=full)
-    groups: dict[str, Sequence[Figure]] = {
-        "Intake": of_intake,
-        "Matcher": matcher.measure(console, full=full, intake=of_intake[0].value),
-        "Ends": ends.measure(console, full=full),
-        "Pseudonym service": pseudonyms.measure(console, full=full),
-        "Turning a key": turn.measure(console, full=full),
-        "Webhooks": webhooks.measure(console, full=full),
-        "From a signal to who is told": latency.measure(console, full=full),
-    }
-    for title, group in groups.items():
+    groups: dict[str, Sequence[Figure]] = {}
+
+    def keep_and_show(title: str, group: Sequence[Figure]) -> None:
+        groups[title] = group
         figures.show(console, title, group)
+
+    keep_and_show("Intake", intake.measure(console, full=full))
+    keep_and_show("Matcher", matcher.measure(console, full=full, intake=groups["Intake"][0].value))
+    keep_and_show("Ends", ends.measure(console, full=full))
+    keep_and_show("Pseudonym service", pseudonyms.measure(console, full=full))
+    keep_and_show("Turning a key", turn.measure(console, full=full))
+    keep_and_show("Webhooks", webhooks.measure(console, full=full))
+    keep_and_show("From a signal to who is told", latency.measure(console, full=full))
     command = f"make bench{' FULL=1' if full else ''}"
     at, noise = began.strftime("%Y-%m-%d"), f"load of the machine before it began: {load:.1f}"
     figures.keep(KEPT, groups, command=command, at=at, load=noise)

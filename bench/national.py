@@ -49,8 +49,9 @@ _FILL = (
     f" FROM {_NUMBERS}",
     "INSERT INTO standing (id, youngster_id, reporter_id) SELECT md5('standing' || n.n)::uuid,"
     f" md5(n.youngster)::uuid, md5('reporter' || n.reporter)::uuid FROM {_NUMBERS}",
-    f"{_SIGNAL[:-1]}, standing_id) SELECT md5('signal' || n.n)::uuid, {_REST}, NULL, md5(n.youngster)::uuid,"
-    f" {_INFORMED}, md5('standing' || n.n)::uuid FROM {_NUMBERS}{_OF_REPORTER}",
+    f"{_SIGNAL[:-1]}, standing_id, first_matched_at) SELECT md5('signal' || n.n)::uuid, {_REST}, NULL,"
+    f" md5(n.youngster)::uuid, {_INFORMED}, md5('standing' || n.n)::uuid,"
+    f" CASE WHEN n.n % 15 >= 5 THEN CAST(:now AS timestamptz) END FROM {_NUMBERS}{_OF_REPORTER}",
     "INSERT INTO match (id, kind, youngster_id, opened_at, change)"
     f" SELECT md5('match' || g)::uuid, 'youngster', md5('shared' || g)::uuid, :now, 1 FROM {_GROUPS}",
     "INSERT INTO party (id, match_id, reporter_id, joined_at, standing_id)"
