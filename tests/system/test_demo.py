@@ -147,7 +147,7 @@ def test_it_stays_up_and_its_commands_work(start: Callable[..., Running]) -> Non
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for shown in ("wijkagent", "Inbox", "0800-2000", '"placedAt"', '"openapi"'):
+    for shown in ("wijkagent", "Notices", "0800-2000", '"placedAt"', '"openapi"'):
         assert shown in done.stdout
     demo.look()
     folder = demo.folder()
