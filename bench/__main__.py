@@ -27,17 +27,17 @@ def main(
     began, load = datetime.now(UTC), os.getloadavg()[0]
     groups: dict[str, Sequence[Figure]] = {}
 
-    def keep_and_show(title: str, group: Sequence[Figure]) -> None:
+    def measured(title: str, group: Sequence[Figure]) -> None:
         groups[title] = group
         figures.show(console, title, group)
 
-    keep_and_show("Intake", intake.measure(console, full=full))
-    keep_and_show("Matcher", matcher.measure(console, full=full, intake=groups["Intake"][0].value))
-    keep_and_show("Ends", ends.measure(console, full=full))
-    keep_and_show("Pseudonym service", pseudonyms.measure(console, full=full))
-    keep_and_show("Turning a key", turn.measure(console, full=full))
-    keep_and_show("Webhooks", webhooks.measure(console, full=full))
-    keep_and_show("From a signal to who is told", latency.measure(console, full=full))
+    measured("Intake", intake.measure(console, full=full))
+    measured("Matcher", matcher.measure(console, full=full, intake=groups["Intake"][0].value))
+    measured("Ends", ends.measure(console, full=full))
+    measured("Pseudonym service", pseudonyms.measure(console, full=full))
+    measured("Turning a key", turn.measure(console, full=full))
+    measured("Webhooks", webhooks.measure(console, full=full))
+    measured("From a signal to who is told", latency.measure(console, full=full))
     command = f"make bench{' FULL=1' if full else ''}"
     at, noise = began.strftime("%Y-%m-%d"), f"load of the machine before it began: {load:.1f}"
     figures.keep(KEPT, groups, command=command, at=at, load=noise)

@@ -147,6 +147,7 @@ class Crowd:
         return status, answer
 
 
+@pytest.mark.timeout(7200 if ROUNDS > 6 else 300)
 def test_after_each_round_all_is_as_the_model_says(stage: IndexStage) -> None:
     """Parties, supervisions, pairs and standings are those of the signals that are left, each ended once, everybody who
     should know was told, and nobody of the same one twice.

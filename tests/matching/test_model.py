@@ -19,6 +19,7 @@ from verwijsindex.matching import families
 LONG = bool(os.environ.get("TEST_LONG"))
 
 
+@pytest.mark.timeout(7200 if LONG else 300)
 def test_what_is_told_and_seen_is_what_the_model_says(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty steps of a play, six plays; with TEST_LONG hundreds, and a failure is made small (which takes long)."""
     monkeypatch.setattr(families, "CROWD", families.CROWD)

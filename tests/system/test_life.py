@@ -118,7 +118,7 @@ def stage() -> Iterator[SystemStage]:
         system.close()
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 def test_what_is_told_and_seen_is_what_the_model_says(stage: SystemStage) -> None:
     """Sixteen steps; with TEST_LONG 25 plays of sixty. A failure is played again as matching/test_model.py says."""
     SystemLife.stage = stage
