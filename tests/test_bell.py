@@ -9,7 +9,7 @@ from celery import Celery
 from pydantic import SecretStr
 from support import Logged
 
-from verwijsindex.bell import BROKER_PATIENCE_SECONDS, DELIVER_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
+from verwijsindex.bell import BROKER_PATIENCE_SECONDS, DELIVER_TASK, MAIL_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
 
 
 class Ear(Celery):
@@ -93,11 +93,11 @@ def test_each_queue_gets_its_own_messages() -> None:
         for queue in queues.values():
             queue.declare()
             queue.purge()
-        for task in (MATCH_TASK, SWEEP_TASK, DELIVER_TASK):
+        for task in (MATCH_TASK, SWEEP_TASK, DELIVER_TASK, MAIL_TASK):
             app.send_task(task, connection=connection)
         found: dict[str, list[str]] = {}
         for name, queue in queues.items():
             found[name] = []
             while message := queue.get(no_ack=True):
                 found[name].append(message.headers["task"])
-    assert found == {"verwijsindex.match": [MATCH_TASK, SWEEP_TASK], "verwijsindex.deliver": [DELIVER_TASK]}
+    assert found == {"verwijsindex.match": [MATCH_TASK, SWEEP_TASK], "verwijsindex.deliver": [DELIVER_TASK, MAIL_TASK]}

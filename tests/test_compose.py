@@ -41,6 +41,7 @@ GIVEN: dict[str, tuple[set[str], str | None]] = {
     "worker": (WORKING, "./secrets/index/keys"),
     "deliverer": (WORKING, "./secrets/index/keys"),
     "clock": (WORKING, "./secrets/index/keys"),
+    "index-mail": (set(), None),
     "index-proxy": ({"index_tls_certificate", "index_tls_key"}, None),
     "admin": ({"verwijsindex_registrar_database_url"}, "./secrets/index/keys"),
     "pseudonyms-postgres": ({"pseudonyms_postgres_password"}, None),
@@ -148,11 +149,13 @@ def test_the_databases_are_reached_by_their_own_operator_alone() -> None:
 def test_only_who_delivers_and_the_proxies_have_a_way_out() -> None:
     outside = {name for name, about in COMPOSITION.raw["networks"].items() if not (about or {}).get("internal")}
     assert {name for name, one in SERVICES.items() if one.networks & outside} == {
-        *("deliverer", "clock", "index-proxy", "pseudonyms-proxy", "issuer-proxy")
+        *("deliverer", "clock", "index-mail", "index-proxy", "pseudonyms-proxy", "issuer-proxy")
     }
     assert {name for name, one in SERVICES.items() if "ports" in one.raw} == {
-        *("index-proxy", "pseudonyms-proxy", "issuer-proxy")
+        *("index-mail", "index-proxy", "pseudonyms-proxy", "issuer-proxy")
     }
+    assert SERVICES["index-mail"].raw["ports"] == ["127.0.0.1:8025:8025"]
+    assert SERVICES["index-mail"].raw["profiles"] == ["mail"], "nobody starts it by mistake"
     assert SERVICES["prepare"].raw["network_mode"] == "none"
 
 

@@ -34,7 +34,7 @@ def test_every_table_is_on_the_page(index_database: Database, issuer_database: D
 
 
 def test_the_periods_are_those_of_the_code() -> None:
-    told = {"attempt": upkeep.ATTEMPTS_KEPT, "delivery": upkeep.DELIVERIES_KEPT}
+    told = {"attempt": upkeep.ATTEMPTS_KEPT, "delivery": upkeep.DELIVERIES_KEPT, "mail": upkeep.MAIL_KEPT}
     for table, period in (told | dict.fromkeys(("subscription_request", "act_request"), ANSWERS_KEPT)).items():
         assert _said(table).startswith(f"{period.days} days"), table
     assert timedelta(days=7, minutes=5) == REQUESTS_KEPT

@@ -72,6 +72,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "attempt": READ | {"DELETE": "*"},
         "index_key_version": READ,
         "subscription_request": WRITE | {"UPDATE": "status answer secret_number"},
+        "mail_preference": WRITE | {"UPDATE": "digest digest_at chosen_at"},
         "event": APPEND,
     },
     "worker": {
@@ -100,6 +101,9 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "former_parent": {"SELECT": "*", "DELETE": "*"},
         "notice": WRITE | {"DELETE": "*"},
         "notice_withdrawal": {"INSERT": "*"},
+        "mail_preference": READ,
+        "mail_wanted": WRITE | {"UPDATE": "due_at"},
+        "mail": READ | {"UPDATE": "due_at leased_until attempts last_outcome sent_at refused_at", "DELETE": "*"},
         "delivery": WRITE | {"UPDATE": "due_at leased_until attempts last_outcome delivered_at dead_at", "DELETE": "*"},
         "work": {"SELECT": "*", "INSERT": "signal_id", "DELETE": "*", "UPDATE": "parked_at"},
         "reporter": {"SELECT": "id oin"},
@@ -146,6 +150,9 @@ TABLES = (
     "supervision",
     "notice",
     "notice_withdrawal",
+    "mail_preference",
+    "mail_wanted",
+    "mail",
     "subscription",
     "delivery",
     "attempt",
@@ -233,8 +240,10 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names |= {"scope_own_coordinator", "scope_own_officer", "scope_own_desk"}
     names |= {"visible_matches", "visible_match", "inbox", "inbox_notice", "archived_contact", "own_placed_signals"}
     names |= {"withdraw", "hand_over", "tell_move", "decide_on_signal", "dead_letters", "replay_dead_letters"}
-    others = {"remove_contact_data": {"verwijsindex_worker"}}
-    others |= {"orphans_without_coordinator": {"verwijsindex_registrar"}}
+    names |= {"turn_mail", "refused_mail_of_institution"}
+    workers = ("remove_contact_data", "spread_mail", "mail_address")
+    others = {name: {"verwijsindex_worker"} for name in workers}
+    others |= {name: {"verwijsindex_registrar"} for name in ("orphans_without_coordinator", "refused_mail_of_offices")}
     assert found == {name: {"verwijsindex_index"} for name in names} | others
 
 
@@ -306,7 +315,7 @@ def _scope(
 def test_without_a_scope_the_index_role_sees_no_row(matched: Index) -> None:
     """I8. Seen failing when a policy was `USING (true)`."""
     bounded = {"case_supervisor", "coordinator", "institution", "match", "notice", "party", "reporter", "signal"}
-    bounded |= {"subscription", "delivery", "attempt", "subscription_request", "act_request"}
+    bounded |= {"subscription", "delivery", "attempt", "subscription_request", "act_request", "mail_preference"}
     assert set(READ_BY_INDEX) == {*bounded, "acting_signal", "informing_signal", "institution_signal"}
     assert _seen(matched, None) == {}
     assert _seen(matched, _scope(matched)) == {}

@@ -25,6 +25,8 @@ from verwijsindex.matching.api import api as matches_api
 from verwijsindex.notices.api import api as notices_api
 from verwijsindex.notices.dead_letter_api import api as dead_letters_api
 from verwijsindex.notices.destinations import Destinations
+from verwijsindex.notices.mail_api import api as mail_api
+from verwijsindex.notices.mail_api import links as mail_links
 from verwijsindex.notices.subscription_api import api as subscriptions_api
 from verwijsindex.parsing import Outgoing
 from verwijsindex.problems import UNAVAILABLE, Problem
@@ -55,6 +57,7 @@ AUTHENTICATED = (
     dead_letters_api,
     matches_api,
     subscriptions_api,
+    mail_api,
     registry_api,
 )
 for _api in AUTHENTICATED:
@@ -99,6 +102,7 @@ def document_app(
     log_refusals(app)
     for api in (*AUTHENTICATED, open_api):
         app.register_api(api)
+    app.register_blueprint(mail_links)  # open to all: for mail programs, and no part of the API
     return app
 
 

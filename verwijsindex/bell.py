@@ -17,6 +17,7 @@ from verwijsindex.logs import BELL_NOT_RUNG, log
 
 MATCH_TASK = "verwijsindex.match"
 DELIVER_TASK = "verwijsindex.deliver"
+MAIL_TASK = "verwijsindex.mail"
 SWEEP_TASK = "verwijsindex.sweep"
 BROKER_PATIENCE_SECONDS = 2
 _PAUSE = 0.05  # seconds
@@ -46,7 +47,7 @@ def celery_app(broker_url: SecretStr) -> Celery:
         task_queues=[
             Queue(name, routing_key=name, no_ack=True) for name in ("verwijsindex.match", "verwijsindex.deliver")
         ],
-        task_routes={DELIVER_TASK: {"queue": "verwijsindex.deliver"}},
+        task_routes={task: {"queue": "verwijsindex.deliver"} for task in (DELIVER_TASK, MAIL_TASK)},
         task_ignore_result=True,
         task_publish_retry=False,
         timezone="Europe/Amsterdam",

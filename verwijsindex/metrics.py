@@ -66,6 +66,7 @@ MATCH_SECONDS = _histogram("match_seconds", "How long a batch of the matcher too
 NOTICES = _counter("notices_placed", "Notices placed in inboxes.")
 ENDED = _counter("signals_ended", "Signals that left: into the archive, or destroyed.", "how")
 DELIVERIES = _counter("deliveries", "Tries to deliver a webhook, by how they ended.", "outcome")
+MAILS = _counter("mails", "Tries to hand a mail to the mail server, by how they ended.", "outcome")
 TASKS = _counter("tasks", "Tasks of the workers that ended.", "task", "outcome")
 LOG_LINES = _counter("log_lines", "Lines of the log of level warning and error.", "level", "event")
 CONNECTIONS = _gauge("database_connections", "Connections in use, by role.", "role", mode="livesum")

@@ -48,6 +48,12 @@ ADDRESS_NOT_ALLOWED = ProblemType(
     "Webhooks do not go to this address",
     "Name a host with a public address; for a receiver in a private network ask the operator to allow its range.",
 )
+DIGEST_TIME_NOT_EVERY_DAY = ProblemType(
+    "digest-time-not-every-day",
+    400,
+    "This time is not there on the day the clocks change",
+    "Choose a time of the digest before 02:00, or from 03:00 on.",
+)
 NOT_AUTHENTICATED = ProblemType(
     "not-authenticated",
     401,

@@ -6,6 +6,7 @@ child processes do not see an address with its password. The environment wins.
 """
 
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from verwijsindex import tls
 Clock = Callable[[], datetime]
 API_PREFIX = "/api/v1"
 """Below the public address of an HTTP service: the paths of its API."""
+_SENDER = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
 def utc_now() -> datetime:
@@ -175,10 +177,47 @@ class WorkerSettings(Settings):
     sweep_seconds: float = Field(5, gt=0, description="How often work is looked for that no bell announced.")
     contact_data_days: int = Field(90, ge=0, description="How long contact data of who left is kept.")
     webhook_timeout_seconds: float = Field(15, gt=0, le=60)
+    mail_host: str = Field("", description="The mail server (SMTP) that mail goes to; none is sent unless set.")
+    mail_port: int = Field(587, ge=1, le=65535)
+    mail_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        description="TLS that is asked for, or from the start; none only on this machine or a plain network.",
+    )
+    mail_sender: str = Field(
+        "", validate_default=True, description="Address that mail comes from, and that answers and bounces go to."
+    )
+    mail_user: str = Field("", description="Account at the mail server, if it wants one.")
+    mail_password: Path | None = Field(None, validate_default=True, description="File with that account's password.")
+    mail_ca_file: Path | None = Field(None, description="CA certificates (PEM) that the mail server is verified with.")
+    mail_link: str = Field("", description="Where recipients read; the address of the index unless set.")
     allow_plain_http: bool = Field(False, description="Deliver to http addresses as well: for the demo only.")
     webhook_private_ranges: list[IPvAnyNetwork] = Field(
         [], description="Networks that are not public, to which webhooks go all the same."
     )
+
+    @field_validator("mail_security")
+    @classmethod
+    def _mail_is_encrypted(cls, value: str, info: ValidationInfo) -> str:
+        host = info.data.get("mail_host", "")
+        if value == "none" and not (info.data.get("plain_network") or tls.is_loopback(host)):
+            raise ValueError("mail would go to another machine without TLS: write starttls or tls")
+        return value
+
+    @field_validator("mail_sender", "mail_link")
+    @classmethod
+    def _mail_can_be_sent(cls, value: str, info: ValidationInfo) -> str:
+        if info.field_name == "mail_link" and value:
+            tls.check_http(value)
+        elif info.field_name == "mail_sender" and info.data.get("mail_host") and not _SENDER.fullmatch(value):
+            raise ValueError("mail needs an address that it comes from: verwijsindex@example.org")
+        return value
+
+    @field_validator("mail_password")
+    @classmethod
+    def _mail_account_is_whole(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if bool(info.data.get("mail_user")) != bool(value):
+            raise ValueError("VERWIJSINDEX_MAIL_USER and VERWIJSINDEX_MAIL_PASSWORD come together")
+        return value
 
 
 class PseudonymSettings(Settings):

@@ -187,6 +187,20 @@ def _municipality(caller: Caller) -> str | None:
     return None if caller.institution == "own" else "not-a-municipality"
 
 
+def _refused(index: Index) -> UUID:
+    """A mail to the school's first reporter that the mail server refused, made when it is first asked for."""
+    found = index.database.rows("SELECT id FROM mail")
+    if found:
+        return UUID(str(found[0][0]))
+    reporter, mail = index.reporters[SCHOOL][0], uuid4()
+    with index.database.superuser.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO mail(id, reporter_id, recipient, person_id, digest, made_at, due_at, refused_at, last_outcome)"
+            f" VALUES ('{mail}', '{reporter}', 'reporter', '{reporter}', false, now(), now(), now(), '550')"
+        )
+    return mail
+
+
 EXAMPLES: dict[str, Example] = {
     "restrictSignal": _decide(spends=False),
     "liftRestriction": _decide(spends=False),
@@ -235,6 +249,15 @@ EXAMPLES: dict[str, Example] = {
     "getArchivedSignal": Example(
         lambda index, _: Asked({"archivedSignalId": _archived(index)}, shows=(_archived(index),)), _reporter
     ),
+    "getMailPreference": Example(lambda _, __: Asked()),
+    "chooseMailPreference": Example(lambda _, __: Asked(body={"mail": "digest", "digestAt": "16:30"})),
+    "getMailPreferenceOfReporter": Example(
+        lambda index, _: Asked({"reporterId": index.reporters[SCHOOL][0]}), _coordinator
+    ),
+    "chooseMailPreferenceOfReporter": Example(
+        lambda index, _: Asked({"reporterId": index.reporters[SCHOOL][0]}, {"mail": "at_once"}), _coordinator
+    ),
+    "listRefusedMails": Example(lambda index, _: Asked(shows=(_refused(index),)), _coordinator),
     "listReporters": Example(lambda index, _: Asked(shows=(index.reporters[SCHOOL][0],)), _coordinator),
     "getReporter": Example(
         lambda index, _: Asked({"reporterId": index.reporters[SCHOOL][0]}, shows=(index.reporters[SCHOOL][0],)),

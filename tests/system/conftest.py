@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 
 import pytest
+from notices.mailing import mail_server, mailing_to
 from system.world import SETTINGS, System
 
 from verwijsindex.embedded.stack import Stack
@@ -11,8 +12,8 @@ from verwijsindex.embedded.stack import Stack
 
 @pytest.fixture(scope="session")
 def _running() -> Iterator[System]:
-    with Stack(settings=SETTINGS, durable=False) as stack:
-        made = System(stack)
+    with mail_server() as (mail, port), Stack(settings=SETTINGS | mailing_to(port), durable=False) as stack:
+        made = System(stack, mails=mail.got)
         yield made
         made.close()
 

@@ -29,9 +29,9 @@ EACH = 42 if os.environ.get("TEST_LONG") else 14
 
 
 def test_no_bsn_and_no_pseudonym_is_anywhere(system: System, tmp_path: Path) -> None:
-    """PostgreSQL (dump and files), Redis with bells that nobody answered, every log, webhooks, problems, the client's
-    output and report. Seen failing (all idempotency keys in the dump and in the files of PostgreSQL) when the index
-    kept those as sent. Then one more BSN and pseudonym are planted in each of these places, and each is found."""
+    """PostgreSQL (dump and files), Redis with bells that nobody answered, every log, webhooks, mails, problems, the
+    client's output and report. Seen failing (all idempotency keys in the dump and in the files of PostgreSQL) when the
+    index kept those as sent. Then one more BSN and pseudonym are planted in each of these places, and each is found."""
     mine, other = system.reporters(2, (OIN, INSTITUTIONS[0]))
     youngsters = system.youngsters(EACH)
     with Receiver() as receiver:
@@ -41,6 +41,7 @@ def test_no_bsn_and_no_pseudonym_is_anywhere(system: System, tmp_path: Path) -> 
         said = _submit(system, mine, youngsters, tmp_path)
         system.until_no_work()
         until(lambda: len(receiver.received) >= EACH, 30)
+        until(lambda: len(system.mails) >= 2, 30)
     problems = _problems(system, mine, youngsters)
     system.stack.process("worker").kill()
     try:
@@ -49,6 +50,7 @@ def test_no_bsn_and_no_pseudonym_is_anywhere(system: System, tmp_path: Path) -> 
         left = places(system) | said
         _check_logs(left)
         left["webhooks"] = b"\n".join(repr(one.headers).encode() + one.body for one in receiver.received)
+        left["mails"] = b"\n".join(one.raw for one in system.mails)
         left["problems"] = problems
         assert found(left, {n: forms(n, system.pseudonym(n)) for n in youngsters}) == set()
         keys = _idempotency_keys(tmp_path)
@@ -88,7 +90,7 @@ def _plant_and_find(system: System, left: Places) -> None:
     system.change("CREATE TABLE planted (a text, b bytea, c bytea)")
     system.change("INSERT INTO planted VALUES (:a, :b, :c)", a=digits, b=wanted["N"], c=digits.encode())
     again = left | places(system)
-    for place in ("webhooks", "problems", "refused rows", "output of the client"):
+    for place in ("webhooks", "mails", "problems", "refused rows", "output of the client"):
         again[place] += digits.encode()
     system.change("DROP TABLE planted")
     seen = found(again, {planted: wanted})
@@ -101,6 +103,7 @@ def _plant_and_find(system: System, left: Places) -> None:
         ("Redis", "N in base64url"),
         ("log worker.log", "BSN"),
         ("webhooks", "BSN"),
+        ("mails", "BSN"),
         ("problems", "BSN"),
         ("refused rows", "BSN"),
         ("output of the client", "BSN"),

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import sqlalchemy as sa
+from notices.mailing import Got
 from pydantic import SecretStr
 from support import ADMINISTRATOR, DORDRECHT, STEIN, WESTERVELD, bsn
 
@@ -77,6 +78,8 @@ class System:
 
     stack: Stack
     fill: bool = True
+    mails: list[Got] = field(default_factory=list)
+    """What the mail server took, if the system was told of one."""
     _youngsters: int = 0
     _strangers: int = 1_000_000
     _pseudonyms: dict[int, Pseudonym] = field(default_factory=dict)

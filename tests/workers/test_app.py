@@ -27,6 +27,9 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
             "KEYS": str(keys),
             "PUSH_TICK_SECONDS": "60",
             "TOMBSTONES": str(keys / "tombstones.txt"),
+            "MAIL_HOST": "127.0.0.1",
+            "MAIL_SECURITY": "none",
+            "MAIL_SENDER": "verwijsindex@index.example",
         }.items():
             environment.setenv(f"VERWIJSINDEX_{name}", value)
         yield importlib.import_module("verwijsindex.workers.app")
@@ -56,16 +59,16 @@ def test_delivering_comes_again_after_its_turn(workers: ModuleType, monkeypatch:
     assert again == [workers.DELIVER_TASK] * 2
 
 
-def test_the_clock_knows_both_rounds(workers: ModuleType) -> None:
+def test_the_clock_knows_all_rounds(workers: ModuleType) -> None:
     schedule = workers.app.conf.beat_schedule
-    assert {name: entry["schedule"] for name, entry in schedule.items()} == {"sweep": 5, "deliver": 1}
+    assert {name: entry["schedule"] for name, entry in schedule.items()} == {"sweep": 5, "deliver": 1, "mail": 1}
     assert all(entry["options"]["expires"] == entry["schedule"] for entry in schedule.values())
     assert {entry["task"] for entry in schedule.values()} <= set(workers.app.tasks)
 
 
 def test_no_task_carries_data(workers: ModuleType) -> None:
     """A task is a bell: whoever reads Redis learns nothing."""
-    for name in (workers.MATCH_TASK, workers.DELIVER_TASK, workers.SWEEP_TASK):
+    for name in (workers.MATCH_TASK, workers.DELIVER_TASK, workers.MAIL_TASK, workers.SWEEP_TASK):
         assert workers.app.tasks[name].run.__code__.co_argcount == 0
     assert workers.app.conf.accept_content == ["json"]
     assert workers.app.conf.task_ignore_result

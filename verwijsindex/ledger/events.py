@@ -80,6 +80,9 @@ SUBSCRIPTIONS_LISTED = _kind("subscriptions.listed", "count")
 SUBSCRIPTION_READ = _kind("subscription.read", "subscriptionId")
 DEAD_LETTERS_LISTED = _kind("dead_letters.listed", "count")
 DEAD_LETTERS_REPLAYED = _kind("dead_letters.replayed", "count")
+MAIL_PREFERENCE_CHANGED = _kind("mail_preference.changed", "mail", "digestAt", "officersOf")
+MAIL_PREFERENCE_READ = _kind("mail_preference.read", "officersOf")
+REFUSED_MAILS_LISTED = _kind("refused_mails.listed", "count")
 ATTEMPTS_LISTED = _kind("attempts.listed", "subscriptionId", "count")
 
 KINDS: dict[str, EventKind] = {k.name: k for k in list(vars().values()) if isinstance(k, EventKind)}

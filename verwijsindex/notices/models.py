@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tables of telling: notices (the inbox), a client's webhook subscription, its deliveries and
-their attempts."""
+"""Tables of telling: notices (the inbox), a client's webhook subscription, its deliveries and their attempts; mail."""
 
-from datetime import datetime
+from datetime import datetime, time
 from uuid import UUID
 
 from sqlalchemy import CHAR, CheckConstraint, ForeignKey, Index, UniqueConstraint
@@ -14,6 +13,7 @@ from verwijsindex.signals.models import Moment
 NOTICE_KINDS = ("match", "party_withdrew", "move", "archive")
 SUBSCRIPTION_STATES = ("pending", "active", "paused", "failed")
 ATTEMPTED = ("inbox", "challenge")
+MAILED = ("reporter", "coordinator", "named_officer", "case_supervisor", "municipality")
 
 
 def _archive_once(column: str, name: str) -> Index:
@@ -71,6 +71,8 @@ class Notice(SQLModel, table=True):
     )
     officer_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
     placed_at: datetime = Field(sa_type=Moment)
+    quiet: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    """Its mail waits for the digest (R23); the inbox does not."""
 
 
 class NoticeWithdrawal(SQLModel, table=True):
@@ -186,3 +188,85 @@ class SubscriptionRequest(SQLModel, table=True):
     answer: str | None = None
     secret_number: int | None = None
     received_at: datetime = Field(sa_type=Moment)
+
+
+_INBOX = ("reporter_id", "municipality_code", "officer_oin")
+
+
+def _of_one_inbox(table: str) -> CheckConstraint:
+    return CheckConstraint(f"num_nonnulls({', '.join(_INBOX)}) = 1", name=f"{table}_has_one_recipient")
+
+
+class MailPreference(SQLModel, table=True):
+    """When mail about an inbox is wanted: at once, or one digest a day at a time of its own (R23). Without a row it is
+    at once. `digest_at` is in Europe/Amsterdam, and is there every day of the year."""
+
+    __tablename__ = "mail_preference"
+    __table_args__ = (
+        _of_one_inbox("mail_preference"),
+        CheckConstraint("digest_at < '02:00' OR digest_at >= '03:00'", name="mail_preference_time_is_there_every_day"),
+        Index("mail_preference_once", *_INBOX, unique=True, postgresql_nulls_not_distinct=True),
+    )
+
+    id: UUID = Field(primary_key=True)
+    reporter_id: UUID | None = Field(default=None, foreign_key="reporter.id")
+    municipality_code: str | None = Field(
+        default=None, sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")]
+    )
+    officer_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
+    digest: bool
+    digest_at: time
+    chosen_at: datetime = Field(sa_type=Moment)
+
+
+class MailWanted(SQLModel, table=True):
+    """That an inbox is to be mailed about, and when: once, however much is told meanwhile. Ids only (R12)."""
+
+    __tablename__ = "mail_wanted"
+    __table_args__ = (
+        _of_one_inbox("mail_wanted"),
+        Index("mail_wanted_once", *_INBOX, "digest", unique=True, postgresql_nulls_not_distinct=True),
+        Index("ix_mail_wanted_due", "due_at"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    reporter_id: UUID | None = Field(default=None, foreign_key="reporter.id")
+    municipality_code: str | None = Field(
+        default=None, sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")]
+    )
+    officer_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
+    digest: bool
+    due_at: datetime = Field(sa_type=Moment)
+
+
+class Mail(SQLModel, table=True):
+    """One mail to one person (or to a municipality's own address) about an inbox; its id makes the Message-ID of every
+    try. No address: that is looked up when it is sent (R12)."""
+
+    __table_args__ = (
+        _of_one_inbox("mail"),
+        one_of("recipient", MAILED, "mail_recipient"),
+        CheckConstraint("(recipient = 'municipality') = (person_id IS NULL)", name="mail_is_to_a_person_or_an_office"),
+        CheckConstraint("sent_at IS NULL OR refused_at IS NULL", name="mail_ends_once"),
+        Index("ix_mail_due", "due_at", postgresql_where="sent_at IS NULL AND refused_at IS NULL"),
+        Index("ix_mail_person", "person_id", "municipality_code"),
+        Index("ix_mail_sent", "sent_at"),
+        Index("ix_mail_refused", "recipient", postgresql_where="refused_at IS NOT NULL"),
+    )
+
+    id: UUID = Field(primary_key=True)
+    reporter_id: UUID | None = Field(default=None, foreign_key="reporter.id")
+    municipality_code: str | None = Field(
+        default=None, sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")]
+    )
+    officer_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
+    recipient: str
+    person_id: UUID | None = None
+    digest: bool
+    made_at: datetime = Field(sa_type=Moment)
+    due_at: datetime = Field(sa_type=Moment)
+    leased_until: datetime | None = Field(default=None, sa_type=Moment)
+    attempts: int = Field(default=0)
+    last_outcome: str | None = None
+    sent_at: datetime | None = Field(default=None, sa_type=Moment)
+    refused_at: datetime | None = Field(default=None, sa_type=Moment)

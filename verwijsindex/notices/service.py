@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from verwijsindex.database import as_json
 from verwijsindex.ledger import events
+from verwijsindex.notices.mail_wanted import want_mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Wanted:
     withdrew_oin: str | None = None
     withdrew_agreement: UUID | None = None
     withdrew_shielded: bool | None = None
+    quiet: bool = False
+    """Its mail waits for the recipient's digest (R23)."""
 
 
 # One change of a match is one number, whatever was told in it: the unique constraints on it, the kind and the recipient
@@ -36,13 +39,13 @@ _NEXT_CHANGE = text("UPDATE match SET change = change + 1 WHERE id = ANY(:matche
 _PLACE = text(
     """
     INSERT INTO notice
-        (id, kind, match_id, archived_signal_id, change, reporter_id, municipality_code, officer_oin, placed_at)
+        (id, kind, match_id, archived_signal_id, change, reporter_id, municipality_code, officer_oin, placed_at, quiet)
     SELECT uuidv7(), i.kind, i.match_id, i.archived_signal_id,
            coalesce((SELECT change FROM match WHERE id = i.match_id), 0), i.reporter_id, i.municipality_code,
-           i.officer_oin, :now
+           i.officer_oin, :now, i.quiet
     FROM json_to_recordset(CAST(:wanted AS json)) AS i (kind text, match_id uuid, archived_signal_id uuid,
-        reporter_id uuid, municipality_code char(4), officer_oin char(20))
-    ORDER BY i.match_id, i.archived_signal_id, i.kind, i.reporter_id, i.municipality_code, i.officer_oin
+        reporter_id uuid, municipality_code char(4), officer_oin char(20), quiet boolean)
+    ORDER BY i.match_id, i.archived_signal_id, i.kind, i.reporter_id, i.municipality_code, i.officer_oin, i.quiet
     ON CONFLICT DO NOTHING
     RETURNING id, match_id, archived_signal_id, reporter_id, municipality_code, officer_oin
     """
@@ -79,10 +82,10 @@ def _about(match_id: UUID | None, archived_signal_id: UUID | None) -> dict[str, 
 
 
 def place(connection: Connection, wanted: Sequence[Wanted], now: datetime, push_due_at: datetime) -> int:
-    """Place these notices, each with its event, and a webhook for who subscribed; how many are new.
+    """Place these notices, each with its event, a webhook for who subscribed, and a mail; how many are new.
 
     Args:
-        push_due_at: when the webhooks may leave.
+        push_due_at: when webhooks and mail may leave.
     """
     if not wanted:
         return 0
@@ -94,6 +97,7 @@ def place(connection: Connection, wanted: Sequence[Wanted], now: datetime, push_
         notices = [row.id for row in placed]
         connection.execute(_PLACE_WITHDRAWALS, {"wanted": as_json(withdrawals), "notices": notices})
     connection.execute(_PUSH, {"notices": [row.id for row in placed], "due_at": push_due_at})
+    want_mail(connection, [row.id for row in placed], now, push_due_at)
     events.append(
         connection,
         [

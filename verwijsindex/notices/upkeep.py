@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What telling leaves behind and nobody needs any more: old secrets, attempts, taken deliveries, answers.
+"""What telling leaves behind and nobody needs any more: old secrets, attempts, taken deliveries, sent mail, answers.
 
 docs/retention.md lists what is kept for how long.
 """
@@ -17,6 +17,9 @@ ATTEMPTS_KEPT = timedelta(days=30)
 DELIVERIES_KEPT = REPLAY_REACHES + timedelta(days=1)
 """From when they were taken; a replay at its edge finds its rows. One that is not taken yet is kept."""
 
+MAIL_KEPT = timedelta(days=31)
+"""From when it was sent (P). One that was refused is kept as long as it says something (`mail_outcomes`)."""
+
 _DESTROY = text(
     "UPDATE subscription SET previous_key_version = NULL, previous_secret_sealed = NULL, previous_until = NULL"
     " WHERE client_id IN (SELECT client_id FROM subscription WHERE previous_until <= :now"
@@ -32,11 +35,17 @@ _FORGET_DELIVERIES = text(
 )
 
 
+_FORGET_MAIL = text(
+    "DELETE FROM mail WHERE id IN (SELECT id FROM mail WHERE sent_at < :before ORDER BY sent_at LIMIT 5000)"
+)
+
+
 def tidy(connection: Connection, now: datetime) -> None:
     """All of it, a bounded number of rows at a time; right when two run at once, and when it runs late."""
     destroy_old_secrets(connection, now)
     forget_old_attempts(connection, now)
     forget_old_deliveries(connection, now)
+    forget_sent_mail(connection, now)
     REQUESTS.forget_old(connection, now)
 
 
@@ -67,3 +76,8 @@ def forget_old_attempts(connection: Connection, now: datetime) -> int:
 def forget_old_deliveries(connection: Connection, now: datetime) -> int:
     """Deliveries that were taken longer ago than DELIVERIES_KEPT, at most 5000 at a time; how many."""
     return connection.execute(_FORGET_DELIVERIES, {"before": now - DELIVERIES_KEPT}).rowcount
+
+
+def forget_sent_mail(connection: Connection, now: datetime) -> int:
+    """Mail that was sent longer ago than MAIL_KEPT, at most 5000 at a time; how many."""
+    return connection.execute(_FORGET_MAIL, {"before": now - MAIL_KEPT}).rowcount

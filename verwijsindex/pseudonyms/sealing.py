@@ -26,7 +26,7 @@ from verwijsindex.keyfiles import versioned_secrets, write_secret
 from verwijsindex.pseudonyms.factors import Factors, KeyMissingError
 from verwijsindex.pseudonyms.pseudonym import Kind, Pseudonym
 
-Purpose = Literal["turns-23-on", "case-reference", "webhook-secret"]
+Purpose = Literal["turns-23-on", "case-reference", "webhook-secret", "mail-link"]
 Fingerprint = Literal["key", "body", "pseudonyms"]
 """Of a request that may be repeated: one of its idempotency key, by which it is known, one of its body, one of its
 pseudonyms (docs/protocol.md)."""

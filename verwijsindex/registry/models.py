@@ -46,6 +46,8 @@ class Municipality(SQLModel, table=True):
     legal_ground: str = Field(default="duty")
     oin: str | None = Field(default=None, sa_type=CHAR(20))
     """The municipality's own, by which its client tells a death (R14)."""
+    email: str | None = None
+    """Where its case supervision gets its mail; without one its case supervisors do."""
 
 
 class ContactPoint(SQLModel, table=True):

@@ -57,6 +57,12 @@ class MunicipalityOin(Entry):
     oin: Oin
 
 
+class EmailEntry(Entry):
+    """Where somebody, or a municipality's case supervision, gets mail."""
+
+    email: Email
+
+
 class AgreementEntry(Entry):
     """An institution's agreement with a municipality."""
 

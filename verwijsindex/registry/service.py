@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Keeping the register: each change with its event in one transaction (R25)."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import Session, SQLModel, col, select
 
@@ -29,6 +30,7 @@ from verwijsindex.registry.schemas import (
     CaseSupervisorEntry,
     ContactPointEntry,
     CoordinatorEntry,
+    EmailEntry,
     Entry,
     InstitutionEntry,
     MunicipalityEntry,
@@ -48,6 +50,9 @@ _TABLES: dict[type[Entry], type[SQLModel]] = {
     NamedOfficerEntry: NamedOfficer,
     RightsDeskOfficerEntry: RightsDeskOfficer,
 }
+_REFUSED_MAIL = text(
+    "SELECT recipient, person_id, municipality_code, oin, refused_on, outcome FROM refused_mail_of_offices()"
+)
 
 
 class RegistryError(Exception):
@@ -140,6 +145,29 @@ def end_service(
         row.last_day = last
         _flush(session)
     _tell(connection, actor, now, str(table.__tablename__), str(person), "ended")
+
+
+def set_email(
+    connection: Connection,
+    actor: events.Actor,
+    now: datetime,
+    table: type[Serving | Reporter | Municipality],
+    identity: UUID | str,
+    entry: EmailEntry,
+) -> None:
+    """Set where mail goes: to a person, or to a municipality's case supervision. Raises RegistryError for an unknown
+    one, or for a person who left and whose contact data was destroyed."""
+    with Session(connection) as session:
+        row = _get(session, table, identity)
+        row.email = entry.email
+        _flush(session)
+    _tell(connection, actor, now, str(table.__tablename__), str(identity), "email")
+
+
+def refused_mail(connection: Connection) -> Sequence[Row[Any]]:
+    """The named officers, case supervisors and municipalities to whom mail does not come: kind, id, municipality,
+    institution, since when, and the mail server's code. Of others their own coordinator is told."""
+    return connection.execute(_REFUSED_MAIL).all()
 
 
 def entries(connection: Connection, table: type[SQLModel], **equal: str | None) -> list[Any]:

@@ -28,7 +28,7 @@ from pydantic_settings import SettingsError
 from sqlalchemy import Engine
 
 from verwijsindex import __version__, logs, metrics
-from verwijsindex.bell import DELIVER_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
+from verwijsindex.bell import DELIVER_TASK, MAIL_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
 from verwijsindex.database import engine, transaction
 from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.logs import log
@@ -36,6 +36,11 @@ from verwijsindex.matching.service import match_waiting, unpark
 from verwijsindex.matching.sweeping import sweep_ends
 from verwijsindex.notices.delivery import TURN, Deliverer
 from verwijsindex.notices.destinations import Destinations
+from verwijsindex.notices.mail_form import Form
+from verwijsindex.notices.mail_outcomes import refused_offices
+from verwijsindex.notices.mail_server import SECONDS as MAIL_SECONDS
+from verwijsindex.notices.mail_server import MailServer
+from verwijsindex.notices.mailer import Mailer
 from verwijsindex.notices.signing import Sender
 from verwijsindex.notices.upkeep import tidy
 from verwijsindex.pseudonyms.sealing import IndexKeys
@@ -82,6 +87,12 @@ app.conf.beat_schedule = {
         "options": {"expires": _DELIVER_SECONDS},
     },
 }
+if settings.mail_host:
+    app.conf.beat_schedule["mail"] = {
+        "task": MAIL_TASK,
+        "schedule": _DELIVER_SECONDS,
+        "options": {"expires": _DELIVER_SECONDS},
+    }
 
 
 @setup_logging.connect
@@ -136,6 +147,21 @@ def deliverer() -> Deliverer:
     return Deliverer(pool(), sender, utc_now)
 
 
+@cache
+def mailer() -> Mailer:
+    """What this process hands to the mail server."""
+    server = MailServer(
+        settings.mail_host,
+        settings.mail_port,
+        sender=settings.mail_sender,
+        security=settings.mail_security,
+        login=(settings.mail_user, settings.mail_password.read_text().rstrip("\n")) if settings.mail_password else None,
+        trust=trust(settings.mail_ca_file),
+    )
+    form = Form(keys, settings.base_url, settings.mail_link or settings.base_url, settings.mail_sender)
+    return Mailer(pool(), server, form, utc_now)
+
+
 @worker_process_init.connect
 def _forget_the_parents_pool(**_: object) -> None:
     pool.cache_clear()
@@ -145,6 +171,8 @@ def _forget_the_parents_pool(**_: object) -> None:
 def _finish_what_is_on_the_way(**_: object) -> None:
     if deliverer.cache_info().currsize:
         deliverer().finish()
+    if mailer.cache_info().currsize:
+        mailer().finish(MAIL_SECONDS)
 
 
 def next_tick(now: datetime) -> datetime:
@@ -190,6 +218,15 @@ def deliver() -> None:
     health.mark(settings.broker_url, health.DELIVERER, 2 * _DELIVER_SECONDS + TURN + settings.webhook_timeout_seconds)
 
 
+@app.task(name=MAIL_TASK)
+def mail() -> None:
+    """See to it that mail that is due is being sent, and say to how many offices it does not come."""
+    mailer().turn()
+    with transaction(pool()) as connection:
+        refused = refused_offices(connection)
+    health.mark(settings.broker_url, health.MAIL, _DELIVER_SECONDS, refused)
+
+
 @app.task(name=SWEEP_TASK)
 def sweep() -> None:
     """Find the work that no bell announced, end and destroy what is past its time, and say that all is well."""
@@ -228,5 +265,7 @@ def _work_while_redis_is_away() -> None:
             match()
             end()
             deliverer().turn()
+            if settings.mail_host:
+                mailer().turn()
         except Exception as error:  # PostgreSQL may be away too; it is tried again
             log(logs.STAND_IN_FAILED, error=error)

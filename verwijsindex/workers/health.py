@@ -17,6 +17,8 @@ from verwijsindex.bell import BROKER_PATIENCE_SECONDS
 from verwijsindex.settings import Settings
 
 CLOCK, WORKER, DELIVERER = "clock", "worker", "deliverer"
+MAIL = "mail"
+"""Left only where mail is sent; nobody is missed without it."""
 _MISSING = {
     CLOCK: "clock: it asked for no sweep lately; is `celery beat` running?",
     WORKER: "worker: no sweep went well lately; is one running for the queue verwijsindex.match, and PostgreSQL?",
@@ -30,14 +32,14 @@ class HealthSettings(Settings):
     broker_url: SecretStr
 
 
-def mark(broker_url: SecretStr, part: str, seconds: float, parked: int = 0) -> None:
+def mark(broker_url: SecretStr, part: str, seconds: float, count: int = 0) -> None:
     """Leave the mark of one that did its work; it fades after so many seconds and ten more.
 
     Args:
-        parked: rows of work that are parked, for the worker's mark.
+        count: for the worker's mark rows of work that are parked, for that of mail offices to whom it does not come.
     """
     with suppress(RedisError), _redis(broker_url) as redis:  # without Redis nobody is found well
-        redis.set(_key(part), str(parked), ex=int(seconds + 10))
+        redis.set(_key(part), str(count), ex=int(seconds + 10))
 
 
 def redis_answers(broker_url: SecretStr) -> bool:
@@ -56,7 +58,8 @@ def health() -> None:
     """
     try:
         with _redis(HealthSettings().broker_url) as redis:
-            marks = dict(zip(_MISSING, redis.mget([_key(part) for part in _MISSING]), strict=True))
+            parts = [*_MISSING, MAIL]
+            marks = dict(zip(parts, redis.mget([_key(part) for part in parts]), strict=True))
     except RedisError as error:
         sys.exit(f"Redis does not answer ({type(error).__name__})")
     faults = [says for part, says in _MISSING.items() if marks[part] is None]
@@ -67,6 +70,11 @@ def health() -> None:
     if faults:
         sys.exit("\n".join(faults))
     typer.echo("clock, worker and deliverer do their work")
+    if int(marks[MAIL] or 0):
+        typer.echo(
+            f"mail to {int(marks[MAIL])} named officers, case supervisors or municipalities is refused for good:"
+            " `verwijsindex admin mail refused` says whose; set another address, and call them"
+        )
 
 
 def _key(part: str) -> str:
