@@ -19,6 +19,7 @@ from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.acting import log_refusals
 from verwijsindex.bell import MATCH_TASK, Bell, celery_app
 from verwijsindex.database import answers, engine
+from verwijsindex.followup.api import api as follow_up_api
 from verwijsindex.keyfiles import read_public_key
 from verwijsindex.logs import INDEX_KEY_MISSING, log
 from verwijsindex.matching.api import api as matches_api
@@ -56,6 +57,7 @@ AUTHENTICATED = (
     notices_api,
     dead_letters_api,
     matches_api,
+    follow_up_api,
     subscriptions_api,
     mail_api,
     registry_api,

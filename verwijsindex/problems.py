@@ -150,6 +150,12 @@ ALREADY_INFORMED = ProblemType(
     "The family has been informed already",
     "There is nothing left to record: informing only goes forward.",
 )
+NOT_POSSIBLE_NOW = ProblemType(
+    "not-possible-now",
+    409,
+    "This is not possible in the present state of the follow-up",
+    "Read the follow-up again: it says what is possible now.",
+)
 CONTENT_TOO_LARGE = ProblemType(
     "content-too-large",
     413,

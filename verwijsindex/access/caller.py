@@ -29,6 +29,8 @@ DEATHS_WRITE = "deaths:write"
 """A machine of a municipality tells a death (R14)."""
 SHIELDED_READ = "shielded:read"
 """A named officer reads the inbox and the matches of the own institution's shielded signals (R36)."""
+SHIELDED_WRITE = "shielded:write"
+"""A named officer acts in the follow-up of those matches (R36)."""
 RIGHTS_DECIDE = "rights:decide"
 """An officer of the rights desk restricts and destroys signals that the own municipality contracted (R15, R30)."""
 
@@ -36,7 +38,7 @@ SCOPES: dict[Role, frozenset[str]] = {
     "machine": frozenset({SIGNALS_WRITE, SIGNALS_READ, SUBSCRIPTIONS_MANAGE, PSEUDONYMS_EVALUATE, DEATHS_WRITE}),
     "case_supervisor": frozenset({SUPERVISION_READ, SUPERVISION_WRITE}),
     "coordinator": frozenset({INSTITUTION_READ, INSTITUTION_WRITE}),
-    "named_officer": frozenset({SHIELDED_READ}),
+    "named_officer": frozenset({SHIELDED_READ, SHIELDED_WRITE}),
     "rights_desk": frozenset({RIGHTS_DECIDE}),
 }
 """The scopes that a token of each role can hold. No two roles share one."""

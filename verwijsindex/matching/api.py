@@ -18,6 +18,7 @@ from verwijsindex.access.caller import (
     SUPERVISION_WRITE,
 )
 from verwijsindex.acting import ActHeaders, OnBehalfOf, acting, reading
+from verwijsindex.followup import acts as follow_up
 from verwijsindex.ledger import events
 from verwijsindex.matching import moves
 from verwijsindex.matching import reading as matches
@@ -70,6 +71,7 @@ def list_matches(header: OnBehalfOf, query: Page) -> Response:
 def get_match(header: OnBehalfOf, path: MatchPath) -> Response:
     with reading(header, *READERS) as act:
         match = matches.open_match(act.connection, current_app.extensions["index_keys"], path.match_id)
+        follow_up.see(act.connection, match.id)
         act.tell(events.MATCH_READ, matchId=str(match.id))
     return answer(match)
 

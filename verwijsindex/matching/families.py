@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from verwijsindex.followup.leads import Shown
 from verwijsindex.ledger import events
 from verwijsindex.logs import PARENT_CROWDED, log
 
@@ -53,6 +54,24 @@ own AS MATERIALIZED (
     FROM sibling s JOIN live_signals(:today) l ON l.youngster_id = s.sibling_id
 )
 """
+# Whom each open match shows, with what proposes a lead: no reporter who left (R22).
+_SHOWN = text(
+    f"""
+    WITH {WHO_STANDS}, stands AS (
+        SELECT youngster_id, 'youngster' AS kind, reporter_id, standing_id, CAST(NULL AS uuid) AS sibling_id FROM own
+        UNION ALL SELECT youngster_id, 'family', reporter_id, standing_id, NULL FROM own
+        UNION ALL SELECT youngster_id, 'family', reporter_id, standing_id, sibling_id FROM contact
+    )
+    SELECT m.id AS match_id, s.youngster_id, s.kind, s.reporter_id, s.sibling_id, c.domain, f.since, f.shielded, r.oin
+    FROM stands s JOIN match m ON m.youngster_id = s.youngster_id AND m.kind = s.kind AND m.ended_at IS NULL
+    JOIN reporter r ON r.id = s.reporter_id AND coalesce(r.designated_until >= :today, true)
+    JOIN institution i ON i.oin = r.oin JOIN category c ON c.code = i.category_code
+    CROSS JOIN LATERAL (
+        SELECT min(received_at) AS since, bool_or(shielded) AS shielded FROM live_signals(:today)
+        WHERE standing_id = s.standing_id
+    ) f
+    """  # noqa: S608 (constants)
+)
 _PAIRS = f"""
 WITH {WHO_STANDS}, should AS (
     SELECT DISTINCT least(o.youngster_id, c.sibling_id) AS youngster_id,
@@ -112,6 +131,13 @@ def judge_crowds(connection: Connection, youngsters: Sequence[UUID], today: date
 def concerned(connection: Connection, youngsters: Sequence[UUID]) -> list[UUID]:
     """These youngsters, and their siblings of now and until now."""
     return list(connection.execute(_CONCERNED, {"youngsters": list(youngsters)}).scalars())
+
+
+def shown(connection: Connection, youngsters: Sequence[UUID], today: date) -> list[Shown]:
+    """Whom the open matches of these youngsters show."""
+    return [
+        Shown(**row._mapping) for row in connection.execute(_SHOWN, {"concerned": list(youngsters), "today": today})
+    ]
 
 
 def bring_up_to_date(connection: Connection, youngsters: Sequence[UUID], now: datetime, today: date) -> None:

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from verwijsindex.database import sqlstate
+from verwijsindex.followup import leads, rounds
 from verwijsindex.matching import arriving, families, parties, telling
 from verwijsindex.matching.aligning import align, waiting
 from verwijsindex.notices import service as notices
@@ -133,5 +134,11 @@ def follow(connection: Connection, youngsters: Sequence[UUID], now: datetime) ->
     wanted = telling.of_withdrawals(connection, youngsters, today)
     families.bring_up_to_date(connection, concerned, now, today)
     matched = parties.bring_up_to_date(connection, concerned, now, today)
-    wanted += telling.of_matches(connection, matched, today)
+    told = telling.of_matches(connection, matched, today)
+    newly = sorted({one.match_id for one in told if one.match_id and not one.municipality_code})
+    rounds.bring_up_to_date(connection, concerned, newly, now)
+    asked = leads.bring_up_to_date(connection, families.shown(connection, concerned, today), concerned, now)
+    # Who is told of a match just now reads there who is asked to lead it.
+    know = {replace(one, kind="lead") for one in told}
+    wanted += told + [one for one in asked if one not in know]
     return wanted + telling.of_moves(connection, [m.youngster_id for m in moved], [m.reporter_id for m in moved], today)

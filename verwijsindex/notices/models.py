@@ -10,7 +10,7 @@ from sqlmodel import Field, SQLModel
 from verwijsindex.registry.models import one_of
 from verwijsindex.signals.models import Moment
 
-NOTICE_KINDS = ("match", "party_withdrew", "move", "archive")
+NOTICE_KINDS = ("match", "party_withdrew", "move", "archive", "lead", "reminder", "escalation")
 SUBSCRIPTION_STATES = ("pending", "active", "paused", "failed")
 ATTEMPTED = ("inbox", "challenge")
 MAILED = ("reporter", "coordinator", "named_officer", "case_supervisor", "municipality")
@@ -47,7 +47,8 @@ class Notice(SQLModel, table=True):
     __table_args__ = (
         one_of("kind", NOTICE_KINDS, "notice_kind"),
         CheckConstraint(
-            "num_nonnulls(reporter_id, municipality_code, officer_oin) = 1", name="notice_has_one_recipient"
+            "num_nonnulls(reporter_id, municipality_code, officer_oin, coordinator_oin) = 1",
+            name="notice_has_one_recipient",
         ),
         CheckConstraint(
             "num_nulls(match_id, archived_signal_id) = 1 AND (kind = 'archive') = (match_id IS NULL)",
@@ -56,6 +57,7 @@ class Notice(SQLModel, table=True):
         *_of_recipient("reporter_id", "reporter"),
         *_of_recipient("municipality_code", "municipality"),
         *_of_recipient("officer_oin", "officer"),
+        *_of_recipient("coordinator_oin", "coordinator"),
         _archive_once("reporter_id", "reporter"),
         _archive_once("officer_oin", "officer"),
     )
@@ -70,6 +72,7 @@ class Notice(SQLModel, table=True):
         default=None, sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")]
     )
     officer_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
+    coordinator_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
     placed_at: datetime = Field(sa_type=Moment)
     quiet: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     """Its mail waits for the digest (R23); the inbox does not."""

@@ -15,9 +15,10 @@ class NoticeOut(Outgoing):
     """One notice; its link is read as things are then, or is a 404."""
 
     id: UUID
-    kind: Literal["match", "party_withdrew", "move", "archive"] = Field(
+    kind: Literal["match", "party_withdrew", "move", "archive", "lead", "reminder", "escalation"] = Field(
         description="match: someone came into it; party_withdrew: a party of it withdrew;"
-        " move: the youngster moved; archive: someone signalled this youngster before."
+        " move: the youngster moved; archive: someone signalled this youngster before; lead: you are asked to lead, or"
+        " every party may; reminder: a deadline was missed; escalation: so it was, and its parties did nothing since."
     )
     placed_at: datetime
     reporter: UUID | None = Field(

@@ -20,7 +20,7 @@ class Wanted:
     supervisors of a municipality, or the named officer of an institution (R36). Of a withdrawal also whose party it
     was (R37): several that differ in this alone are one notice."""
 
-    kind: Literal["match", "party_withdrew", "move", "archive"]
+    kind: Literal["match", "party_withdrew", "move", "archive", "lead", "reminder", "escalation"]
     reporter_id: UUID | None
     municipality_code: str | None
     officer_oin: str | None
@@ -31,6 +31,7 @@ class Wanted:
     withdrew_shielded: bool | None = None
     quiet: bool = False
     """Its mail waits for the recipient's digest (R23)."""
+    coordinator_oin: str | None = None
 
 
 # One change of a match is one number, whatever was told in it: the unique constraints on it, the kind and the recipient
@@ -39,13 +40,15 @@ _NEXT_CHANGE = text("UPDATE match SET change = change + 1 WHERE id = ANY(:matche
 _PLACE = text(
     """
     INSERT INTO notice
-        (id, kind, match_id, archived_signal_id, change, reporter_id, municipality_code, officer_oin, placed_at, quiet)
+        (id, kind, match_id, archived_signal_id, change, reporter_id, municipality_code, officer_oin,
+         coordinator_oin, placed_at, quiet)
     SELECT uuidv7(), i.kind, i.match_id, i.archived_signal_id,
            coalesce((SELECT change FROM match WHERE id = i.match_id), 0), i.reporter_id, i.municipality_code,
-           i.officer_oin, :now, i.quiet
+           i.officer_oin, i.coordinator_oin, :now, i.quiet
     FROM json_to_recordset(CAST(:wanted AS json)) AS i (kind text, match_id uuid, archived_signal_id uuid,
-        reporter_id uuid, municipality_code char(4), officer_oin char(20), quiet boolean)
-    ORDER BY i.match_id, i.archived_signal_id, i.kind, i.reporter_id, i.municipality_code, i.officer_oin, i.quiet
+        reporter_id uuid, municipality_code char(4), officer_oin char(20), coordinator_oin char(20), quiet boolean)
+    ORDER BY i.match_id, i.archived_signal_id, i.kind, i.reporter_id, i.municipality_code, i.officer_oin,
+             i.coordinator_oin, i.quiet
     ON CONFLICT DO NOTHING
     RETURNING id, match_id, archived_signal_id, reporter_id, municipality_code, officer_oin
     """

@@ -4,7 +4,7 @@
 from datetime import date
 from uuid import UUID, uuid4
 
-from sqlalchemy import CHAR, CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ARRAY, CHAR, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 DOMAINS = (
@@ -48,6 +48,11 @@ class Municipality(SQLModel, table=True):
     """The municipality's own, by which its client tells a death (R14)."""
     email: str | None = None
     """Where its case supervision gets its mail; without one its case supervisors do."""
+    contact_within_days: int = Field(default=5, sa_type=SmallInteger)
+    coordination_within_days: int = Field(default=10, sa_type=SmallInteger)
+    """Working days from a round's beginning (R21)."""
+    lead_order: list[str] | None = Field(default=None, sa_type=ARRAY(String))  # type: ignore[call-overload]
+    """The order of domains in which a lead is proposed; without one that of `followup.leading` (R22)."""
 
 
 class ContactPoint(SQLModel, table=True):

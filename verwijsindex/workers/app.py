@@ -30,9 +30,10 @@ from sqlalchemy import Engine
 from verwijsindex import __version__, logs, metrics
 from verwijsindex.bell import DELIVER_TASK, MAIL_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
 from verwijsindex.database import engine, transaction
+from verwijsindex.followup.clock import tick
 from verwijsindex.keyfiles import KeyFileError
 from verwijsindex.logs import log
-from verwijsindex.matching.service import match_waiting, unpark
+from verwijsindex.matching.service import LOCK_TRIED, match_waiting, unpark
 from verwijsindex.matching.sweeping import sweep_ends
 from verwijsindex.notices.delivery import TURN, Deliverer
 from verwijsindex.notices.destinations import Destinations
@@ -227,11 +228,25 @@ def mail() -> None:
     health.mark(settings.broker_url, health.MAIL, _DELIVER_SECONDS, refused)
 
 
+def follow_up() -> None:
+    """Do what the day brings to follow-up, then look for work, as whoever held the matcher's lock has to."""
+    more = True
+    while more:
+        now = utc_now()
+        ticked = tick(pool(), now, next_tick(now), lock=LOCK_TRIED)
+        metrics.NOTICES.inc(ticked.notices)
+        more = ticked.more
+        if ticked.steps or ticked.unanswered:
+            match()
+
+
 @app.task(name=SWEEP_TASK)
 def sweep() -> None:
-    """Find the work that no bell announced, end and destroy what is past its time, and say that all is well."""
+    """Find the work that no bell announced, end and destroy what is past its time, go on with follow-up, and say that
+    all is well."""
     match()
     end()
+    follow_up()
     with transaction(pool()) as connection:
         forget_old_requests(connection, utc_now())
         ACTS.forget_old(connection, utc_now())
@@ -264,6 +279,7 @@ def _work_while_redis_is_away() -> None:
         try:
             match()
             end()
+            follow_up()
             deliverer().turn()
             if settings.mail_host:
                 mailer().turn()

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One accepted lead or one running proposal for each open match, at every moment (R22; docs/decisions/0026).
+
+Level-triggered, as matching is: who is not shown in a match any more leads it no more, and where nobody leads and
+nobody is asked, the rule of the municipality proposes. Called by the matcher after matches and rounds are up to date.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from verwijsindex.database import as_json
+from verwijsindex.followup.leading import ORDER, Candidate, propose
+from verwijsindex.followup.working_days import working_days_after
+from verwijsindex.ledger import events
+from verwijsindex.notices.service import Wanted
+from verwijsindex.signals.dates import amsterdam_date
+
+ANSWER_WITHIN = 3
+"""Working days in which who is asked to lead answers (P)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Somebody whom an open match shows: a party, or in a family match also who stands on a sibling (`sibling_id`)."""
+
+    match_id: UUID
+    youngster_id: UUID
+    kind: Literal["youngster", "family"]
+    reporter_id: UUID
+    sibling_id: UUID | None
+    domain: str
+    since: datetime
+    shielded: bool
+    oin: str
+
+
+@dataclass(slots=True)
+class _Led:
+    """What is known of one open match: who is shown in it, who was asked to lead, and who leads or is asked now."""
+
+    youngster_id: UUID
+    kind: str
+    shown: dict[UUID, Shown] = field(default_factory=dict)
+    siblings: set[UUID] = field(default_factory=set)
+    asked: set[UUID] = field(default_factory=set)
+    running: tuple[UUID | None, str] | None = None
+
+
+_LEADS = text(
+    "SELECT l.match_id, m.youngster_id, m.kind, m.ended_at IS NOT NULL AS over, l.id, l.reporter_id, l.state"
+    " FROM lead l JOIN match m ON m.id = l.match_id WHERE m.youngster_id = ANY(:around)"
+)
+# The rule is that of the municipality that supervises a match longest.
+_ORDERS = text(
+    """
+    SELECT m.id, (
+        SELECT g.lead_order FROM supervision v JOIN municipality g ON g.code = v.municipality_code
+        WHERE v.match_id = m.id AND v.left_at IS NULL ORDER BY v.joined_at, v.municipality_code LIMIT 1
+    ) AS lead_order
+    FROM match m WHERE m.id = ANY(:matches)
+    """
+)
+_END = text("DELETE FROM lead WHERE id = ANY(:leads)")
+_END_OPEN = text("DELETE FROM lead WHERE match_id = ANY(:matches) AND reporter_id IS NULL")
+# The lead went: the parties have to agree on another.
+_LOSE = text(
+    "UPDATE round SET state = 'contacted' WHERE match_id = ANY(:matches) AND state = 'lead_agreed' AND ended_at IS NULL"
+)
+_PLACE = text(
+    """
+    INSERT INTO lead (id, match_id, reporter_id, state, reason, proposed_at, answer_due_on)
+    SELECT uuidv7(), i.match_id, i.reporter_id, i.state, i.reason, :now, i.answer_due_on
+    FROM json_to_recordset(CAST(:leads AS json)) AS i (match_id uuid, reporter_id uuid, state text, reason text,
+        answer_due_on date)
+    """
+)
+
+
+def bring_up_to_date(
+    connection: Connection, shown: Sequence[Shown], youngsters: Collection[UUID], now: datetime
+) -> list[Wanted]:
+    """Let leads go whose reporters the matches of these youngsters do not show any more, and propose others.
+
+    Args:
+        shown: of all open matches of these youngsters, whom they show.
+
+    Returns:
+        Notices: to who is asked, or to every party of a match whose lead is open to all.
+    """
+    matches = _matches(shown)
+    missing = sorted(matches)
+    ended = _read_leads(connection, matches, youngsters)
+    missing = [match for match in missing if matches[match].running in (None, (None, "proposed"))]
+    placed = _propose(connection, matches, missing, amsterdam_date(now))
+    if ended:
+        connection.execute(_END, {"leads": [row.id for row in ended]})
+        connection.execute(_LOSE, {"matches": sorted({r.match_id for r in ended if r.state == "accepted"})})
+    if placed:
+        connection.execute(_END_OPEN, {"matches": [lead["match_id"] for lead in placed]})
+        connection.execute(_PLACE, {"leads": as_json(placed), "now": now})
+    events.append(
+        connection,
+        [
+            *(_of_lead(events.LEAD_ENDED, now, row.match_id, row.reporter_id) for row in ended if row.reporter_id),
+            *(_of_lead(events.LEAD_PROPOSED, now, lead["match_id"], lead["reporter_id"]) for lead in placed),
+        ],
+    )
+    return _to_tell(matches, placed)
+
+
+def _of_lead(kind: events.EventKind, now: datetime, match: UUID, reporter: UUID | None) -> events.Event:
+    return events.Event(kind, now, events.MATCHER, says={"matchId": str(match)}, recipient_reporter=reporter)
+
+
+def _to_tell(matches: Mapping[UUID, _Led], placed: Sequence[dict[str, Any]]) -> list[Wanted]:
+    """Who is asked in a match that is not theirs reads it in the one of their own youngster: once."""
+    told: set[Wanted] = set()
+    for lead in placed:
+        match_id, asked = lead["match_id"], lead["reporter_id"]
+        shown = matches[match_id].shown
+        if asked is None:
+            told |= {_notice(match_id, one) for one in shown.values() if one.sibling_id is None}
+        elif lead["state"] == "proposed":
+            one = shown[asked]
+            own = [i for i, m in sorted(matches.items()) if m.youngster_id == one.sibling_id and m.kind == "family"]
+            told.add(_notice(own[0] if own else match_id, one))
+    return sorted(told, key=lambda one: (str(one.match_id), str(one.reporter_id), str(one.officer_oin)))
+
+
+def _notice(match_id: UUID, to: Shown) -> Wanted:
+    """Of who is shielded the named officer gets it (R36)."""
+    reporter, officer = (None, to.oin) if to.shielded else (to.reporter_id, None)
+    return Wanted("lead", reporter, None, officer, match_id)
+
+
+def _matches(shown: Iterable[Shown]) -> dict[UUID, _Led]:
+    found: dict[UUID, _Led] = {}
+    for one in shown:
+        match = found.setdefault(one.match_id, _Led(one.youngster_id, one.kind))
+        before = match.shown.get(one.reporter_id)
+        if before is None or (one.sibling_id is None, before.since) > (before.sibling_id is None, one.since):
+            match.shown[one.reporter_id] = one
+        if one.sibling_id:
+            match.siblings.add(one.sibling_id)
+    return found
+
+
+def _read_leads(connection: Connection, matches: dict[UUID, _Led], youngsters: Collection[UUID]) -> list[Any]:
+    """Put who was asked and who leads into `matches`; also of matches beside them, whose leads are to lead here too.
+    The rows of who is not shown any more."""
+    around = set(youngsters).union(*(match.siblings for match in matches.values()))
+    ended = []
+    for row in connection.execute(_LEADS, {"around": list(around)}):
+        match = matches.get(row.match_id)
+        if match is None and not row.over and row.youngster_id not in youngsters:
+            match = matches.setdefault(row.match_id, _Led(row.youngster_id, row.kind))
+        elif match is None or row.over or (row.reporter_id and row.reporter_id not in match.shown):
+            ended.append(row)
+            continue
+        if row.reporter_id:
+            match.asked.add(row.reporter_id)
+        if row.state in ("proposed", "accepted"):
+            match.running = (row.reporter_id, row.state)
+    return ended
+
+
+def _propose(
+    connection: Connection, matches: dict[UUID, _Led], missing: Sequence[UUID], today: date
+) -> list[dict[str, Any]]:
+    """A lead or a proposal for each of the matches that miss one, one after the other, so that those of one family get
+    the same."""
+    orders = dict(connection.execute(_ORDERS, {"matches": list(missing)}).tuples().all()) if missing else {}
+    beside = _beside(matches)
+    placed = []
+    for match_id in missing:
+        match = matches[match_id]
+        around = [matches[other].running for other in beside[match_id]]
+        leads = {running[0] for running in around if running and running[1] == "accepted"}
+        asked = {running[0] for running in around if running and running[1] == "proposed"}
+        candidates = [
+            Candidate(
+                one.reporter_id,
+                one.domain,
+                one.since,
+                "leads_already" if reporter in leads else "asked_already" if reporter in asked else None,
+            )
+            for reporter, one in match.shown.items()
+            if reporter not in match.asked
+        ]
+        reporter, reason = propose(candidates, orders[match_id] or ORDER)
+        if reporter is None and match.running is not None:
+            continue  # it is open to every party already
+        state = "accepted" if reason == "leads_already" else "proposed"
+        match.running = (reporter, state)
+        due = working_days_after(today, ANSWER_WITHIN) if reporter and state == "proposed" else None
+        placed.append(
+            {"match_id": match_id, "reporter_id": reporter, "state": state, "reason": reason, "answer_due_on": due}
+        )
+    return placed
+
+
+def _beside(matches: Mapping[UUID, _Led]) -> dict[UUID, list[UUID]]:
+    """Of each match the others of its youngster, and of a sibling the one of its family."""
+    of_youngster: dict[UUID, list[UUID]] = defaultdict(list)
+    for match_id, match in matches.items():
+        of_youngster[match.youngster_id].append(match_id)
+    return {
+        match_id: [
+            *(other for other in of_youngster[match.youngster_id] if other != match_id),
+            *(
+                other
+                for sibling in sorted(match.siblings)
+                for other in of_youngster[sibling]
+                if matches[other].kind == "family"
+            ),
+        ]
+        for match_id, match in matches.items()
+    }

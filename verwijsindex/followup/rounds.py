@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Rounds follow matches: begun when somebody is newly told of, lapsed when the match ends (R21; docs/decisions/0026).
+
+Called by the matcher, under its lock and in its transaction, after matches and parties are up to date.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from verwijsindex.database import as_json
+from verwijsindex.followup import deadlines
+from verwijsindex.followup.deadlines import Clock
+from verwijsindex.ledger import events
+from verwijsindex.signals.dates import amsterdam_date
+
+# In the order in which acts lock them, rounds first: neither waits for the other in a circle.
+_HOLD = [
+    text(
+        f"SELECT FROM {table} WHERE match_id IN (SELECT id FROM match WHERE youngster_id = ANY(:concerned))"  # noqa: S608
+        " ORDER BY id FOR UPDATE"
+    )
+    for table in ("round", "lead")
+]
+_LAPSE = text(
+    "UPDATE round r SET state = 'lapsed', ended_at = :now, next_step_on = NULL FROM match m"
+    " WHERE m.youngster_id = ANY(:concerned) AND r.match_id = m.id AND m.ended_at IS NOT NULL AND r.ended_at IS NULL"
+    " RETURNING r.match_id"
+)
+# Each match that needs a round, with its present one if it has any, and the strictest of its municipalities.
+_WANTED = text(
+    """
+    SELECT m.id AS match_id, coalesce(r.number, 0) AS number, r.id AS round_id, r.ended_at IS NULL AS runs,
+           r.state, r.contact_due_on, r.contact_steps, r.coordination_due_on, r.coordination_steps,
+           within.contact_days, within.coordination_days
+    FROM match m
+    LEFT JOIN LATERAL (SELECT * FROM round WHERE match_id = m.id ORDER BY number DESC LIMIT 1) r ON true
+    CROSS JOIN LATERAL (
+        SELECT min(g.contact_within_days) AS contact_days, min(g.coordination_within_days) AS coordination_days
+        FROM supervision v JOIN municipality g ON g.code = v.municipality_code
+        WHERE v.match_id = m.id AND v.left_at IS NULL
+    ) within
+    WHERE m.youngster_id = ANY(:concerned) AND m.ended_at IS NULL AND (m.id = ANY(:told) OR r.id IS NULL)
+    ORDER BY m.id
+    """
+)
+_RENEW = text(
+    "UPDATE round SET state = 'renewed', ended_at = :now, next_step_on = NULL WHERE id = ANY(:rounds)"
+    " RETURNING match_id"
+)
+_BEGIN = text(
+    """
+    INSERT INTO round (id, match_id, number, state, began_at, contact_due_on, contact_steps, coordination_due_on,
+                       coordination_steps, next_step_on)
+    SELECT uuidv7(), i.match_id, i.number, 'notified', :now, i.contact_due_on, i.contact_steps, i.coordination_due_on,
+           i.coordination_steps, i.next_step_on
+    FROM json_to_recordset(CAST(:rounds AS json)) AS i (match_id uuid, number int, contact_due_on date,
+        contact_steps int, coordination_due_on date, coordination_steps int, next_step_on date)
+    """
+)
+
+
+def bring_up_to_date(connection: Connection, concerned: Sequence[UUID], told: Sequence[UUID], now: datetime) -> None:
+    """Give each open match of these youngsters a round; another one to those in which somebody was newly told.
+
+    A clock that runs goes on in the new round; one that was met or has done all its steps begins anew.
+    """
+    asked: dict[str, Any] = {"concerned": list(concerned), "told": list(told), "now": now}
+    for hold in _HOLD:
+        connection.execute(hold, asked)
+    lapsed = connection.execute(_LAPSE, asked).scalars().all()
+    wanted = connection.execute(_WANTED, asked).mappings().all()
+    renewed: Sequence[UUID] = ()
+    if wanted:
+        running = [one["round_id"] for one in wanted if one["round_id"] and one["runs"]]
+        renewed = connection.execute(_RENEW, {"rounds": running, "now": now}).scalars().all() if running else ()
+        rounds = [_next(dict(one), amsterdam_date(now)) for one in wanted]
+        connection.execute(_BEGIN, {"rounds": as_json(rounds), "now": now})
+    kinds = ((events.ROUND_LAPSED, lapsed), (events.ROUND_RENEWED, renewed))
+    began = [(events.ROUND_BEGAN, [one["match_id"] for one in wanted])]
+    events.append(
+        connection,
+        [
+            events.Event(kind, now, events.MATCHER, says={"matchId": str(match)})
+            for kind, matches in (*kinds, *began)
+            for match in matches
+        ],
+    )
+
+
+def _next(before: dict[str, Any], today: date) -> dict[str, Any]:
+    """The round that comes after `before`, or the first one."""
+    runs = bool(before["round_id"]) and before["runs"]
+    contact = deadlines.after(
+        Clock(before["contact_due_on"], before["contact_steps"]) if runs else None,
+        met=before["state"] not in ("notified", "seen"),
+        today=today,
+        days=before["contact_days"],
+    )
+    coordination = deadlines.after(
+        Clock(before["coordination_due_on"], before["coordination_steps"]) if runs else None,
+        met=before["state"] == "coordinated",
+        today=today,
+        days=before["coordination_days"],
+    )
+    return {
+        "match_id": before["match_id"],
+        "number": before["number"] + 1,
+        "contact_due_on": contact.due_on,
+        "contact_steps": contact.steps,
+        "coordination_due_on": coordination.due_on,
+        "coordination_steps": coordination.steps,
+        "next_step_on": deadlines.first_step((contact, coordination)),
+    }
