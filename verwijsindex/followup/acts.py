@@ -2,7 +2,7 @@
 """What parties do in the follow-up of a match (R21, R22, R23): each act moves the rounds by the one machine (`states`),
 or is refused with what is possible.
 
-The database's functions find the rows that the scope may move and lock them (migration 0030); of two at once the second
+The database's functions find the rows that the scope may move and lock them (migration 0023); of two at once the second
 sees what the first left.
 """
 
