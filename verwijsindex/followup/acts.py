@@ -7,6 +7,7 @@ sees what the first left.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -166,7 +167,7 @@ def _tell(
     kind: events.EventKind,
     actor: events.Actor,
     now: datetime,
-    matches: "list[UUID] | tuple[UUID, ...]",
+    matches: Sequence[UUID],
     **says: str,
 ) -> None:
     """One event for each match in which it counts (I4)."""

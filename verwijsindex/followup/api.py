@@ -20,11 +20,13 @@ from verwijsindex.followup.schemas import (
     LeadAnswerIn,
     LeadHandoverIn,
 )
+from verwijsindex.followup.states import Act
 from verwijsindex.ledger import events
 from verwijsindex.matching.api import READERS, MatchPath
 from verwijsindex.parsing import ParseContext, parsed
 from verwijsindex.problems import INVALID_INPUT, Problem
-from verwijsindex.web import API_PREFIX, answer, needs, problem_responses
+from verwijsindex.settings import API_PREFIX
+from verwijsindex.web import answer, needs, problem_responses
 
 api = APIBlueprint(
     "follow_up",
@@ -117,7 +119,7 @@ def record_coordination(header: ActHeaders, path: MatchPath) -> Response:
 @parsed
 def close_follow_up(header: ActHeaders, path: MatchPath, body: ClosingIn) -> Response:
     with acting(header, *ACTORS) as act:
-        how = "close_at_once" if body.outcome == "already_together" else "close"
+        how: Act = "close_at_once" if body.outcome == "already_together" else "close"
         close = partial(acts.move, act.connection, act.actor, act.now, path.match_id, how, outcome=body.outcome)
         done = act.once(header, body, close)
     return answer(done.body, done.status)

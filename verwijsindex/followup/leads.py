@@ -175,7 +175,9 @@ def _propose(
 ) -> list[dict[str, Any]]:
     """A lead or a proposal for each of the matches that miss one, one after the other, so that those of one family get
     the same."""
-    orders = dict(connection.execute(_ORDERS, {"matches": list(missing)}).tuples().all()) if missing else {}
+    orders: dict[UUID, list[str] | None] = (
+        dict(connection.execute(_ORDERS, {"matches": list(missing)}).tuples().all()) if missing else {}
+    )
     beside = _beside(matches)
     placed = []
     for match_id in missing:

@@ -15,10 +15,10 @@ Act = Literal[
 Outcome = Literal["joint_plan", "no_joint_plan_needed", "passed_on", "already_together"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
-_ALWAYS: Mapping[Act, State] = {"renew": "renewed", "lapse": "lapsed"}
+_ALWAYS: Mapping[Act, State] = {"close_at_once": "closed", "renew": "renewed", "lapse": "lapsed"}
 MACHINE: Mapping[State, Mapping[Act, State]] = {
-    "notified": {"see": "seen", "record_contact": "contacted", "close_at_once": "closed", **_ALWAYS},
-    "seen": {"record_contact": "contacted", "close_at_once": "closed", **_ALWAYS},
+    "notified": {"see": "seen", "record_contact": "contacted", **_ALWAYS},
+    "seen": {"record_contact": "contacted", **_ALWAYS},
     "contacted": {"agree_lead": "lead_agreed", "close": "closed", **_ALWAYS},
     "lead_agreed": {"lose_lead": "contacted", "coordinate": "coordinated", "close": "closed", **_ALWAYS},
     "coordinated": {"close": "closed", **_ALWAYS},
@@ -58,6 +58,7 @@ def drawing() -> str:
             if act not in _ALWAYS:
                 lines.append(f"    {state} --> {then}: {act}")
     running = ", ".join(state for state in MACHINE if state not in ENDED)
-    lines += [f"    note right of notified: from {running}: renew (renewed), lapse (lapsed)"]
+    always = ", ".join(f"{act} ({then})" for act, then in _ALWAYS.items())
+    lines += [f"    note right of notified: from {running}: {always}"]
     lines += [f"    {state} --> [*]" for state in MACHINE if state in ENDED]
     return "\n".join(lines) + "\n"

@@ -3,9 +3,9 @@
 
 from datetime import date, timedelta
 
-from holidays import NL
+from holidays import country_holidays
 
-_HOLIDAYS = NL()
+_HOLIDAYS = country_holidays("NL")
 
 
 def is_working_day(day: date) -> bool:

@@ -35,7 +35,7 @@ _WANT = text(
             SELECT * FROM mail_preference
             WHERE reporter_id IS NULL AND municipality_code IS NULL AND officer_oin = n.officer_oin
         ) p ON true
-        WHERE n.id = ANY(:notices)
+        WHERE n.id = ANY(:notices) AND n.coordinator_oin IS NULL
     ) n
     ORDER BY n.reporter_id, n.municipality_code, n.officer_oin, n.digest
     ON CONFLICT (reporter_id, municipality_code, officer_oin, digest)

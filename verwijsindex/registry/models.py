@@ -51,7 +51,7 @@ class Municipality(SQLModel, table=True):
     contact_within_days: int = Field(default=5, sa_type=SmallInteger)
     coordination_within_days: int = Field(default=10, sa_type=SmallInteger)
     """Working days from a round's beginning (R21)."""
-    lead_order: list[str] | None = Field(default=None, sa_type=ARRAY(String))  # type: ignore[call-overload]
+    lead_order: list[str] | None = Field(default=None, sa_type=ARRAY(String))
     """The order of domains in which a lead is proposed; without one that of `followup.leading` (R22)."""
 
 
