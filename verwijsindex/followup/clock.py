@@ -25,10 +25,13 @@ from verwijsindex.signals.dates import amsterdam_date
 
 BATCH = 500
 
+# Locked in the order of their ids, as acts do: neither waits for the other in a circle.
 _DUE = text(
     """
     SELECT r.id, r.match_id, r.state, r.contact_due_on, r.contact_steps, r.coordination_due_on, r.coordination_steps
-    FROM round r WHERE r.next_step_on <= :today ORDER BY r.next_step_on, r.id LIMIT :size FOR UPDATE
+    FROM round r WHERE r.next_step_on <= :today AND r.id = ANY(ARRAY(
+        SELECT id FROM round WHERE next_step_on <= :today ORDER BY next_step_on, id LIMIT :size))
+    ORDER BY r.id FOR UPDATE
     """
 )
 _DONE = text(
@@ -58,9 +61,13 @@ _SUPERVISORS = text(
 # Who did not answer is asked no more; until the matcher has found somebody else, every party may take the lead.
 _UNANSWERED = text(
     """
-    UPDATE lead SET state = 'unanswered', answer_due_on = NULL WHERE id IN (
-        SELECT id FROM lead WHERE answer_due_on < :today ORDER BY answer_due_on, id LIMIT :size FOR UPDATE)
-    RETURNING match_id, reporter_id
+    WITH late AS MATERIALIZED (
+        SELECT id FROM lead WHERE answer_due_on < :today AND id = ANY(ARRAY(
+            SELECT id FROM lead WHERE answer_due_on < :today ORDER BY answer_due_on, id LIMIT :size))
+        ORDER BY id FOR UPDATE
+    )
+    UPDATE lead l SET state = 'unanswered', answer_due_on = NULL FROM late WHERE l.id = late.id
+    RETURNING l.match_id, l.reporter_id
     """
 )
 _OPEN_TO_ALL = text(
@@ -75,7 +82,7 @@ _LOOK_AGAIN = text(
     ) s WHERE m.id = ANY(:matches)
     """
 )
-# Opened by a matcher of the version before.
+# Opened by a matcher of the version before; or led by somebody who left since, which no signal tells.
 _WITHOUT = text(
     """
     SELECT m.id FROM match m WHERE m.ended_at IS NULL AND (
@@ -84,14 +91,22 @@ _WITHOUT = text(
     LIMIT :size
     """
 )
+_LEFT = text(
+    """
+    SELECT l.match_id FROM reporter r JOIN lead l ON l.reporter_id = r.id AND l.state IN ('proposed', 'accepted')
+    WHERE r.designated_until < :today AND (l.proposed_at AT TIME ZONE 'Europe/Amsterdam')::date <= r.designated_until
+    LIMIT :size
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """What one batch did; `more`: there may be more to do."""
+    """What one batch did; `asked`: at how many matches the matcher has to look; `more`: there may be more to do."""
 
     steps: int
     unanswered: int
+    asked: int
     notices: int
     more: bool
 
@@ -106,14 +121,16 @@ def tick(pool: Engine, now: datetime, push_due_at: datetime, *, lock: TextClause
     today = amsterdam_date(now)
     with transaction(pool) as connection:
         if not connection.execute(lock).scalar_one():
-            return Ticked(0, 0, 0, more=False)
+            return Ticked(0, 0, 0, 0, more=False)
         due = connection.execute(_DUE, {"today": today, "size": size}).mappings().all()
         steps = _steps(connection, [dict(one) for one in due], today)
         unanswered = connection.execute(_UNANSWERED, {"today": today, "size": size}).all()
         matches = sorted({row.match_id for row in unanswered})
         connection.execute(_OPEN_TO_ALL, {"matches": matches, "now": now})
-        without = connection.execute(_WITHOUT, {"size": size}).scalars().all()
-        connection.execute(_LOOK_AGAIN, {"matches": [*matches, *without], "today": today})
+        lacking = connection.execute(_WITHOUT, {"size": size}).scalars().all()
+        left = connection.execute(_LEFT, {"today": today, "size": size}).scalars().all()
+        look_at = sorted({*matches, *lacking, *left})
+        connection.execute(_LOOK_AGAIN, {"matches": look_at, "today": today})
         told = notices.place(connection, _wanted(connection, steps, today), now, push_due_at)
         events.append(
             connection,
@@ -134,7 +151,7 @@ def tick(pool: Engine, now: datetime, push_due_at: datetime, *, lock: TextClause
                 ),
             ],
         )
-    return Ticked(len(steps), len(unanswered), told, more=max(len(due), len(unanswered)) == size)
+    return Ticked(len(steps), len(unanswered), len(look_at), told, more=max(len(due), len(unanswered)) == size)
 
 
 def _steps(connection: Connection, due: Sequence[dict[str, Any]], today: date) -> list[tuple[UUID, Step]]:

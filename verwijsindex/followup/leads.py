@@ -38,6 +38,13 @@ class Shown:
     since: datetime
     shielded: bool
     oin: str
+    left_on: date | None
+    """The last day of a reporter who left: nobody to propose."""
+
+    def leads(self, proposed_at: datetime) -> bool:
+        """Whether who was asked then leads, or is asked, still: of who left since nobody waits for an answer. A lead
+        taken after that is of who stands in the place."""
+        return self.left_on is None or amsterdam_date(proposed_at) > self.left_on
 
 
 @dataclass(slots=True)
@@ -53,8 +60,8 @@ class _Led:
 
 
 _LEADS = text(
-    "SELECT l.match_id, m.youngster_id, m.kind, m.ended_at IS NOT NULL AS over, l.id, l.reporter_id, l.state"
-    " FROM lead l JOIN match m ON m.id = l.match_id WHERE m.youngster_id = ANY(:around)"
+    "SELECT l.match_id, m.youngster_id, m.kind, m.ended_at IS NOT NULL AS over, l.id, l.reporter_id, l.state,"
+    " l.proposed_at FROM lead l JOIN match m ON m.id = l.match_id WHERE m.youngster_id = ANY(:around)"
 )
 # The rule is that of the municipality that supervises a match longest.
 _ORDERS = text(
@@ -160,7 +167,7 @@ def _read_leads(connection: Connection, matches: dict[UUID, _Led], youngsters: C
         match = matches.get(row.match_id)
         if match is None and not row.over and row.youngster_id not in youngsters:
             match = matches.setdefault(row.match_id, _Led(row.youngster_id, row.kind))
-        elif match is None or row.over or (row.reporter_id and row.reporter_id not in match.shown):
+        elif match is None or row.over or (row.reporter_id and not _stays(match.shown.get(row.reporter_id), row)):
             ended.append(row)
             continue
         if row.reporter_id:
@@ -170,13 +177,19 @@ def _read_leads(connection: Connection, matches: dict[UUID, _Led], youngsters: C
     return ended
 
 
+def _stays(one: Shown | None, row: Any) -> bool:
+    """What somebody answered stays as long as the match shows this person; that somebody leads or is asked, no longer
+    than until this person leaves."""
+    return one is not None and (row.state not in ("proposed", "accepted") or one.leads(row.proposed_at))
+
+
 def _propose(
     connection: Connection, matches: dict[UUID, _Led], missing: Sequence[UUID], today: date
 ) -> list[dict[str, Any]]:
     """A lead or a proposal for each of the matches that miss one, one after the other, so that those of one family get
     the same."""
     orders: dict[UUID, list[str] | None] = (
-        dict(connection.execute(_ORDERS, {"matches": list(missing)}).tuples().all()) if missing else {}
+        {row.id: row.lead_order for row in connection.execute(_ORDERS, {"matches": list(missing)})} if missing else {}
     )
     beside = _beside(matches)
     placed = []
@@ -193,7 +206,7 @@ def _propose(
                 "leads_already" if reporter in leads else "asked_already" if reporter in asked else None,
             )
             for reporter, one in match.shown.items()
-            if reporter not in match.asked
+            if reporter not in match.asked and one.left_on is None
         ]
         reporter, reason = propose(candidates, orders[match_id] or ORDER)
         if reporter is None and match.running is not None:

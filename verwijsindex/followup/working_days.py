@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Dutch working days (R21): Monday to Friday, but for the public holidays."""
+"""Dutch working days (R21): Monday to Friday, but for the days of article 3 of the Algemene termijnenwet: the public
+holidays, Good Friday, and the fifth of May in every year (which is a day off for many only in some)."""
 
 from datetime import date, timedelta
 
@@ -10,7 +11,7 @@ _HOLIDAYS = country_holidays("NL")
 
 def is_working_day(day: date) -> bool:
     """Whether people are at work on this day in the Netherlands."""
-    return day.weekday() < 5 and day not in _HOLIDAYS
+    return day.weekday() < 5 and day not in _HOLIDAYS and (day.month, day.day) != (5, 5)
 
 
 def working_days_after(day: date, number: int) -> date:

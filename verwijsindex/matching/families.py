@@ -54,7 +54,7 @@ own AS MATERIALIZED (
     FROM sibling s JOIN live_signals(:today) l ON l.youngster_id = s.sibling_id
 )
 """
-# Whom each open match shows, with what proposes a lead: no reporter who left (R22).
+# Whom each open match shows, with what proposes a lead (R22).
 _SHOWN = text(
     f"""
     WITH {WHO_STANDS}, stands AS (
@@ -62,9 +62,10 @@ _SHOWN = text(
         UNION ALL SELECT youngster_id, 'family', reporter_id, standing_id, NULL FROM own
         UNION ALL SELECT youngster_id, 'family', reporter_id, standing_id, sibling_id FROM contact
     )
-    SELECT m.id AS match_id, s.youngster_id, s.kind, s.reporter_id, s.sibling_id, c.domain, f.since, f.shielded, r.oin
+    SELECT m.id AS match_id, s.youngster_id, s.kind, s.reporter_id, s.sibling_id, c.domain, f.since, f.shielded, r.oin,
+           CASE WHEN r.designated_until < :today THEN r.designated_until END AS left_on
     FROM stands s JOIN match m ON m.youngster_id = s.youngster_id AND m.kind = s.kind AND m.ended_at IS NULL
-    JOIN reporter r ON r.id = s.reporter_id AND coalesce(r.designated_until >= :today, true)
+    JOIN reporter r ON r.id = s.reporter_id
     JOIN institution i ON i.oin = r.oin JOIN category c ON c.code = i.category_code
     CROSS JOIN LATERAL (
         SELECT min(received_at) AS since, bool_or(shielded) AS shielded FROM live_signals(:today)

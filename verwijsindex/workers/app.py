@@ -236,7 +236,7 @@ def follow_up() -> None:
         ticked = tick(pool(), now, next_tick(now), lock=LOCK_TRIED)
         metrics.NOTICES.inc(ticked.notices)
         more = ticked.more
-        if ticked.steps or ticked.unanswered:
+        if ticked.steps or ticked.asked:
             match()
 
 

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What no signal tells the matcher, the clock finds: a match without a round or a lead, and a lead who left (R22)."""
+
+from datetime import date
+
+import sqlalchemy as sa
+from support import ADMINISTRATOR, CLINIC, NOW, SCHOOL, Index
+
+from verwijsindex.followup.clock import Ticked, tick
+from verwijsindex.followup.working_days import is_working_day, working_days_after
+from verwijsindex.matching.service import LOCK_TRIED
+from verwijsindex.registry import service as registry
+
+_ROUNDS = "SELECT number, state, CAST(began_at AS date) AS began FROM round ORDER BY number"
+_LEADS = "SELECT r.oin, l.state, l.reason FROM lead l LEFT JOIN reporter r ON r.id = l.reporter_id"
+
+
+def _day(index: Index) -> Ticked:
+    now = index.clock()
+    ticked = tick(index.database.engine("worker"), now, now, lock=LOCK_TRIED)
+    index.match()
+    return ticked
+
+
+def _match(index: Index) -> str:
+    index.place(0, SCHOOL)
+    index.place(0, CLINIC)
+    index.match()
+    [match] = index.database.rows("SELECT id FROM match")
+    return str(match.id)
+
+
+def _leave(index: Index, oin: str, last: date) -> None:
+    with index.database.engine("registrar").begin() as connection:
+        registry.end_designation(connection, ADMINISTRATOR, NOW, index.reporters[oin][0], last)
+
+
+def test_a_match_of_the_version_before_is_given_a_round_and_a_proposal(index: Index) -> None:
+    """Its matcher opened matches without (migration 0023). They begin on the day on which they are found."""
+    _match(index)
+    with index.database.superuser.begin() as connection:
+        connection.execute(sa.text("DELETE FROM round"))
+        connection.execute(sa.text("DELETE FROM lead"))
+    index.clock.move(days=30)
+    assert _day(index).asked == 1
+    assert _day(index).asked == 0
+    assert index.database.rows(_ROUNDS) == [(1, "notified", index.clock().date())]
+    assert index.database.rows(_LEADS) == [(CLINIC, "proposed", "only_candidate")]
+
+
+def test_who_left_leads_no_more(index: Index) -> None:
+    """Nobody signalled anything; without `_LEFT` in the clock the one who left led for ever (seen)."""
+    match = _match(index)
+    accepted = index.act(f"/matches/{match}/lead-answer", {"answer": "accept"}, index.reader(CLINIC))
+    assert accepted.status_code == 201
+    _leave(index, CLINIC, NOW.date())
+    assert _day(index).asked == 0  # it is the last day
+    index.clock.move(days=1)
+    assert _day(index).asked == 1
+    assert _day(index).asked == 0
+    assert index.database.rows(_LEADS) == [(None, "proposed", "nobody_to_propose")]
+
+
+def test_a_coordinator_leads_in_the_place_of_who_left(index: Index) -> None:
+    """Also where nobody is left to propose, the lead is open to who stands there. Who left is asked no more, and the
+    coordinator who takes it keeps it."""
+    match = _match(index)
+    for oin in (SCHOOL, CLINIC):
+        _leave(index, oin, NOW.date())
+    index.clock.move(days=1)
+    assert _day(index).asked == 1
+    assert _day(index).asked == 0
+    assert index.database.rows(_LEADS) == [(None, "proposed", "nobody_to_propose")]
+    taken = index.act(f"/matches/{match}/lead-answer", {"answer": "accept"}, index.coordinator(CLINIC))
+    assert taken.status_code == 201, taken.text
+    assert _day(index).asked == 0
+    assert index.database.rows(_LEADS) == [(CLINIC, "accepted", "volunteered")]
+
+
+def test_the_days_of_the_law_are_no_working_days() -> None:
+    """Good Friday and Easter Monday, and the fifth of May also where it is not in a fifth year."""
+    no_working_days = (date(2027, 3, 26), date(2027, 3, 29), date(2027, 5, 5), date(2026, 4, 27), date(2026, 12, 26))
+    assert not any(is_working_day(day) for day in no_working_days)
+    assert working_days_after(date(2027, 5, 4), 2) == date(2027, 5, 10)  # Ascension Day is the sixth
