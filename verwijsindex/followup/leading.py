@@ -7,11 +7,7 @@ from datetime import datetime
 from typing import Literal, get_args
 from uuid import UUID
 
-from verwijsindex.registry.models import DOMAINS
-
-NEVER_PROPOSED = ("education", "police_and_justice")
-ORDER = tuple(domain for domain in DOMAINS if domain not in NEVER_PROPOSED)
-"""The order of domains of a municipality that set none."""
+from verwijsindex.registry.models import LEADING_DOMAINS
 
 Reason = Literal[
     "leads_already",
@@ -41,7 +37,7 @@ class Candidate:
     elsewhere: Literal["leads_already", "asked_already"] | None = None
 
 
-def propose(candidates: Sequence[Candidate], order: Sequence[str] = ORDER) -> tuple[UUID | None, Reason]:
+def propose(candidates: Sequence[Candidate], order: Sequence[str] = LEADING_DOMAINS) -> tuple[UUID | None, Reason]:
     """Whom the rule proposes of those who were not asked yet, and the reason that is shown with it. Nobody when all are
     of domains that are not in `order`: then the proposal is open to every party.
 

@@ -15,10 +15,11 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from verwijsindex.database import as_json
-from verwijsindex.followup.leading import ORDER, Candidate, propose
+from verwijsindex.followup.leading import Candidate, propose
 from verwijsindex.followup.working_days import working_days_after
 from verwijsindex.ledger import events
 from verwijsindex.notices.service import Wanted
+from verwijsindex.registry.models import LEADING_DOMAINS
 from verwijsindex.signals.dates import amsterdam_date
 
 ANSWER_WITHIN = 3
@@ -208,7 +209,7 @@ def _propose(
             for reporter, one in match.shown.items()
             if reporter not in match.asked and one.left_on is None
         ]
-        reporter, reason = propose(candidates, orders[match_id] or ORDER)
+        reporter, reason = propose(candidates, orders[match_id] or LEADING_DOMAINS)
         if reporter is None and match.running is not None:
             continue  # it is open to every party already
         state = "accepted" if reason == "leads_already" else "proposed"

@@ -16,6 +16,8 @@ DOMAINS = (
     "work_and_income",
     "police_and_justice",
 )
+LEADING_DOMAINS = tuple(domain for domain in DOMAINS if domain not in ("education", "police_and_justice"))
+"""Whose reporters may be proposed to lead a match, in the order that holds where a municipality set none (R22)."""
 LEGAL_GROUNDS = ("duty", "agreement", "consent", "off")
 CONTACT_POINT_KINDS = ("access_team", "crisis_line", "veilig_thuis")
 

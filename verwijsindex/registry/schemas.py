@@ -5,9 +5,10 @@ from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from verwijsindex.parsing import Outgoing
+from verwijsindex.registry.models import LEADING_DOMAINS
 
 Oin = Annotated[str, StringConstraints(pattern=r"^[0-9]{20}$")]
 MunicipalityCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
@@ -55,6 +56,24 @@ class MunicipalityOin(Entry):
 
     code: MunicipalityCode
     oin: Oin
+
+
+class FollowUpEntry(Entry):
+    """A municipality's own deadlines, in working days (R21), and in which order of domains a lead is proposed (R22):
+    who is of another domain is not. None: as it is."""
+
+    code: MunicipalityCode
+    contact_within_days: int | None = Field(default=None, ge=1, le=60)
+    coordination_within_days: int | None = Field(default=None, ge=1, le=120)
+    lead_order: tuple[str, ...] | None = Field(default=None, min_length=1)
+
+    @field_validator("lead_order")
+    @classmethod
+    def _may_lead(cls, order: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if order and (set(order) - set(LEADING_DOMAINS) or len(set(order)) < len(order)):
+            may = ", ".join(LEADING_DOMAINS)
+            raise ValueError(f"each once, of: {may} (education and police are never proposed)")
+        return order
 
 
 class EmailEntry(Entry):

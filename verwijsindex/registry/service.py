@@ -32,6 +32,7 @@ from verwijsindex.registry.schemas import (
     CoordinatorEntry,
     EmailEntry,
     Entry,
+    FollowUpEntry,
     InstitutionEntry,
     MunicipalityEntry,
     MunicipalityOin,
@@ -99,6 +100,17 @@ def set_oin(connection: Connection, actor: events.Actor, now: datetime, entry: M
         row.oin = entry.oin
         _flush(session)
     _tell(connection, actor, now, "municipality", entry.code, "oin")
+
+
+def set_follow_up(connection: Connection, actor: events.Actor, now: datetime, entry: FollowUpEntry) -> None:
+    """Set what of a municipality's deadlines and order of domains the entry names (R21, R22); rounds that run keep
+    theirs. Raises RegistryError: unknown municipality, or coordination would be due before contact."""
+    with Session(connection) as session:
+        row = _get(session, Municipality, entry.code)
+        for name, value in entry.model_dump(exclude={"code"}, exclude_none=True).items():
+            setattr(row, name, list(value) if name == "lead_order" else value)
+        _flush(session)
+    _tell(connection, actor, now, "municipality", entry.code, "follow-up")
 
 
 def set_designated(connection: Connection, actor: events.Actor, now: datetime, code: str, designated: bool) -> None:
@@ -207,6 +219,7 @@ _WHY = {
     "person": "this institution is one person with an own agreement: one reporter at a time (end the designation first"
     " where another takes over), no coordinator and no named officer",
     "needed": "this is the last named officer, and the institution has shielded signals: add another first",
+    "deadlines": "coordination is due on the day of contact or later",
     "gone": "the contact data of this person was destroyed after the last day: add the person anew",
     "fkey": "the municipality, institution or category that it names is not there; `list` shows which are",
 }
