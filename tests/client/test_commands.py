@@ -315,6 +315,8 @@ def test_another_ones_match_is_not_found_and_ends_with_3(services: Services, she
         "withdraw",
         "informing",
         "move",
+        "follow-up",
+        "follow-up contact",
         "death",
         "check",
         "check sender",

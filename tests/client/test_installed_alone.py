@@ -22,6 +22,8 @@ def test_the_client_and_its_commands_load_nothing_of_the_server() -> None:
     loaded = set(done.stdout.split())
     ours = {name for name in loaded if name.startswith("verwijsindex.") and not name.startswith("verwijsindex.client")}
     assert ours == {
+        "verwijsindex.followup",
+        "verwijsindex.followup.states",
         "verwijsindex.keyfiles",
         "verwijsindex.tls",
         "verwijsindex.pseudonyms",

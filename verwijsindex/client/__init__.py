@@ -22,6 +22,7 @@ from verwijsindex.client.errors import (
     UnreachableError,
 )
 from verwijsindex.client.faults import Fault
+from verwijsindex.client.follow_up import FollowUp
 from verwijsindex.client.journal import Journal, JournalError
 from verwijsindex.client.outcome import Accepted, Limited, Outcome, Refused
 from verwijsindex.client.report import Report, ReportLine
@@ -45,6 +46,7 @@ __all__ = [
     "Event",
     "Fault",
     "FileRefused",
+    "FollowUp",
     "Informed",
     "Journal",
     "JournalError",

@@ -7,9 +7,9 @@ with VerwijsindexClient(config) as client:
 
 from datetime import date
 from typing import Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from verwijsindex.client.authorized import OBJECT, Authorized, Json, content
+from verwijsindex.client.authorized import Authorized, Json
 from verwijsindex.signals.informing import AgeGroup
 
 Reason = Literal["unjustified", "risk_gone"]
@@ -46,8 +46,4 @@ class Acts:
         return self._post(reporter, signal, "informing", {"informing": informing})
 
     def _post(self, reporter: UUID, signal: UUID, act: str, body: Json) -> Json:
-        # The key is made once for all tries of this request, so that a try whose answer was lost is not done twice.
-        headers = {"Idempotency-Key": str(uuid4()), "On-Behalf-Of": str(reporter)}
-        path = f"/api/v1/signals/{signal}/{act}"
-        response = self._authorized.send(self._index, "POST", path, headers=headers, json=body)
-        return content(response, OBJECT, {201})
+        return self._authorized.act(self._index, f"/api/v1/signals/{signal}/{act}", reporter, body)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from threading import Event
 from typing import Any, TypeVar
+from uuid import UUID, uuid4
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -73,6 +74,12 @@ class Authorized:
                 break
             self._tokens.forget(service, used)
         return response
+
+    def act(self, service: str, path: str, reporter: UUID, body: Json | None) -> Json:
+        """Do something for a reporter: POST to this path; what the service answers. Raises ClientError."""
+        # The key is made once for all tries of this request, so that a try whose answer was lost is not done twice.
+        headers = {"Idempotency-Key": str(uuid4()), "On-Behalf-Of": str(reporter)}
+        return content(self.send(service, "POST", path, headers=headers, json=body), OBJECT, {201})
 
     def pages(
         self, service: str, path: str, params: Mapping[str, str], headers: Mapping[str, str] | None = None

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`verwijsindex client ...`, all of it."""
 
-from verwijsindex.client import act_commands, death_commands, reading_commands, subscription_commands
+from verwijsindex.client import (
+    act_commands,
+    death_commands,
+    follow_up_commands,
+    reading_commands,
+    subscription_commands,
+)
 from verwijsindex.client.check.commands import app as check
 from verwijsindex.client.commands import app
 
 app.add_typer(reading_commands.app)
 app.add_typer(act_commands.app)
+app.add_typer(follow_up_commands.app, name="follow-up")
 app.add_typer(check)
 app.add_typer(death_commands.app)
 app.add_typer(subscription_commands.app, name="subscription")

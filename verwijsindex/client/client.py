@@ -17,6 +17,7 @@ from verwijsindex.client.channel import PATIENCE, Channel, Clock, Tell, Wait, ut
 from verwijsindex.client.config import ClientConfig
 from verwijsindex.client.deaths import Deaths
 from verwijsindex.client.draft import SignalDraft
+from verwijsindex.client.follow_up import FollowUp
 from verwijsindex.client.idempotency import IdempotencyKeys
 from verwijsindex.client.outcome import Outcome
 from verwijsindex.client.posting import BATCH, Poster
@@ -61,6 +62,8 @@ class VerwijsindexClient:
         """The client's own webhook subscription."""
         self.acts = Acts(self._authorized, config.index)
         """What is done with a signal that is placed."""
+        self.follow_up = FollowUp(self._authorized, config.index)
+        """What is done with a match."""
         self._keys = IdempotencyKeys(own_key)
         pseudonymiser = Pseudonymiser(config, signers, self._authorized)
         self._poster = Poster(config.index, self._authorized, pseudonymiser, self._keys)

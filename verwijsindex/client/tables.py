@@ -102,6 +102,33 @@ def match_view(match: Json) -> RenderableType:
     )
 
 
+def follow_up_view(now_is: Json) -> RenderableType:
+    """Where the follow-up of a match stands (R21, R22)."""
+    lines = {name: _printable(now_is.get(field)) for name, field in _FOLLOW_UP.items()}
+    lines["lead"] = _printable(_lead(now_is.get("lead") or {}))
+    lines["possible now"] = _printable(", ".join(now_is.get("possible", [])) or "nothing")
+    width = max(map(len, lines))
+    return Group(*(Text(f"{name:{width}}  {value}", overflow="fold") for name, value in lines.items() if value))
+
+
+_FOLLOW_UP = {
+    "round": "round",
+    "state": "state",
+    "contact due on": "contactDueOn",
+    "contacted on": "contactedOn",
+    "coordination due on": "coordinationDueOn",
+    "outcome": "outcome",
+}
+
+
+def _lead(lead: Json) -> str:
+    if not lead:
+        return "nobody"
+    who = "you" if lead.get("you") else f"contact {lead['contact']}" if lead.get("contact") else "any party may take it"
+    due = f"; answer by {lead['answerDueOn']}" if lead.get("answerDueOn") else ""
+    return f"{lead.get('state')}: {who} ({str(lead.get('reason')).replace('_', ' ')}){due}"
+
+
 def notice_view(notice: Json) -> RenderableType:
     """A notice; of a party that withdrew, whom to ask (R37)."""
     line = table("Notice", NOTICES, [notice])

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`verwijsindex client follow-up ...`: what a party does with a match, from contact to closed."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from verwijsindex.client import tables
+from verwijsindex.client.authorized import Json
+from verwijsindex.client.client import VerwijsindexClient
+from verwijsindex.client.commands import DEFAULT_CONFIG, AsJson, Config, print_view, told
+from verwijsindex.client.config import ClientConfig
+from verwijsindex.client.follow_up import FollowUp, WhyNot
+from verwijsindex.followup.states import Outcome
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Follow up a match: contact, lead, coordination, closing (docs/follow-up.md). Each command shows where it"
+    " stands then. Exit status: 0 done; 2 configuration or options cannot be used; 3 it was refused, or a service gave"
+    " no answer.",
+)
+Match = Annotated[UUID, typer.Argument(help="As it stands in the inbox or in the list of matches.")]
+Reporter = Annotated[UUID, typer.Option(help="The reporter who does this; it stands in the ledger.")]
+
+
+@app.command()
+def show(match: Match, reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Show where it stands, who leads or is asked to, and what can be done now."""
+    _do(config, as_json, lambda follow_up: follow_up.read(reporter, match))
+
+
+@app.command()
+def contact(
+    match: Match,
+    reporter: Reporter,
+    on: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The day of it.")],
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Write down that the parties had contact.
+
+    Example: verwijsindex client follow-up contact MATCH --reporter REPORTER --on 2026-11-24
+    """
+    _do(config, as_json, lambda follow_up: follow_up.record_contact(reporter, match, on.date()))
+
+
+@app.command()
+def accept(match: Match, reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Take the lead: as who was asked, or when it is open to every party."""
+    _do(config, as_json, lambda follow_up: follow_up.accept_lead(reporter, match))
+
+
+@app.command()
+def decline(
+    match: Match,
+    reporter: Reporter,
+    reason: Annotated[WhyNot, typer.Option(help="Why not; it stands in the ledger and is shown to nobody.")],
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Do not lead, as who was asked: another is asked, or every party may."""
+    _do(config, as_json, lambda follow_up: follow_up.decline_lead(reporter, match, reason))
+
+
+@app.command(name="hand-over")
+def hand_over(
+    match: Match,
+    reporter: Reporter,
+    to: Annotated[UUID, typer.Option(help="The other party's `contact`, as `client match MATCH` shows it.")],
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Ask another party to take over the lead, as who leads."""
+    _do(config, as_json, lambda follow_up: follow_up.hand_over_lead(reporter, match, to))
+
+
+@app.command()
+def coordinated(match: Match, reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Say that help is coordinated; there was contact, and somebody leads."""
+    _do(config, as_json, lambda follow_up: follow_up.record_coordination(reporter, match))
+
+
+@app.command()
+def close(
+    match: Match,
+    reporter: Reporter,
+    outcome: Annotated[Outcome, typer.Option(help="already_together can be said from any state, in one go.")],
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Close this round of follow-up; somebody who comes into the match later begins another.
+
+    Example: verwijsindex client follow-up close MATCH --reporter REPORTER --outcome joint_plan
+    """
+    _do(config, as_json, lambda follow_up: follow_up.close(reporter, match, outcome))
+
+
+def _do(config: Path, as_json: bool, act: Callable[[FollowUp], Json]) -> None:
+    with told(), VerwijsindexClient(ClientConfig.load(config)) as client:
+        now_is = act(client.follow_up)
+        print_view(now_is, as_json, tables.follow_up_view(now_is))
