@@ -159,7 +159,15 @@ def log_refusals(app: Flask) -> None:
                 "problem": problem.type.slug,
                 "operation": request.endpoint or "none",
             }
-            for name in ("signalId", "archivedSignalId", "matchId", "noticeId", "reporterId", "subscriptionId"):
+            for name in (
+                "signalId",
+                "archivedSignalId",
+                "matchId",
+                "noticeId",
+                "reporterId",
+                "subscriptionId",
+                "muteId",
+            ):
                 asked = _uuid((request.view_args or {}).get(name))
                 if asked:
                     says[name] = str(asked)

@@ -20,6 +20,7 @@ from verwijsindex.acting import log_refusals
 from verwijsindex.bell import MATCH_TASK, Bell, celery_app
 from verwijsindex.database import answers, engine
 from verwijsindex.followup.api import api as follow_up_api
+from verwijsindex.followup.mutes_api import api as mutes_api
 from verwijsindex.keyfiles import read_public_key
 from verwijsindex.logs import INDEX_KEY_MISSING, log
 from verwijsindex.matching.api import api as matches_api
@@ -58,6 +59,7 @@ AUTHENTICATED = (
     dead_letters_api,
     matches_api,
     follow_up_api,
+    mutes_api,
     subscriptions_api,
     mail_api,
     registry_api,

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from verwijsindex.followup import states
+from verwijsindex.followup import mutes, states
 from verwijsindex.followup.leads import ANSWER_WITHIN
 from verwijsindex.followup.schemas import FollowUpLine, FollowUpOut, FollowUpsAsked, FollowUpsOut, LeadAnswerIn, LeadOut
 from verwijsindex.followup.states import Act, Outcome
@@ -90,7 +90,8 @@ def move(
     contacted_on: date | None = None,
     outcome: Outcome | None = None,
 ) -> FollowUpOut:
-    """Do what moves a round.
+    """Do what moves a round. `close_at_once` also makes quiet what the actor is told later of those who are shown in
+    the match (`mutes`), and does that alone when another closed the round before (R23).
 
     Raises:
         Problem: 404 for a match that the scope does not see, 409 for what is not possible in its state.
@@ -98,7 +99,8 @@ def move(
     before = follow_up(connection, match_id)
     asked = {"match": match_id, "moves": json.dumps(states.moves(act)), "now": now}
     moved = connection.execute(_MOVE, asked | {"contact": contacted_on, "outcome": outcome}).scalars().all()
-    if match_id not in moved:
+    muted = act == "close_at_once" and mutes.mute_shown(connection, actor, now, match_id)
+    if match_id not in moved and not muted:
         raise Problem(NOT_POSSIBLE_NOW, detail=_possible(before))
     _tell(connection, events.ROUND_MOVED, actor, now, moved, act=act)
     return follow_up(connection, match_id)

@@ -112,7 +112,9 @@ def record_coordination(header: ActHeaders, path: MatchPath) -> Response:
     "/matches/<matchId>/closing",
     operation_id="closeFollowUp",
     summary="Close the round, with its outcome",
-    description='"already_together" (we already work together on this youngster) closes it from any state.',
+    description='"already_together" (we already work together on this youngster) closes it from any state, and from now'
+    " on the actor's mail of those who are shown in the match waits for the digest (R23), also where another closed the"
+    " round before. `listMutes` shows it, `undoMute` undoes it.",
     security=needs(*ACTORS),
     responses={201: FollowUpOut, **_REFUSALS},
 )

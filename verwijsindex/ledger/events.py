@@ -73,12 +73,15 @@ LEAD_PROPOSED = _kind("lead.proposed", "matchId")
 STEP_DONE = _kind("follow_up.step_done", "matchId", "told")
 LEAD_UNANSWERED = _kind("lead.unanswered", "matchId")
 LEAD_ENDED = _kind("lead.ended", "matchId")
+PAIRS_MUTED = _kind("pairs.muted", "matchId", "count")
+MUTES_LISTED = _kind("mutes.listed", "count")
+MUTE_UNDONE = _kind("mute.undone", "matchId")
 REPORTERS_LISTED = _kind("reporters.listed", "count")
 REPORTER_READ = _kind("reporter.read", "reporterId")
 COORDINATORS_LISTED = _kind("coordinators.listed", "count")
 ACCESS_REFUSED = _kind(
     *("access.refused", "problem", "operation"),
-    *("signalId", "archivedSignalId", "matchId", "noticeId", "reporterId", "subscriptionId"),
+    *("signalId", "archivedSignalId", "matchId", "noticeId", "reporterId", "subscriptionId", "muteId"),
 )
 REGISTRY_CHANGED = _kind("registry.changed", "record", "recordId", "change")
 INDEX_KEY_CHANGED = _kind("index_key.changed", "change", "version", "pseudonymVersion")

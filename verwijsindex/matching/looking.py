@@ -138,7 +138,8 @@ def follow(connection: Connection, youngsters: Sequence[UUID], now: datetime) ->
     newly = sorted({one.match_id for one in told if one.match_id and not one.municipality_code})
     rounds.bring_up_to_date(connection, concerned, newly, now)
     asked = leads.bring_up_to_date(connection, families.shown(connection, concerned, today), concerned, now)
-    # Who is told of a match just now reads there who is asked to lead it.
+    # Who is told of a match just now reads there who is asked to lead it; of whom the mail of that waits (R23), the
+    # question does not.
     know = {replace(one, kind="lead") for one in told}
     wanted += told + [one for one in asked if one not in know]
     return wanted + telling.of_moves(connection, [m.youngster_id for m in moved], [m.reporter_id for m in moved], today)

@@ -97,6 +97,14 @@ _FORGET_WITHDRAWN = text(
     + " DELETE FROM told_supervision t USING withdrew w WHERE t.contact_id = w.id"
 )
 
+# Whether who stands (the reporter, or the named officer in its place) said of a contact "we already work together"
+# (R23). One who is shielded is told of at once, whatever was said before: mail that waits would tell who it is (R36).
+_MUTED = """EXISTS (
+    SELECT FROM mute u JOIN standing c ON c.id = p.contact_id
+    WHERE u.youngster_id = p.youngster_id AND u.reporter_id = p.reporter_id AND u.other_id = p.contact_reporter
+      AND u.standing_id = p.standing_id AND u.by_officer = p.shielded
+      AND NOT EXISTS (SELECT FROM live_signals(:today) l WHERE l.youngster_id = c.youngster_id
+                      AND l.reporter_id = c.reporter_id AND l.shielded OFFSET 0) OFFSET 0)"""
 # Of whom each who stands was told is looked up once for all its pairs: nearly all pairs of a large match were told of
 # exactly each other, and only of those that are left it is asked further. The statement sees what was told before it,
 # and remembers what is new.
@@ -126,12 +134,14 @@ _OF_PARTIES = text(
         SELECT DISTINCT standing_id, contact_id, kind, shielded FROM fresh
         ORDER BY standing_id, contact_id, kind ON CONFLICT DO NOTHING
     )
-    SELECT DISTINCT m.id AS match_id, CASE WHEN p.shielded THEN NULL ELSE p.reporter_id END AS reporter_id,
-           NULL AS municipality_code, CASE WHEN p.shielded THEN p.oin END AS officer_oin
+    SELECT m.id AS match_id, CASE WHEN p.shielded THEN NULL ELSE p.reporter_id END AS reporter_id,
+           NULL AS municipality_code, CASE WHEN p.shielded THEN p.oin END AS officer_oin,
+           bool_and({_MUTED}) AS quiet
     FROM fresh p JOIN match m ON m.youngster_id = p.youngster_id AND m.kind = p.kind AND m.ended_at IS NULL
     WHERE m.youngster_id = ANY(:concerned) AND NOT EXISTS (
         SELECT FROM standing st WHERE st.id = ANY(p.contacts) AND st.reporter_id = p.contact_reporter
           AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id) OFFSET 0)
+    GROUP BY 1, 2, 4
     """  # noqa: S608 (constants)
 )
 
@@ -226,6 +236,9 @@ def of_withdrawals(connection: Connection, youngsters: Sequence[UUID], today: da
 
 def of_matches(connection: Connection, matched: Sequence[UUID], today: date) -> list[Wanted]:
     """Who is told of a party or contact never told before, and which supervisors; from now on they were told.
+
+    Quiet is what tells a reporter of nobody but those with whom it said to work together already (R23); supervisors
+    said nothing of the kind.
 
     Args:
         matched: youngsters who have a match.

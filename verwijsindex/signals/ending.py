@@ -112,6 +112,13 @@ _FORGET_LINES = text(
     " (SELECT client_id FROM delivery WHERE notice_id = line.id OFFSET 0) d) ORDER BY s.client_id FOR KEY SHARE"
     ") DELETE FROM notice WHERE id IN (SELECT id FROM line) AND (SELECT count(*) FROM held) IS NOT NULL"
 )
+# Who said of whom "we already work together" goes with the standing of who said it; and when the other has no signal
+# on the youngster any more, live or archived (R16, R23).
+_FORGET_MUTES = text(
+    "DELETE FROM mute u WHERE u.youngster_id = ANY(:youngsters) AND NOT EXISTS (SELECT FROM signal s"
+    " WHERE s.youngster_id = u.youngster_id AND s.reporter_id = u.other_id) AND NOT EXISTS (SELECT FROM archived_signal"
+    " a WHERE a.youngster_id = u.youngster_id AND a.reporter_id = u.other_id)"
+)
 _FORGET_YOUNGSTERS = text(
     "DELETE FROM youngster y WHERE y.id = ANY(:youngsters)"
     " AND NOT EXISTS (SELECT FROM signal s WHERE s.youngster_id = y.id)"
@@ -204,11 +211,12 @@ def destroy(connection: Connection, signals: Collection[UUID], now: datetime) ->
 
 
 def forget(connection: Connection, destroyed: Collection[UUID], youngsters: Collection[UUID]) -> None:
-    """What is left for nobody goes: lines in inboxes, and a youngster without any signal. Of these youngsters, on whom
-    a standing or an archived signal ended, and of these signals, which were destroyed (R16)."""
+    """What is left for nobody goes: lines in inboxes, mutes, and a youngster without any signal. Of these youngsters,
+    on whom a standing or an archived signal ended, and of these signals, which were destroyed (R16)."""
     if youngsters:
         asked = {"youngsters": sorted(youngsters), "destroyed": sorted(destroyed)}
         connection.execute(_FORGET_LINES, asked)
+        connection.execute(_FORGET_MUTES, asked)
         connection.execute(_FORGET_YOUNGSTERS, asked)
 
 
