@@ -54,6 +54,18 @@ DIGEST_TIME_NOT_EVERY_DAY = ProblemType(
     "This time is not there on the day the clocks change",
     "Choose a time of the digest before 02:00, or from 03:00 on.",
 )
+CONTACT_IN_THE_FUTURE = ProblemType(
+    "contact-in-the-future",
+    400,
+    "This day of contact is still to come",
+    "Record the contact once it was there, with its day in the Netherlands.",
+)
+CONTACT_BEFORE_MATCH = ProblemType(
+    "contact-before-match",
+    400,
+    "This day of contact is before the match",
+    "Record the first contact since the match; if you worked together before, close with already_together.",
+)
 NOT_AUTHENTICATED = ProblemType(
     "not-authenticated",
     401,
@@ -132,6 +144,12 @@ SIGNAL_NOT_FOUND = ProblemType(
     "There is no such signal for you to act on",
     "Check the id: it has ended, it is another's, or it never was.",
 )
+MATCH_NOT_FOUND = ProblemType(
+    "match-not-found",
+    404,
+    "There is no such match for you to follow up",
+    "Check the id: it has ended, you are no party to it, or it never was.",
+)
 METHOD_NOT_ALLOWED = ProblemType(
     "method-not-allowed", 405, "Method not allowed", "Use one of the methods in the Allow header."
 )
@@ -154,7 +172,37 @@ NOT_POSSIBLE_NOW = ProblemType(
     "not-possible-now",
     409,
     "This is not possible in the present state of the follow-up",
-    "Read the follow-up again: it says what is possible now.",
+    "Do one of what possible names.",
+)
+ROUND_ENDED = ProblemType(
+    "round-ended",
+    409,
+    "This round of follow-up has ended",
+    "There is nothing left to record: another round begins when somebody comes into the match.",
+)
+LEAD_ACCEPTED_ALREADY = ProblemType(
+    "lead-accepted-already",
+    409,
+    "You lead this match already",
+    "There is nothing left to accept: record what you do, or hand the lead over.",
+)
+LEAD_NOT_YOURS = ProblemType(
+    "lead-not-yours",
+    409,
+    "The lead is not yours to accept, decline or hand over",
+    "Read the follow-up: it says who leads, or who is asked to.",
+)
+CONTACT_NOT_IN_MATCH = ProblemType(
+    "contact-not-in-match",
+    409,
+    "This match shows no such contact",
+    "Read the match again, and send the contact of one of its parties.",
+)
+HANDOVER_TO_YOURSELF = ProblemType(
+    "handover-to-yourself",
+    409,
+    "The lead is yours already",
+    "Send the contact of another party, as the match shows it.",
 )
 CONTENT_TOO_LARGE = ProblemType(
     "content-too-large",
@@ -224,6 +272,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
         headers: more headers of the answer (`WWW-Authenticate`, `Retry-After`).
         detail: what to do next, where the type's own is too general.
         limit: whose limit was reached, where the caller may know.
+        possible: what can be done now instead, where the type is about a state.
     """
 
     def __init__(
@@ -234,6 +283,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
         headers: dict[str, str] | None = None,
         detail: str | None = None,
         limit: str = "",
+        possible: Sequence[str] | None = None,
     ) -> None:
         super().__init__(type.slug)
         self.type = type
@@ -241,6 +291,7 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
         self.headers = headers or {}
         self.detail = detail or type.detail
         self.limit = limit
+        self.possible = possible
 
     def as_json(self) -> dict[str, Any]:
         """The body of the answer."""
@@ -255,6 +306,8 @@ class Problem(Exception):  # noqa: N818 (RFC 9457's word)
             body["retryAfter"] = int(self.headers["Retry-After"])
         if self.limit:
             body["limit"] = self.limit
+        if self.possible is not None:
+            body["possible"] = list(self.possible)
         if self.errors:
             body["errors"] = [fault.as_json() for fault in self.errors]
         return body
@@ -300,6 +353,9 @@ class ProblemModel(BaseModel):
         default=None,
         description="Whose limit was reached: `reporter` stands in the way of that reporter alone, `institution` of all"
         " of yours. Left out where it is neither's.",
+    )
+    possible: list[str] | None = Field(
+        default=None, description="Of what is not possible in the state of a follow-up: what is."
     )
     errors: list[FaultModel] | None = Field(default=None, description="All faults of the input at once.")
 

@@ -44,8 +44,10 @@ def match(*others: UUID, references: tuple[str, ...] = ()) -> dict[str, Any]:
     return {
         "parties": [{"name": NAMES[other]} for other in others],
         "ownCaseReferences": list(references),
-        "contactPoints": [{"municipality": STEIN, "kind": kind} for kind in CONTACT_POINTS],
-        "inDangerNow": [{"telephone": "112"}, {"telephone": "0800-2000"}],
+        "contactPoints": [
+            {"municipality": STEIN, "kind": kind, "telephone": line} for kind, (_, line, _) in CONTACT_POINTS.items()
+        ],
+        "inDangerNow": [{"telephone": line} for line in ("112", "0800-2000", CONTACT_POINTS["crisis_line"][1])],
     }
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What is told since one looked last, and whether it is quiet; and what makes it so."""
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import cast
 from uuid import UUID
@@ -47,8 +46,14 @@ class Notices:
 
     def handle(self, match: str, oin: str) -> str:
         """The handle of the institution's first reporter in this match."""
-        text = f"{match}{self.index.reporters[oin][0]}"
-        return str(UUID(hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()))
+        found = self.index.database.rows(
+            "SELECT DISTINCT s.handle FROM match m, shown_in(m.id, m.youngster_id, :today) s"
+            " WHERE m.id = :match AND s.reporter_id = :reporter",
+            today=self.index.clock().date(),
+            match=match,
+            reporter=self.index.reporters[oin][0],
+        )
+        return str(found[0].handle)
 
     def miss_deadlines(self) -> None:
         """Two months go by in which nobody does anything."""

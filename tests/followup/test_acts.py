@@ -49,7 +49,7 @@ def test_from_match_to_closed(index: Index, match: str) -> None:
     assert _act(index, match, "lead-answer", CLINIC, {"answer": "accept"}).status_code == 409
     assert _act(index, match, "coordination", CLINIC).json["state"] == "coordinated"
     closed = _act(index, match, "closing", CLINIC, {"outcome": "joint_plan"}).json
-    assert (closed["state"], closed["outcome"], closed["possible"]) == ("closed", "joint_plan", [])
+    assert (closed["state"], closed["outcome"], closed["possible"]) == ("closed", "joint_plan", ["hand_over_lead"])
 
 
 def test_who_declines_is_followed_by_another_and_then_by_whoever_takes_it(index: Index, match: str) -> None:

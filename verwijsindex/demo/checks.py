@@ -164,7 +164,8 @@ def _numbers(found: Findings, groups: dict[str, Listed]) -> Iterator[str]:
     for view in (*found.reporters.values(), *found.supervisions.values()):
         for match_id, match in view.opened.items():
             numbers = {number["telephone"] for number in match["inDangerNow"]}
-            yield from differ(f"national numbers of match {match_id}", NATIONAL_NUMBERS, numbers)
+            lines = {point["telephone"] for point in match["contactPoints"] if point["kind"] == "crisis_line"}
+            yield from differ(f"numbers to call in danger of match {match_id}", NATIONAL_NUMBERS | lines, numbers)
             points = Counter(point["municipality"] for point in match["contactPoints"])
             wanted = Counter(dict.fromkeys(groups[match_id].municipalities, len(CONTACT_POINTS)))
             yield from differ(f"contact points of match {match_id}", wanted, points)

@@ -9,17 +9,40 @@ sees what the first left.
 import json
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from verwijsindex.followup import mutes, states
 from verwijsindex.followup.leads import ANSWER_WITHIN
-from verwijsindex.followup.schemas import FollowUpLine, FollowUpOut, FollowUpsAsked, FollowUpsOut, LeadAnswerIn, LeadOut
-from verwijsindex.followup.states import Act, Outcome
+from verwijsindex.followup.schemas import (
+    ContactIn,
+    FollowUpLine,
+    FollowUpOut,
+    FollowUpsAsked,
+    FollowUpsOut,
+    FollowUpState,
+    LeadAnswerIn,
+    LeadOut,
+    Possible,
+)
+from verwijsindex.followup.states import Act, Outcome, State
 from verwijsindex.followup.working_days import working_days_after
 from verwijsindex.ledger import events
-from verwijsindex.problems import NOT_FOUND, NOT_POSSIBLE_NOW, Problem
+from verwijsindex.problems import (
+    CONTACT_BEFORE_MATCH,
+    CONTACT_IN_THE_FUTURE,
+    CONTACT_NOT_IN_MATCH,
+    HANDOVER_TO_YOURSELF,
+    LEAD_ACCEPTED_ALREADY,
+    LEAD_NOT_YOURS,
+    MATCH_NOT_FOUND,
+    NOT_POSSIBLE_NOW,
+    ROUND_ENDED,
+    Problem,
+)
+from verwijsindex.registry.reading import in_danger_now
 from verwijsindex.signals.dates import amsterdam_date
 
 _MOVE = text("SELECT move_rounds(:match, CAST(:moves AS jsonb), :now, :contact, :outcome)")
@@ -29,14 +52,25 @@ _SUPERVISED = text(
 )
 _SEE = text("SELECT see_round(:match, CAST(:moves AS jsonb))")
 _LEAD = text("SELECT act_on_lead(:match, :act, :handle, :due, CAST(:moves AS jsonb), :now)")
+_OPENED = text("SELECT opened_at FROM visible_follow_up(:match)")
 _SEEN = text("SELECT * FROM visible_follow_up(:match)")
 
 
 def follow_up(connection: Connection, match_id: UUID) -> FollowUpOut:
     """Where it stands, for who may see the match. Raises Problem 404 for any other."""
+    now_is = state(connection, match_id)
+    if now_is is None:
+        raise Problem(MATCH_NOT_FOUND)
+    return FollowUpOut(in_danger_now=in_danger_now(connection, match=match_id), **now_is.model_dump())
+
+
+def state(connection: Connection, match_id: UUID) -> FollowUpState | None:
+    """Where it stands; None for who may not see the match, or before its first round has begun."""
     row = connection.execute(_SEEN, {"match": match_id}).one_or_none()
-    if row is None:
-        raise Problem(NOT_FOUND)
+    return None if row is None else _state(row)
+
+
+def _state(row: Row[Any]) -> FollowUpState:
     lead = None
     if row.lead_state:
         lead = LeadOut(
@@ -46,7 +80,7 @@ def follow_up(connection: Connection, match_id: UUID) -> FollowUpOut:
             reason=row.lead_reason,
             answer_due_on=row.answer_due_on,
         )
-    return FollowUpOut(
+    return FollowUpState(
         round=row.number,
         state=row.state,
         began_at=row.began_at,
@@ -55,8 +89,18 @@ def follow_up(connection: Connection, match_id: UUID) -> FollowUpOut:
         coordination_due_on=row.coordination_due_on,
         outcome=row.outcome,
         lead=lead,
-        possible=[act for act in states.PEOPLES if states.after(row.state, act)],
+        possible=_possible(row.state, lead) if row.seated else [],
     )
+
+
+def _possible(state: State, lead: LeadOut | None) -> list[Possible]:
+    """What a party may do with a round in this state, and with this lead."""
+    can: list[Possible] = [act for act in states.PEOPLES if states.after(state, act)]
+    if lead and lead.state == "proposed" and (lead.you or lead.open_to_all):
+        can.append("accept_lead")
+    if lead and lead.you:
+        can.append("decline_lead" if lead.state == "proposed" else "hand_over_lead")
+    return can
 
 
 def supervised(connection: Connection, asked: FollowUpsAsked) -> FollowUpsOut:
@@ -96,14 +140,28 @@ def move(
     Raises:
         Problem: 404 for a match that the scope does not see, 409 for what is not possible in its state.
     """
-    before = follow_up(connection, match_id)
     asked = {"match": match_id, "moves": json.dumps(states.moves(act)), "now": now}
     moved = connection.execute(_MOVE, asked | {"contact": contacted_on, "outcome": outcome}).scalars().all()
     muted = act == "close_at_once" and mutes.mute_shown(connection, actor, now, match_id)
     if match_id not in moved and not muted:
-        raise Problem(NOT_POSSIBLE_NOW, detail=_possible(before))
+        now_is = follow_up(connection, match_id)
+        raise Problem(ROUND_ENDED if now_is.state in states.ENDED else NOT_POSSIBLE_NOW, possible=now_is.possible)
     _tell(connection, events.ROUND_MOVED, actor, now, moved, act=act)
     return follow_up(connection, match_id)
+
+
+def record_contact(
+    connection: Connection, actor: events.Actor, now: datetime, match_id: UUID, body: ContactIn
+) -> FollowUpOut:
+    """The parties had contact on this day. Raises as `move`; 400 for a day to come, or before the match opened."""
+    if body.contacted_on > amsterdam_date(now):
+        raise Problem(CONTACT_IN_THE_FUTURE)
+    opened_at = connection.execute(_OPENED, {"match": match_id}).scalar_one_or_none()
+    if opened_at is None:
+        raise Problem(MATCH_NOT_FOUND)
+    if body.contacted_on < amsterdam_date(opened_at):
+        raise Problem(CONTACT_BEFORE_MATCH)
+    return move(connection, actor, now, match_id, "record_contact", contacted_on=body.contacted_on)
 
 
 def act_on_lead(
@@ -121,7 +179,6 @@ def act_on_lead(
     Raises:
         Problem: 404 as `move`, 409 where it is not the actor's to do.
     """
-    before = follow_up(connection, match_id)
     round_act: Act = "lose_lead" if act in ("decline", "hand_over") else "agree_lead"
     values = {
         "match": match_id,
@@ -133,7 +190,7 @@ def act_on_lead(
     }
     changed = connection.execute(_LEAD, values).scalars().all()
     if not changed:
-        raise Problem(NOT_POSSIBLE_NOW, detail=_possible(before))
+        raise _not_with_the_lead(follow_up(connection, match_id), act, to)
     says = {"act": act} | ({"reason": reason} if reason else {})
     _tell(connection, events.LEAD_ANSWERED, actor, now, changed, **says)
     return follow_up(connection, match_id)
@@ -150,18 +207,21 @@ def answer_lead(
 ) -> FollowUpOut:
     """Accept or decline what was proposed to the actor, or accept what is open to all. Raises as `act_on_lead`."""
     lead = follow_up(connection, match_id).lead
-    open_to_all = lead is not None and lead.contact is None
-    act = "take" if body.answer == "accept" and open_to_all else body.answer
+    act = "take" if body.answer == "accept" and lead is not None and lead.open_to_all else body.answer
     return act_on_lead(connection, actor, now, match_id, act, reason=body.reason)
 
 
-def _possible(now_is: FollowUpOut) -> str:
-    can = ", ".join(now_is.possible) or "nothing: it has ended"
-    lead = "nobody" if now_is.lead is None else "you" if now_is.lead.you else "another party"
-    if now_is.lead and now_is.lead.contact is None:
-        lead = "any party"
-    state = now_is.lead.state if now_is.lead else "none"
-    return f"The round is {now_is.state}; possible: {can}. The lead is {state}, for {lead}."
+def _not_with_the_lead(now_is: FollowUpState, act: str, to: UUID | None) -> Problem:
+    """Why it was refused: read after it was, so that it tells of what another did in between."""
+    lead = now_is.lead
+    why = NOT_POSSIBLE_NOW
+    if lead is None or not lead.you:
+        why = LEAD_NOT_YOURS
+    elif lead.state == "accepted" and act in ("accept", "take"):
+        why = LEAD_ACCEPTED_ALREADY
+    elif lead.state == "accepted" and act == "hand_over":
+        why = HANDOVER_TO_YOURSELF if to == lead.contact else CONTACT_NOT_IN_MATCH
+    return Problem(why, possible=now_is.possible)
 
 
 def _tell(

@@ -23,8 +23,7 @@ from verwijsindex.followup.schemas import (
 from verwijsindex.followup.states import Act
 from verwijsindex.ledger import events
 from verwijsindex.matching.api import READERS, MatchPath
-from verwijsindex.parsing import ParseContext, parsed
-from verwijsindex.problems import INVALID_INPUT, Problem
+from verwijsindex.parsing import parsed
 from verwijsindex.settings import API_PREFIX
 from verwijsindex.web import answer, needs, problem_responses
 
@@ -79,16 +78,9 @@ def list_follow_ups(header: OnBehalfOf, query: FollowUpsAsked) -> Response:
     responses={201: FollowUpOut, **_REFUSALS},
 )
 @parsed
-def record_contact(header: ActHeaders, path: MatchPath, body: ContactIn, context: ParseContext) -> Response:
+def record_contact(header: ActHeaders, path: MatchPath, body: ContactIn) -> Response:
     with acting(header, *ACTORS) as act:
-
-        def record() -> FollowUpOut:
-            if context.clock_faults:  # not before: a repeat gets its first answer, however late it is
-                raise Problem(INVALID_INPUT, errors=context.clock_faults)
-            return acts.move(
-                act.connection, act.actor, act.now, path.match_id, "record_contact", contacted_on=body.contacted_on
-            )
-
+        record = partial(acts.record_contact, act.connection, act.actor, act.now, path.match_id, body)
         done = act.once(header, body, record)
     return answer(done.body, done.status)
 

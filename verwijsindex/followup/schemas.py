@@ -2,31 +2,25 @@
 """What parties say of the follow-up of a match, and what they read of it (R21, R22, R23)."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import Field
 
 from verwijsindex.followup.leading import Reason
-from verwijsindex.followup.states import Act, Outcome, State
+from verwijsindex.followup.states import Outcome, PartyAct, State
 from verwijsindex.paging import Page
-from verwijsindex.parsing import Day, Outgoing, ParseContext, Strict
-from verwijsindex.problems import Fault
-from verwijsindex.signals.dates import amsterdam_date
+from verwijsindex.parsing import Day, Outgoing, Strict
+from verwijsindex.registry.contacts import NumberToCall
 
-
-def _not_later(on: date, info: ValidationInfo) -> date:
-    context: ParseContext | None = info.context
-    if context and on > amsterdam_date(context.now):
-        detail = "The contact lies in the future; record it when it was."
-        context.clock_faults.append(Fault("body", "#/contactedOn", "in_the_future", detail))
-    return on
+Possible = Literal[PartyAct, "accept_lead", "decline_lead", "hand_over_lead"]
+"""What a party may do: to the round as `states` has it, and with the lead."""
 
 
 class ContactIn(Strict):
     """The parties had contact."""
 
-    contacted_on: Annotated[Day, AfterValidator(_not_later)]
+    contacted_on: Day = Field(description="In the Netherlands; not before the day on which the match opened.")
 
 
 class LeadAnswerIn(Strict):
@@ -67,8 +61,8 @@ class FollowUpLine(Outgoing):
     state: State
     contact_due_on: date
     coordination_due_on: date
-    missed: Literal["contact", "coordination"] | None = Field(description="The deadline that is over.")
-    lead: Literal["open", "proposed", "accepted"] | None
+    missed: Literal["contact", "coordination"] | None = Field(default=None, description="The deadline that is over.")
+    lead: Literal["open", "proposed", "accepted"] | None = None
 
 
 class FollowUpsOut(Outgoing):
@@ -83,20 +77,34 @@ class LeadOut(Outgoing):
 
     state: Literal["proposed", "accepted"]
     you: bool
-    contact: UUID | None = Field(description="The `contact` of that party; null when every party may take the lead.")
+    contact: UUID | None = Field(
+        default=None,
+        description="The `contact` of that party in this match; left out when every party may take the lead.",
+    )
     reason: Reason
-    answer_due_on: date | None
+    answer_due_on: date | None = None
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether every party may take it."""
+        return self.reason == "nobody_to_propose"
 
 
-class FollowUpOut(Outgoing):
+class FollowUpState(Outgoing):
     """Where the follow-up of a match stands."""
 
     round: int
     state: State
     began_at: datetime
-    contacted_on: date | None
+    contacted_on: date | None = None
     contact_due_on: date
     coordination_due_on: date
-    outcome: Outcome | None
-    lead: LeadOut | None
-    possible: list[Act] = Field(description="What a party can do now.")
+    outcome: Outcome | None = None
+    lead: LeadOut | None = None
+    possible: list[Possible] = Field(description="What you can do now; nothing for who only supervises.")
+
+
+class FollowUpOut(FollowUpState):
+    """Where it stands, and whom to call when that is not enough."""
+
+    in_danger_now: list[NumberToCall]

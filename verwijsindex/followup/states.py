@@ -35,8 +35,8 @@ ENDED: frozenset[State] = frozenset(state for state, acts in MACHINE.items() if 
 CONTACTED: frozenset[State] = frozenset({"contacted", "lead_agreed", "coordinated", "closed"})
 COORDINATED: frozenset[State] = frozenset({"coordinated", "closed"})
 
-
-PEOPLES: tuple[Act, ...] = ("record_contact", "coordinate", "close", "close_at_once")
+PartyAct = Literal["record_contact", "coordinate", "close", "close_at_once"]
+PEOPLES: tuple[PartyAct, ...] = get_args(PartyAct)
 """The acts that parties do; the others follow from reading, from the lead and from the match."""
 
 

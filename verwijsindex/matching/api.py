@@ -72,6 +72,7 @@ def get_match(header: OnBehalfOf, path: MatchPath) -> Response:
     with reading(header, *READERS) as act:
         match = matches.open_match(act.connection, current_app.extensions["index_keys"], path.match_id)
         follow_up.see(act.connection, match.id)
+        match = match.model_copy(update={"follow_up": follow_up.state(act.connection, match.id)})
         act.tell(events.MATCH_READ, matchId=str(match.id))
     return answer(match)
 

@@ -12,6 +12,7 @@ from verwijsindex.paging import Page
 from verwijsindex.problems import NOT_FOUND, Problem
 from verwijsindex.pseudonyms.sealing import IndexKeys
 from verwijsindex.registry.contacts import as_shown
+from verwijsindex.registry.reading import in_danger_now
 
 _LIST = text(
     "SELECT id, kind, opened_at FROM visible_matches("
@@ -43,10 +44,13 @@ def open_match(connection: Connection, keys: IndexKeys, match_id: UUID) -> Match
         id=match.id,
         kind=match.kind,
         opened_at=match.opened_at,
-        parties=[PartyContact(concerns=one["concerns"], **as_shown(one)) for one in match.contacts],
+        parties=[
+            PartyContact(contact=one["handle"], concerns=one["concerns"], **as_shown(one)) for one in match.contacts
+        ],
         own_signals=[OwnSignal.model_validate(own) for own in match.own_signals],
         own_case_references=[_case_reference(own, keys) for own in match.own_signals if own["case_reference_sealed"]],
         contact_points=[ContactPointOut(**row._mapping) for row in points],
+        in_danger_now=in_danger_now(connection, match=match_id),
     )
 
 

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from pydantic import Field
 
+from verwijsindex.followup.schemas import FollowUpState
 from verwijsindex.parsing import Outgoing
-from verwijsindex.registry.contacts import NATIONAL_NUMBERS, Contact, NationalNumber
+from verwijsindex.registry.contacts import Contact, NumberToCall
 
 MatchKind = Literal["youngster", "family"]
 
@@ -31,6 +32,10 @@ class MatchesOut(Outgoing):
 class PartyContact(Contact):
     """Another party of the match."""
 
+    contact: UUID = Field(
+        description="The handle of this contact in this match, and in no other: by it who leads is named, and who is to"
+        " take that over. One for all in whose place the same officers or coordinators stand."
+    )
     concerns: Literal["same_youngster", "different_youngster", "both"] | None = Field(
         default=None, description="Which youngster this party signalled; left out for a supervisor of a family match."
     )
@@ -67,4 +72,7 @@ class MatchOut(Outgoing):
     )
     own_case_references: list[str] = Field(description="The reader's own references of its own live signals.")
     contact_points: list[ContactPointOut]
-    in_danger_now: list[NationalNumber] = Field(default=NATIONAL_NUMBERS)
+    follow_up: FollowUpState | None = Field(
+        default=None, description="Where its follow-up stands, and who leads; soon there, where it is left out."
+    )
+    in_danger_now: list[NumberToCall]

@@ -13,6 +13,7 @@ from verwijsindex.notices.schemas import NoticeOut, NoticesOut, OneNoticeOut, Wh
 from verwijsindex.notices.subscription_schemas import AttemptOut, AttemptsOut
 from verwijsindex.paging import Page
 from verwijsindex.problems import NOT_FOUND, Problem
+from verwijsindex.registry.reading import in_danger_now
 from verwijsindex.settings import API_PREFIX
 
 _LIST = text(
@@ -68,7 +69,8 @@ def one_notice(connection: Connection, notice_id: UUID, *, of_others: bool = Fal
             WhomToAsk(shown_as=card["shown_as"], institution=card["institution"], stand_ins=card["stand_ins"] or [])
             for card in row.ask or []
         ]
-    return OneNoticeOut(**_line(row, of_others=of_others), ask=ask)
+    numbers = in_danger_now(connection, match=row.match_id, archived_signal=row.archived_signal_id)
+    return OneNoticeOut(**_line(row, of_others=of_others), ask=ask, in_danger_now=numbers)
 
 
 def _line(row: Row[Any], *, of_others: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from verwijsindex.parsing import Outgoing
-from verwijsindex.registry.contacts import NATIONAL_NUMBERS, NationalNumber, StandIn
+from verwijsindex.registry.contacts import NumberToCall, StandIn
 
 
 class NoticeOut(Outgoing):
@@ -51,7 +51,7 @@ class OneNoticeOut(NoticeOut):
         description="Of party_withdrew: whom to ask, once for each institution whose parties withdrew. It is looked up"
         " when it is read.",
     )
-    in_danger_now: list[NationalNumber] = Field(default=NATIONAL_NUMBERS)
+    in_danger_now: list[NumberToCall]
 
 
 class NoticesOut(Outgoing):

@@ -25,7 +25,7 @@ class StandIn(Outgoing):
     email: str | None = None
 
 
-class NationalNumber(Outgoing):
+class NumberToCall(Outgoing):
     """Whom to call when a child is in danger now: a match is no emergency call."""
 
     name: str
@@ -33,8 +33,8 @@ class NationalNumber(Outgoing):
 
 
 NATIONAL_NUMBERS = [
-    NationalNumber(name="Alarmnummer (acute danger)", telephone="112"),
-    NationalNumber(name="Veilig Thuis (day and night, free)", telephone="0800-2000"),
+    NumberToCall(name="Alarmnummer (acute danger)", telephone="112"),
+    NumberToCall(name="Veilig Thuis (day and night, free)", telephone="0800-2000"),
 ]
 
 

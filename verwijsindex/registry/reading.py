@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, text
 from verwijsindex.ledger import events
 from verwijsindex.paging import PageById
 from verwijsindex.problems import NOT_FOUND, UNKNOWN_MUNICIPALITY, Problem
+from verwijsindex.registry.contacts import NATIONAL_NUMBERS, NumberToCall
 from verwijsindex.registry.schemas import CoordinatorOut, CoordinatorsOut, ReporterOut, ReportersOut
 
 # Row-level security leaves the institution of the scope; said again here, so that its index is used. Of whose contact
@@ -27,6 +28,7 @@ _ORPHANS = text(
     "SELECT municipality_code, signal_id, reporter_id, reporter_left, agreement_ended"
     " FROM orphans_without_coordinator(:today, CAST(:municipality AS char(4)))"
 )
+_CRISIS_LINES = text("SELECT name, telephone FROM crisis_lines(:match, :archived_signal)")
 _COORDINATORS = text(f"SELECT id, name, telephone, email FROM coordinator WHERE {_PAGE}")  # noqa: S608 (constants)
 
 
@@ -54,6 +56,15 @@ def coordinators(connection: Connection, page: PageById) -> CoordinatorsOut:
     """A page of the coordinators of the scope's institution."""
     rows, cursor = page.cut(connection.execute(_COORDINATORS, page.parameters()).all())
     return CoordinatorsOut(items=[CoordinatorOut(**row._mapping) for row in rows], next_cursor=cursor)
+
+
+def in_danger_now(
+    connection: Connection, *, match: UUID | None = None, archived_signal: UUID | None = None
+) -> list[NumberToCall]:
+    """Whom to call when a child is in danger now (R12): the national numbers, and the crisis lines of the residences of
+    the match, or of who is signalled again, if the scope may see it."""
+    lines = connection.execute(_CRISIS_LINES, {"match": match, "archived_signal": archived_signal})
+    return [*NATIONAL_NUMBERS, *(NumberToCall(name=line.name, telephone=line.telephone) for line in lines)]
 
 
 def orphans(connection: Connection, actor: events.Actor, now: datetime, municipality: str | None) -> Sequence[Row[Any]]:

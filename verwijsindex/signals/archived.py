@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from verwijsindex.problems import NOT_FOUND, Problem
-from verwijsindex.registry.contacts import Contact, as_shown
+from verwijsindex.registry.contacts import Contact, NumberToCall, as_shown
+from verwijsindex.registry.reading import in_danger_now
 
 _CONTACT = text("SELECT * FROM archived_contact(:id)")
 
@@ -15,6 +16,7 @@ class ArchivedSignalOut(Contact):
     """Who signalled before, as it can be reached now; or who stands in its place."""
 
     id: UUID
+    in_danger_now: list[NumberToCall]
 
 
 def archived_signal(connection: Connection, archived_id: UUID) -> ArchivedSignalOut:
@@ -26,4 +28,5 @@ def archived_signal(connection: Connection, archived_id: UUID) -> ArchivedSignal
     row = connection.execute(_CONTACT, {"id": archived_id}).one_or_none()
     if row is None:
         raise Problem(NOT_FOUND)
-    return ArchivedSignalOut(id=archived_id, **as_shown(row._asdict()))
+    numbers = in_danger_now(connection, archived_signal=archived_id)
+    return ArchivedSignalOut(id=archived_id, in_danger_now=numbers, **as_shown(row._asdict()))
