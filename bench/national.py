@@ -65,6 +65,11 @@ _FILL = (
     f" FROM {_GROUPS}, generate_series(5, 14) p",
     "INSERT INTO supervision (id, match_id, municipality_code, joined_at) SELECT gen_random_uuid(),"
     f" md5('match' || g)::uuid, to_char(1 + g % {MUNICIPALITIES}, 'FM0000'), :now FROM {_GROUPS}",
+    "INSERT INTO round (id, match_id, number, state, began_at, contact_due_on, contact_steps, coordination_due_on,"
+    " coordination_steps, next_step_on) SELECT md5('round' || g)::uuid, md5('match' || g)::uuid, 1, 'notified', :now,"
+    f" CAST(:today AS date) + 7, 0, CAST(:today AS date) + 14, 0, CAST(:today AS date) + 8 FROM {_GROUPS}",
+    "INSERT INTO lead (id, match_id, state, reason, proposed_at) SELECT md5('lead' || g)::uuid,"
+    f" md5('match' || g)::uuid, 'proposed', 'nobody_to_propose', :now FROM {_GROUPS}",
     "INSERT INTO notice (id, kind, match_id, change, reporter_id, placed_at) SELECT gen_random_uuid(), 'match',"
     f" md5('match' || g)::uuid, 1, md5('reporter' || (g * 10 + p) % {REPORTERS})::uuid, :now"
     f" FROM {_GROUPS}, generate_series(5, 14) p",

@@ -106,7 +106,13 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "mail": READ | {"UPDATE": "due_at leased_until attempts last_outcome sent_at refused_at", "DELETE": "*"},
         "delivery": WRITE | {"UPDATE": "due_at leased_until attempts last_outcome delivered_at dead_at", "DELETE": "*"},
         "work": {"SELECT": "*", "INSERT": "signal_id", "DELETE": "*", "UPDATE": "parked_at"},
-        "reporter": {"SELECT": "id oin"},
+        "round": KEEP,
+        "lead": KEEP | {"DELETE": "*"},
+        "mute": READ,
+        "municipality": {"SELECT": "code contact_within_days coordination_within_days lead_order"},
+        "category": {"SELECT": "code domain in_person"},
+        "institution": {"SELECT": "oin category_code"},
+        "reporter": {"SELECT": "id oin designated_until"},
         "subscription": READ
         | {
             "UPDATE": "state confirmed_address previous_key_version previous_secret_sealed previous_until challenge_id"
@@ -148,6 +154,9 @@ TABLES = (
     "match",
     "party",
     "supervision",
+    "round",
+    "lead",
+    "mute",
     "notice",
     "notice_withdrawal",
     "mail_preference",
@@ -241,6 +250,7 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names |= {"visible_matches", "visible_match", "inbox", "inbox_notice", "archived_contact", "own_placed_signals"}
     names |= {"withdraw", "hand_over", "tell_move", "decide_on_signal", "dead_letters", "replay_dead_letters"}
     names |= {"turn_mail", "refused_mail_of_institution"}
+    names |= {"act_on_lead", "move_rounds", "see_round", "supervised_follow_ups", "visible_follow_up"}
     workers = ("remove_contact_data", "spread_mail", "mail_address")
     others = {name: {"verwijsindex_worker"} for name in workers}
     others |= {name: {"verwijsindex_registrar"} for name in ("orphans_without_coordinator", "refused_mail_of_offices")}

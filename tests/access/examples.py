@@ -125,6 +125,33 @@ def _match(index: Index) -> UUID:
     return UUID(str(index.database.scalar("SELECT id FROM match")))
 
 
+def _reads(caller: Caller) -> bool:
+    return _reporter(caller) or _supervisor(caller)
+
+
+def _act_on_match(body: Callable[[Index], object], state: str = "notified", lead: str = "proposed") -> Example:
+    """What a party does in the follow-up of the match, which is put back each time; its lead is the school's."""
+
+    def make(index: Index, _: UUID) -> Asked:
+        school = index.reporters[SCHOOL][0]
+        due = "NULL" if lead == "accepted" else "date '2026-12-31'"
+        with index.database.superuser.begin() as connection:
+            connection.exec_driver_sql(
+                f"UPDATE round SET state = '{state}', ended_at = NULL, outcome = NULL; DELETE FROM lead;"
+                " INSERT INTO lead (id, match_id, reporter_id, reason, proposed_at, state, answer_due_on)"
+                f" SELECT gen_random_uuid(), id, '{school}', 'first_there', opened_at, '{lead}', {due}"
+                " FROM match"
+            )
+        return Asked({"matchId": _match(index)}, body(index), _key())
+
+    return Example(make, _reporter)
+
+
+def _clinics_handle(index: Index) -> str:
+    handle = "SELECT contact_handle(:match, :reporter)"
+    return str(index.database.scalar(handle, match=_match(index), reporter=index.reporters[CLINIC][0]))
+
+
 def _notice(index: Index) -> UUID:
     """That of the match in the inbox of the school's first reporter."""
     told = "SELECT id FROM notice WHERE kind = 'match' AND reporter_id = :reporter"
@@ -230,21 +257,24 @@ EXAMPLES: dict[str, Example] = {
     "tellMoveOfSignal": _act_on_signal(lambda _: {"residenceMunicipality": DORDRECHT}, _own_or_coordinated),
     "handOverSignal": _act_on_signal(lambda index: {"to": str(index.reporters[SCHOOL][1])}, _coordinator),
     "listOrphanedSignals": Example(lambda index, _: Asked(shows=(_orphan(index),)), _coordinator),
-    "listMatches": Example(
-        lambda index, _: Asked(shows=(_match(index),)), lambda caller: _reporter(caller) or _supervisor(caller)
-    ),
+    "listMatches": Example(lambda index, _: Asked(shows=(_match(index),)), _reads),
     "getMatch": Example(
         lambda index, _: Asked({"matchId": _match(index)}, shows=(_match(index),)),
-        lambda caller: _reporter(caller) or _supervisor(caller),
+        _reads,
     ),
     "tellMoveOfMatch": Example(
         lambda index, _: Asked({"matchId": _match(index)}, {"residenceMunicipality": DORDRECHT}, _key()),
         _supervisor,
         spends=True,
     ),
-    "listNotices": Example(
-        lambda index, _: Asked(shows=(_match(index),)), lambda caller: _reporter(caller) or _supervisor(caller)
-    ),
+    "getFollowUp": Example(lambda index, _: Asked({"matchId": _match(index)}), _reads),
+    "listFollowUps": Example(lambda index, _: Asked(shows=(_match(index),)), _supervisor),
+    "recordContact": _act_on_match(lambda _: {"contactedOn": "2026-11-22"}),
+    "recordCoordination": _act_on_match(lambda _: None, "lead_agreed", "accepted"),
+    "closeFollowUp": _act_on_match(lambda _: {"outcome": "already_together"}),
+    "answerLead": _act_on_match(lambda _: {"answer": "accept"}),
+    "handOverLead": _act_on_match(lambda index: {"to": _clinics_handle(index)}, lead="accepted"),
+    "listNotices": Example(lambda index, _: Asked(shows=(_match(index),)), _reads),
     "getNotice": Example(lambda index, _: Asked({"noticeId": _notice(index)}, shows=(_notice(index),)), _reporter),
     "getArchivedSignal": Example(
         lambda index, _: Asked({"archivedSignalId": _archived(index)}, shows=(_archived(index),)), _reporter

@@ -77,8 +77,7 @@ def test_a_supervisor_lists_by_deadline_and_by_state(index: Index) -> None:
     assert first["items"] == found[:1]
     assert index.get(f"/follow-ups?limit=1&cursor={first['nextCursor']}", supervisor).json["items"] == found[1:]
     index.clock.move(days=4)
-    missed = index.get("/follow-ups?deadline=missed", supervisor).json["items"]
+    missed = index.get("/follow-ups?deadline=missed", index.supervisor(WESTERVELD)).json["items"]
     assert [(one["id"], one["missed"]) for one in missed] == [(found[0]["id"], "contact")]
-    assert index.get("/follow-ups?state=closed", supervisor).json["items"] == []
-    assert index.get("/follow-ups", index.supervisor("1931")).status_code in (200, 403)
+    assert index.get("/follow-ups?state=closed", index.supervisor(WESTERVELD)).json["items"] == []
     assert index.get("/follow-ups", index.reader(SCHOOL)).status_code == 403

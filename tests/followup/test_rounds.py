@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Rounds and leads that the matcher keeps (R21, R22)."""
 
+from matching import life
 from support import CLINIC, POLICE, SCHOOL, Index, parents
 
 _ROUNDS = (
@@ -35,3 +36,23 @@ def test_one_lead_for_a_family_and_another_is_proposed_when_it_goes(index: Index
     index.match()
     assert _rows(index, _ROUNDS) == [("family", 1, "notified")] * 2
     assert _rows(index, _LEADS) == [(CLINIC, "proposed", "only_candidate"), (CLINIC, "proposed", "asked_already")]
+
+
+def test_a_match_that_comes_back_goes_on_where_it_was(index: Index) -> None:
+    """R30: lifting a restriction is told to nobody, also not by asking for the lead a second time; who led leads on.
+    Seen failing (another round, another request) when the matcher knew nothing of the match that ended."""
+    signal = index.place(0, SCHOOL)
+    index.place(0, CLINIC)
+    index.match()
+    [match] = index.get("/matches", index.reader(CLINIC)).json["items"]
+    today = index.clock().date().isoformat()
+    index.act(f"/matches/{match['id']}/lead-answer", {"answer": "accept"}, index.reader(CLINIC))
+    index.act(f"/matches/{match['id']}/contact", {"contactedOn": today}, index.reader(CLINIC))
+    assert _rows(index, _ROUNDS) == [("youngster", 1, "lead_agreed")]
+    for lift in (False, True):
+        index.clock.move(minutes=1)
+        life.restrict(index, signal, lift=lift)
+        index.match()
+    assert _rows(index, _ROUNDS) == [("youngster", 1, "lapsed"), ("youngster", 1, "lead_agreed")]
+    assert _rows(index, _LEADS) == [(CLINIC, "accepted", "only_candidate")]
+    assert index.database.scalar("SELECT count(*) FROM notice WHERE kind = 'lead'") == 0

@@ -63,7 +63,8 @@ _UNANSWERED = text(
     """
     WITH late AS MATERIALIZED (
         SELECT id FROM lead WHERE answer_due_on < :today AND id = ANY(ARRAY(
-            SELECT id FROM lead WHERE answer_due_on < :today ORDER BY answer_due_on, id LIMIT :size))
+            SELECT l.id FROM lead l JOIN match m ON m.id = l.match_id AND m.ended_at IS NULL
+            WHERE l.answer_due_on < :today ORDER BY l.answer_due_on, l.id LIMIT :size))
         ORDER BY id FOR UPDATE
     )
     UPDATE lead l SET state = 'unanswered', answer_due_on = NULL FROM late WHERE l.id = late.id
@@ -194,7 +195,9 @@ def _wanted(connection: Connection, steps: Sequence[tuple[UUID, Step]], today: d
                 wanted[Wanted("reminder", reporter, None, officer, match)] = None
         elif step == "coordinators":
             for one in parties[match]:
-                if not one.in_person:
+                if one.shielded:  # of it the coordinator learns nothing (R36)
+                    wanted[Wanted("escalation", None, None, one.oin, match)] = None
+                elif not one.in_person:
                     wanted[Wanted("escalation", None, None, None, match, coordinator_oin=one.oin)] = None
         else:
             for municipality in supervisors[match]:

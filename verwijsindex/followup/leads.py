@@ -61,8 +61,21 @@ class _Led:
 
 
 _LEADS = text(
-    "SELECT l.match_id, m.youngster_id, m.kind, m.ended_at IS NOT NULL AS over, l.id, l.reporter_id, l.state,"
-    " l.proposed_at FROM lead l JOIN match m ON m.id = l.match_id WHERE m.youngster_id = ANY(:around)"
+    """
+    SELECT l.match_id, m.youngster_id, m.kind, m.ended_at IS NOT NULL AS over, l.id, l.reporter_id, l.state,
+           l.proposed_at, m.ended_at IS NOT NULL AND EXISTS (
+               SELECT FROM signal s WHERE s.youngster_id = m.youngster_id AND s.removal_date > :today
+                 AND s.ended_at IS NULL AND coalesce(s.reporter_id = l.reporter_id, true)) AS may_come_back
+    FROM lead l JOIN match m ON m.id = l.match_id WHERE m.youngster_id = ANY(:around)
+    """
+)
+# What was agreed in a match that ended goes on in the one that comes back (R30).
+_COME_BACK = text(
+    """
+    UPDATE lead l SET match_id = b.match_id, answer_due_on = CASE WHEN l.answer_due_on IS NOT NULL THEN :due END
+    FROM unnest(CAST(:matches AS uuid[]), CAST(:before AS uuid[])) AS b (match_id, before)
+    WHERE l.match_id = b.before
+    """
 )
 # The rule is that of the municipality that supervises a match longest.
 _ORDERS = text(
@@ -80,6 +93,9 @@ _END_OPEN = text("DELETE FROM lead WHERE match_id = ANY(:matches) AND reporter_i
 _LOSE = text(
     "UPDATE round SET state = 'contacted' WHERE match_id = ANY(:matches) AND state = 'lead_agreed' AND ended_at IS NULL"
 )
+_AGREE = text(
+    "UPDATE round SET state = 'lead_agreed' WHERE match_id = ANY(:matches) AND state = 'contacted' AND ended_at IS NULL"
+)
 _PLACE = text(
     """
     INSERT INTO lead (id, match_id, reporter_id, state, reason, proposed_at, answer_due_on)
@@ -91,27 +107,40 @@ _PLACE = text(
 
 
 def bring_up_to_date(
-    connection: Connection, shown: Sequence[Shown], youngsters: Collection[UUID], now: datetime
+    connection: Connection,
+    shown: Sequence[Shown],
+    youngsters: Collection[UUID],
+    back: Mapping[UUID, UUID],
+    now: datetime,
 ) -> list[Wanted]:
     """Let leads go whose reporters the matches of these youngsters do not show any more, and propose others.
 
     Args:
         shown: of all open matches of these youngsters, whom they show.
+        back: of each match that came back, the one that had ended.
 
     Returns:
         Notices: to who is asked, or to every party of a match whose lead is open to all.
     """
     matches = _matches(shown)
     missing = sorted(matches)
-    ended = _read_leads(connection, matches, youngsters)
+    today = amsterdam_date(now)
+    if back:
+        due = working_days_after(today, ANSWER_WITHIN)
+        connection.execute(_COME_BACK, {"matches": list(back), "before": list(back.values()), "due": due})
+    ended = _read_leads(connection, matches, youngsters, today)
     missing = [match for match in missing if matches[match].running in (None, (None, "proposed"))]
-    placed = _propose(connection, matches, missing, amsterdam_date(now))
+    placed = _propose(connection, matches, missing, today)
     if ended:
         connection.execute(_END, {"leads": [row.id for row in ended]})
         connection.execute(_LOSE, {"matches": sorted({r.match_id for r in ended if r.state == "accepted"})})
     if placed:
         connection.execute(_END_OPEN, {"matches": [lead["match_id"] for lead in placed]})
         connection.execute(_PLACE, {"leads": as_json(placed), "now": now})
+    agreed = [lead["match_id"] for lead in placed if lead["state"] == "accepted"] + list(back)
+    agreed = [match for match in agreed if (matches[match].running or (None, ""))[1] == "accepted"]
+    if agreed:
+        connection.execute(_AGREE, {"matches": agreed})
     events.append(
         connection,
         [
@@ -127,14 +156,15 @@ def _of_lead(kind: events.EventKind, now: datetime, match: UUID, reporter: UUID 
 
 
 def _to_tell(matches: Mapping[UUID, _Led], placed: Sequence[dict[str, Any]]) -> list[Wanted]:
-    """Who is asked in a match that is not theirs reads it in the one of their own youngster: once."""
+    """Who is asked in a match that is not theirs reads it in the one of their own youngster: once. Who was asked
+    beside it already knows."""
     told: set[Wanted] = set()
     for lead in placed:
         match_id, asked = lead["match_id"], lead["reporter_id"]
         shown = matches[match_id].shown
         if asked is None:
             told |= {_notice(match_id, one) for one in shown.values() if one.sibling_id is None}
-        elif lead["state"] == "proposed":
+        elif lead["reason"] not in ("leads_already", "asked_already"):
             one = shown[asked]
             own = [i for i, m in sorted(matches.items()) if m.youngster_id == one.sibling_id and m.kind == "family"]
             told.add(_notice(own[0] if own else match_id, one))
@@ -159,15 +189,22 @@ def _matches(shown: Iterable[Shown]) -> dict[UUID, _Led]:
     return found
 
 
-def _read_leads(connection: Connection, matches: dict[UUID, _Led], youngsters: Collection[UUID]) -> list[Any]:
+def _read_leads(
+    connection: Connection, matches: dict[UUID, _Led], youngsters: Collection[UUID], today: date
+) -> list[Any]:
     """Put who was asked and who leads into `matches`; also of matches beside them, whose leads are to lead here too.
-    The rows of who is not shown any more."""
+    The rows of who is not shown any more; those of a match that ended stay as long as it may come back."""
     around = set(youngsters).union(*(match.siblings for match in matches.values()))
+    there = {(match.youngster_id, match.kind) for match in matches.values()}
     ended = []
-    for row in connection.execute(_LEADS, {"around": list(around)}):
+    for row in connection.execute(_LEADS, {"around": list(around), "today": today}):
         match = matches.get(row.match_id)
-        if match is None and not row.over and row.youngster_id not in youngsters:
+        if row.youngster_id not in youngsters:
+            if row.over:
+                continue
             match = matches.setdefault(row.match_id, _Led(row.youngster_id, row.kind))
+        elif row.over and row.may_come_back and (row.youngster_id, row.kind) not in there:
+            continue
         elif match is None or row.over or (row.reporter_id and not _stays(match.shown.get(row.reporter_id), row)):
             ended.append(row)
             continue

@@ -4,7 +4,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from verwijsindex.followup import deadlines
@@ -37,8 +37,8 @@ class Round(SQLModel, table=True):
         ),
         CheckConstraint("ended_at IS NULL OR next_step_on IS NULL", name="round_ended_has_no_step"),
         UniqueConstraint("match_id", "number", name="round_number_in_its_match"),
-        Index("round_one_runs", "match_id", unique=True, postgresql_where="ended_at IS NULL"),
-        Index("ix_round_next_step_on", "next_step_on", postgresql_where="next_step_on IS NOT NULL"),
+        Index("round_one_runs", "match_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+        Index("ix_round_next_step_on", "next_step_on", postgresql_where=text("next_step_on IS NOT NULL")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -62,8 +62,8 @@ class Lead(SQLModel, table=True):
     """Who leads a match or is asked to, and who of those who are shown in it was asked before. Of each open match one
     row is `proposed` or `accepted`; a proposal without a reporter is open to every party.
 
-    A row goes as soon as its reporter is not shown in the match any more, and all with the match: what was stands in
-    the ledger.
+    A row goes as soon as its reporter is not shown in the match any more. Of a match that ended it stays as long as its
+    reporter has a signal on the youngster, and goes on in the match that comes back (R30).
     """
 
     __table_args__ = (
@@ -75,8 +75,8 @@ class Lead(SQLModel, table=True):
             name="lead_who_is_asked_answers_in_time",
         ),
         UniqueConstraint("match_id", "reporter_id", name="lead_once_in_a_match"),
-        Index("lead_one_runs", "match_id", unique=True, postgresql_where="state IN ('proposed', 'accepted')"),
-        Index("ix_lead_answer_due_on", "answer_due_on", postgresql_where="answer_due_on IS NOT NULL"),
+        Index("lead_one_runs", "match_id", unique=True, postgresql_where=text("state IN ('proposed', 'accepted')")),
+        Index("ix_lead_answer_due_on", "answer_due_on", postgresql_where=text("answer_due_on IS NOT NULL")),
     )
 
     id: UUID = Field(primary_key=True)

@@ -65,6 +65,7 @@ _SHOWN = text(
     SELECT m.id AS match_id, s.youngster_id, s.kind, s.reporter_id, s.sibling_id, c.domain, f.since, f.shielded, r.oin,
            CASE WHEN r.designated_until < :today THEN r.designated_until END AS left_on
     FROM stands s JOIN match m ON m.youngster_id = s.youngster_id AND m.kind = s.kind AND m.ended_at IS NULL
+         AND m.youngster_id = ANY(:concerned)
     JOIN reporter r ON r.id = s.reporter_id
     JOIN institution i ON i.oin = r.oin JOIN category c ON c.code = i.category_code
     CROSS JOIN LATERAL (
