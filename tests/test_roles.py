@@ -108,7 +108,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "work": {"SELECT": "*", "INSERT": "signal_id", "DELETE": "*", "UPDATE": "parked_at"},
         "round": KEEP,
         "lead": KEEP | {"DELETE": "*"},
-        "mute": READ,
+        "mute": READ | {"DELETE": "*"},
         "municipality": {"SELECT": "code contact_within_days coordination_within_days lead_order"},
         "category": {"SELECT": "code domain in_person"},
         "institution": {"SELECT": "oin category_code"},
@@ -251,6 +251,7 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names |= {"withdraw", "hand_over", "tell_move", "decide_on_signal", "dead_letters", "replay_dead_letters"}
     names |= {"turn_mail", "refused_mail_of_institution"}
     names |= {"act_on_lead", "move_rounds", "see_round", "supervised_follow_ups", "visible_follow_up"}
+    names |= {"mute_shown", "own_mutes", "undo_mute"}
     workers = ("remove_contact_data", "spread_mail", "mail_address")
     others = {name: {"verwijsindex_worker"} for name in workers}
     others |= {name: {"verwijsindex_registrar"} for name in ("orphans_without_coordinator", "refused_mail_of_offices")}

@@ -20,8 +20,14 @@ WITH ends AS (
 """
 # The queue, whose whole is the work; one row for each client's system; and one for each version of the index key.
 SMALL = {"work", "subscription", "index_key_version", "death", "move", "parent", "signal_parent", "family_match"}
-SMALL |= {"archived_signal", "former_parent", "delivery", "mail_preference"}  # empty in this country, as are these:
-EMPTY = ("officer", "coordinator")
+SMALL |= {
+    "archived_signal",
+    "former_parent",
+    "delivery",
+    "mail_preference",
+    "mute",
+}  # empty in this country, as are these:
+EMPTY = ("officer", "coordinator", "shielded")  # whose inboxes and signals are
 
 
 def test_no_statement_of_the_matcher_reads_a_whole_table(index_database: Database) -> None:

@@ -69,12 +69,15 @@ _LEADS = text(
     FROM lead l JOIN match m ON m.id = l.match_id WHERE m.youngster_id = ANY(:around)
     """
 )
-# What was agreed in a match that ended goes on in the one that comes back (R30).
+# Who leads a match that ended leads the one that comes back. Who was asked there is asked no second time (R30), but who
+# is newly told of somebody in it begins anew.
 _COME_BACK = text(
     """
     UPDATE lead l SET match_id = b.match_id, answer_due_on = CASE WHEN l.answer_due_on IS NOT NULL THEN :due END
     FROM unnest(CAST(:matches AS uuid[]), CAST(:before AS uuid[])) AS b (match_id, before)
-    WHERE l.match_id = b.before
+    WHERE l.match_id = b.before AND (l.state = 'accepted' OR NOT EXISTS (
+        SELECT FROM unnest(CAST(:told_in AS uuid[]), CAST(:told AS uuid[])) AS t (match_id, reporter_id)
+        WHERE t.match_id = b.match_id AND coalesce(t.reporter_id = l.reporter_id, true)))
     """
 )
 # The rule is that of the municipality that supervises a match longest.
@@ -111,6 +114,7 @@ def bring_up_to_date(
     shown: Sequence[Shown],
     youngsters: Collection[UUID],
     back: Mapping[UUID, UUID],
+    told: Sequence[Wanted],
     now: datetime,
 ) -> list[Wanted]:
     """Let leads go whose reporters the matches of these youngsters do not show any more, and propose others.
@@ -118,6 +122,7 @@ def bring_up_to_date(
     Args:
         shown: of all open matches of these youngsters, whom they show.
         back: of each match that came back, the one that had ended.
+        told: what is told of these matches now.
 
     Returns:
         Notices: to who is asked, or to every party of a match whose lead is open to all.
@@ -126,8 +131,10 @@ def bring_up_to_date(
     missing = sorted(matches)
     today = amsterdam_date(now)
     if back:
-        due = working_days_after(today, ANSWER_WITHIN)
-        connection.execute(_COME_BACK, {"matches": list(back), "before": list(back.values()), "due": due})
+        newly = [(one.match_id, one.reporter_id) for one in told if one.match_id in back and one.reporter_id]
+        values: dict[str, Any] = {"matches": list(back), "before": list(back.values())}
+        values |= {"told_in": [match for match, _ in newly], "told": [reporter for _, reporter in newly]}
+        connection.execute(_COME_BACK, values | {"due": working_days_after(today, ANSWER_WITHIN)})
     ended = _read_leads(connection, matches, youngsters, today)
     missing = [match for match in missing if matches[match].running in (None, (None, "proposed"))]
     placed = _propose(connection, matches, missing, today)

@@ -137,7 +137,8 @@ def follow(connection: Connection, youngsters: Sequence[UUID], now: datetime) ->
     told = telling.of_matches(connection, matched, today)
     newly = sorted({one.match_id for one in told if one.match_id and not one.municipality_code})
     back = rounds.bring_up_to_date(connection, concerned, newly, now)
-    asked = leads.bring_up_to_date(connection, families.shown(connection, concerned, today), concerned, back, now)
+    shown = families.shown(connection, concerned, today)
+    asked = leads.bring_up_to_date(connection, shown, concerned, back, told, now)
     # Who is told of a match just now reads there who is asked to lead it; of whom the mail of that waits (R23), the
     # question does not.
     know = {replace(one, kind="lead") for one in told}
