@@ -73,6 +73,9 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "index_key_version": READ,
         "subscription_request": WRITE | {"UPDATE": "status answer secret_number"},
         "event": APPEND,
+        "leaf": {"SELECT": "hash place"},
+        "tree_node": READ,
+        "checkpoint": READ,
     },
     "worker": {
         "signal": {
@@ -111,6 +114,9 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "attempt": WRITE | {"DELETE": "*"},
         "subscription_request": {"SELECT": "*", "DELETE": "*"},
         "event": APPEND,
+        "leaf": {"SELECT": "hash place"},
+        "tree_node": READ,
+        "checkpoint": WRITE,
         "idempotency_record": {"SELECT": "*", "DELETE": "*"},
     },
     "registrar": {
@@ -151,13 +157,17 @@ TABLES = (
     "attempt",
     "subscription_request",
     "event",
+    "unsealed_event",
+    "leaf",
+    "tree_node",
+    "checkpoint",
     "index_key_version",
 )
 VIEWS = ("acting_signal", "informing_signal", "institution_signal", "placed_signal")
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 NOT_PERSONAL = {
     *("municipality", "contact_point", "category", "idempotency_record", "limit_counter", "work", "alembic_version"),
-    "index_key_version",
+    *("index_key_version", "unsealed_event", "leaf", "tree_node", "checkpoint"),
 }
 """Tables without row-level security: public data, and queues that a role can or cannot use as a whole."""
 READ_BY_INDEX = sorted(
@@ -233,7 +243,7 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names |= {"scope_own_coordinator", "scope_own_officer", "scope_own_desk"}
     names |= {"visible_matches", "visible_match", "inbox", "inbox_notice", "archived_contact", "own_placed_signals"}
     names |= {"withdraw", "hand_over", "tell_move", "decide_on_signal", "dead_letters", "replay_dead_letters"}
-    others = {"remove_contact_data": {"verwijsindex_worker"}}
+    others = {"remove_contact_data": {"verwijsindex_worker"}, "seal_events": {"verwijsindex_worker"}}
     others |= {"orphans_without_coordinator": {"verwijsindex_registrar"}}
     assert found == {name: {"verwijsindex_index"} for name in names} | others
 

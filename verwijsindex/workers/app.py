@@ -7,7 +7,7 @@ Keys and settings are read when this module is imported: a worker with a bad key
 import math
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from celery import Task
@@ -30,7 +30,9 @@ from sqlalchemy import Engine
 from verwijsindex import __version__, logs, metrics
 from verwijsindex.bell import DELIVER_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
 from verwijsindex.database import engine, transaction
-from verwijsindex.keyfiles import KeyFileError
+from verwijsindex.keyfiles import KeyFileError, read_signing_key
+from verwijsindex.ledger.checkpoint import Signer
+from verwijsindex.ledger.sealing import seal_when_due
 from verwijsindex.logs import log
 from verwijsindex.matching.service import match_waiting, unpark
 from verwijsindex.matching.sweeping import sweep_ends
@@ -51,10 +53,13 @@ from verwijsindex.workers.upkeep import Upkeep
 try:
     settings = WorkerSettings()
     keys = IndexKeys.load(settings.keys)
+    ledger = Signer(settings.ledger_origin, read_signing_key(settings.ledger_key))
 except (ValidationError, SettingsError) as error:
     raise SystemExit(settings_faults(error)) from None
 except KeyFileError as error:
     raise SystemExit(f"worker and clock do not start: {error}") from None
+except ValueError as error:
+    raise SystemExit(f"VERWIJSINDEX_LEDGER_ORIGIN: {error}") from None
 sender = Sender(
     keys=keys,
     base_url=settings.base_url,
@@ -190,9 +195,15 @@ def deliver() -> None:
     health.mark(settings.broker_url, health.DELIVERER, 2 * _DELIVER_SECONDS + TURN + settings.webhook_timeout_seconds)
 
 
+def seal() -> None:
+    """Give events their places in the ledger, and sign a checkpoint, as often as is set."""
+    metrics.SEALED.inc(seal_when_due(pool(), utc_now(), ledger, timedelta(seconds=settings.seal_seconds)))
+
+
 @app.task(name=SWEEP_TASK)
 def sweep() -> None:
     """Find the work that no bell announced, end and destroy what is past its time, and say that all is well."""
+    seal()  # first: what comes after can take long when there is much of it
     match()
     end()
     with transaction(pool()) as connection:
@@ -225,6 +236,7 @@ def _work_while_redis_is_away() -> None:
         if health.redis_answers(settings.broker_url):
             continue
         try:
+            seal()
             match()
             end()
             deliverer().turn()
