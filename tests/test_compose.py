@@ -21,6 +21,7 @@ ADDRESSES = {
     "PSEUDONYMS_URL": "https://pseudonyms.test",
     "ISSUER_URL": "https://issuer.test",
     "OPERATOR_OIN": "00000009999999999000",
+    "LEDGER_ORIGIN": "index.test/ledger",
 }
 COMPOSITION = Composition(ADDRESSES)
 SERVICES = COMPOSITION.services
@@ -28,7 +29,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 # Who gets which secret and which folder of keys: nobody more than its own. A new one has to be written here as well.
 INDEX_ROLES = {f"verwijsindex_{role}_database_url" for role in ("intake", "index", "worker", "registrar", "auditor")}
-WORKING = {"verwijsindex_worker_database_url", "verwijsindex_broker_url"}
+WORKING = {"verwijsindex_worker_database_url", "verwijsindex_broker_url", "ledger_key"}
 GIVEN: dict[str, tuple[set[str], str | None]] = {
     "index-postgres": ({"index_postgres_password"}, None),
     "redis": ({"redis.conf"}, None),

@@ -74,6 +74,9 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "subscription_request": WRITE | {"UPDATE": "status answer secret_number"},
         "mail_preference": WRITE | {"UPDATE": "digest digest_at chosen_at"},
         "event": APPEND,
+        "leaf": {"SELECT": "hash place"},
+        "tree_node": READ,
+        "checkpoint": READ,
     },
     "worker": {
         "signal": {
@@ -121,6 +124,9 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "attempt": WRITE | {"DELETE": "*"},
         "subscription_request": {"SELECT": "*", "DELETE": "*"},
         "event": APPEND,
+        "leaf": {"SELECT": "hash place"},
+        "tree_node": READ,
+        "checkpoint": WRITE,
         "idempotency_record": {"SELECT": "*", "DELETE": "*"},
     },
     "registrar": {
@@ -167,13 +173,17 @@ TABLES = (
     "attempt",
     "subscription_request",
     "event",
+    "unsealed_event",
+    "leaf",
+    "tree_node",
+    "checkpoint",
     "index_key_version",
 )
 VIEWS = ("acting_signal", "informing_signal", "institution_signal", "placed_signal")
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 NOT_PERSONAL = {
     *("municipality", "contact_point", "category", "idempotency_record", "limit_counter", "work", "alembic_version"),
-    "index_key_version",
+    *("index_key_version", "unsealed_event", "leaf", "tree_node", "checkpoint"),
 }
 """Tables without row-level security: public data, and queues that a role can or cannot use as a whole."""
 READ_BY_INDEX = sorted(
@@ -252,7 +262,7 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names |= {"turn_mail", "refused_mail_of_institution"}
     names |= {"act_on_lead", "move_rounds", "see_round", "supervised_follow_ups", "visible_follow_up"}
     names |= {"mute_shown", "own_mutes", "undo_mute"}
-    workers = ("remove_contact_data", "spread_mail", "mail_address")
+    workers = ("remove_contact_data", "spread_mail", "mail_address", "seal_events")
     others = {name: {"verwijsindex_worker"} for name in workers}
     others |= {name: {"verwijsindex_registrar"} for name in ("orphans_without_coordinator", "refused_mail_of_offices")}
     assert found == {name: {"verwijsindex_index"} for name in names} | others

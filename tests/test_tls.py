@@ -304,6 +304,8 @@ GOOD: dict[type[Settings], dict[str, str]] = {
         "BROKER_URL": "rediss://:hunter2@redis.example:6379/0?ssl_ca_certs=ca.pem",
         "KEYS": "keys",
         "TOMBSTONES": "tombstones",
+        "LEDGER_KEY": "ledger.jwk",
+        "LEDGER_ORIGIN": "index.example/ledger",
     },
 }
 REFUSED: list[tuple[type[Settings], str, str, str, bool]] = [

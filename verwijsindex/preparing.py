@@ -43,6 +43,7 @@ def prepare(
     for one in (index, pseudonyms, issuer, offline):
         one.mkdir(mode=0o700, parents=True)
     keys.make_index_key(index / "keys")
+    keys.make_ledger_key(index / "ledger_key")
     keys.make_pseudonym_key(pseudonyms / "keys")
     (issuer / "keys").mkdir(mode=0o700)
     keys.make_issuer_key(issuer / "keys" / "issuer.jwk")

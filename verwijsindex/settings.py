@@ -172,6 +172,9 @@ class WorkerSettings(Settings):
     tombstones: Path = Field(
         description="File outside the database that gets the id of each destroyed signal, for who restores a backup."
     )
+    ledger_key: Path = Field(description="Private JWK (Ed25519) that signs the checkpoints of the ledger.")
+    ledger_origin: str = Field(description="Name of the ledger in its checkpoints, as index.example.org/ledger.")
+    seal_seconds: int = Field(30, ge=0, le=60, description="How often events get their places, and a checkpoint.")
     operator_oin: str = Field("00000000000000000000", description="OIN in the source of events.", pattern=r"^\d{20}$")
     push_tick_seconds: float = Field(60, ge=0, description="Pushes leave at whole multiples of this.")
     sweep_seconds: float = Field(5, gt=0, description="How often work is looked for that no bell announced.")

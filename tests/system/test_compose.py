@@ -83,6 +83,7 @@ class Engine:
                 for outside, here in self.replaced.items():
                     text = text.replace(outside, here)
                 (made / "run" / "secrets" / target).write_text(text)
+                (made / "run" / "secrets" / target).chmod(0o600)  # as `prepare` made it: a file is bound as it is
             for target, source in service.bound.items():
                 shutil.copytree(self.folder / source, made / target.lstrip("/"))
         return made
@@ -131,7 +132,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     composition = Composition(
         {f"{name.upper()}_URL": url for name, url in urls.items()}
-        | {"OPERATOR_OIN": "00000009999999999000", "USER": "anna"}
+        | {"OPERATOR_OIN": "00000009999999999000", "LEDGER_ORIGIN": "index.test/ledger", "USER": "anna"}
     )
     made = Engine(tmp_path, composition, {})
     assert composition.services["prepare"].command == ["verwijsindex", "prepare", "/secrets"]

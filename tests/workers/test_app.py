@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from celery import Task
+from joserfc.jwk import OKPKey
 
 from verwijsindex import keyfiles
 from verwijsindex.matching.looking import Looked
@@ -19,6 +20,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The module as a worker imports it, with settings and a key; nobody is behind its addresses."""
     keys = tmp_path_factory.mktemp("keys")
     keyfiles.write_secret(keys / "index-1.key", bytes(range(32)))
+    keyfiles.write_signing_key(keys / "ledger.jwk", OKPKey.generate_key("Ed25519"))
     with pytest.MonkeyPatch.context() as environment:
         for name, value in {
             "BASE_URL": "https://index.example",
@@ -30,6 +32,8 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
             "MAIL_HOST": "127.0.0.1",
             "MAIL_SECURITY": "none",
             "MAIL_SENDER": "verwijsindex@index.example",
+            "LEDGER_KEY": str(keys / "ledger.jwk"),
+            "LEDGER_ORIGIN": "index.example/ledger",
         }.items():
             environment.setenv(f"VERWIJSINDEX_{name}", value)
         yield importlib.import_module("verwijsindex.workers.app")

@@ -28,6 +28,8 @@ def run(index: Index, monkeypatch: pytest.MonkeyPatch) -> Run:
         "BROKER_URL": "redis://127.0.0.1:1/0",
         "KEYS": str(index.folder),
         "TOMBSTONES": str(index.folder / "tombstones.txt"),
+        "LEDGER_KEY": str(index.folder / "ledger.jwk"),
+        "LEDGER_ORIGIN": "index.example/ledger",
     }
     named = {f"VERWIJSINDEX_{name}": said for name, said in environment.items()}
     return lambda: CliRunner().invoke(command_line("upkeep"), ["upkeep", "ends"], env=named)

@@ -24,6 +24,7 @@ from verwijsindex import database, keyfiles
 from verwijsindex.embedded.postgres import EmbeddedPostgres
 from verwijsindex.embedded.process import Process, Supervisor, answering, free_port
 from verwijsindex.embedded.redis import EmbeddedRedis
+from verwijsindex.ledger.checkpoint import VerifierKey
 from verwijsindex.operating import addresses
 from verwijsindex.pseudonyms.key_list import sign_key_list
 from verwijsindex.pseudonyms.listing import next_list
@@ -33,6 +34,7 @@ from verwijsindex.settings import utc_now
 
 Say = Callable[[str], None]
 Command = tuple[list[str], dict[str, str], Callable[[], bool] | None]  # what to run, its settings, when it is ready
+LEDGER_ORIGIN = "embedded.verwijsindex.example/ledger"
 _SERVICES = ("issuer", "pseudonyms", "index")
 _QUEUES = {"worker": ("verwijsindex.match", 2), "deliverer": ("verwijsindex.deliver", 1)}  # and how many at once
 
@@ -96,6 +98,11 @@ class Stack:
         """The public key that senders pin."""
         return self.keys / "list-signer.jwk.pub.json"
 
+    @property
+    def ledger_key(self) -> Path:
+        """The verifier key of the ledger, that those who keep checkpoints pin."""
+        return self.keys / "ledger.jwk.vkey"
+
     def run(self, *arguments: str) -> str:
         """Run a `verwijsindex` command with this system's settings; its output. Raises RuntimeError with its errors."""
         done = subprocess.run(  # noqa: S603 (our own command)
@@ -142,6 +149,9 @@ class Stack:
             "VERWIJSINDEX_ISSUERS": json.dumps(issuers),
             "VERWIJSINDEX_RESOURCES": json.dumps([self.index, self.pseudonyms]),
             "VERWIJSINDEX_TOMBSTONES": str(self.folder / "tombstones.txt"),
+            "VERWIJSINDEX_LEDGER_KEY": str(self.keys / "ledger.jwk"),
+            "VERWIJSINDEX_LEDGER_ORIGIN": LEDGER_ORIGIN,
+            "VERWIJSINDEX_SEAL_SECONDS": "1",
             "VERWIJSINDEX_ALLOW_PLAIN_HTTP": "true",
             "VERWIJSINDEX_WEBHOOK_PRIVATE_RANGES": json.dumps(["127.0.0.0/8"]),
             "PYTHONUNBUFFERED": "1",
@@ -160,6 +170,9 @@ class Stack:
         for name, key in (("issuer", OKPKey.generate_key("Ed25519")), ("list-signer", signer)):
             keyfiles.write_signing_key(self.keys / f"{name}.jwk", key)
             keyfiles.write_public_key(self.keys / f"{name}.jwk.pub.json", key)
+        ledger = OKPKey.generate_key("Ed25519")
+        keyfiles.write_signing_key(self.keys / "ledger.jwk", ledger)
+        self.ledger_key.write_text(f"{VerifierKey.of(LEDGER_ORIGIN, ledger)}\n")
         versions = next_list({}, {1: Evaluator(secret).public_key}, now)
         (self.keys / "key-list.jws").write_text(sign_key_list(versions, now, signer) + "\n")
 

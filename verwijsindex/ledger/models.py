@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The table of the ledger; rows are inserted and never changed (R25)."""
+"""The tables of the ledger; rows are inserted and never changed (R25)."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CHAR, CheckConstraint, DateTime, Index
+from sqlalchemy import CHAR, BigInteger, CheckConstraint, DateTime, Index, SmallInteger, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 OUTCOMES = ("success", "refused")
@@ -32,3 +32,49 @@ class Event(SQLModel, table=True):
     client_id: str | None = None
     body: bytes
     nonce: bytes
+
+
+class UnsealedEvent(SQLModel, table=True):
+    """The queue of the sealer: an event that has no place in the tree yet. A trigger on `event` fills it."""
+
+    __tablename__ = "unsealed_event"
+
+    event_id: UUID = Field(primary_key=True)
+
+
+class Leaf(SQLModel, table=True):
+    """The place of an event in the tree. The hash stays when the event itself is dropped."""
+
+    __table_args__ = (
+        CheckConstraint("place >= 0", name="leaf_place_from_zero"),
+        CheckConstraint("octet_length(hash) = 32", name="leaf_hash_is_sha256"),
+        UniqueConstraint("event_id", name="leaf_one_for_an_event"),
+    )
+
+    place: int = Field(primary_key=True, sa_type=BigInteger)
+    event_id: UUID
+    hash: bytes
+
+
+class TreeNode(SQLModel, table=True):
+    """The root of a complete subtree of 2^level leaves, which never changes any more."""
+
+    __tablename__ = "tree_node"
+    __table_args__ = (
+        CheckConstraint("level > 0", name="tree_node_above_leaves"),
+        CheckConstraint("octet_length(hash) = 32", name="tree_node_hash_is_sha256"),
+    )
+
+    level: int = Field(primary_key=True, sa_type=SmallInteger)
+    number: int = Field(primary_key=True, sa_type=BigInteger)
+    hash: bytes
+
+
+class Checkpoint(SQLModel, table=True):
+    """What was signed when the tree had this size: the note as everybody gets it."""
+
+    __table_args__ = (Index("ix_checkpoint_at", "at"),)
+
+    size: int = Field(primary_key=True, sa_type=BigInteger)
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+    note: str

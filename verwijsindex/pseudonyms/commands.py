@@ -17,6 +17,7 @@ from joserfc.jwk import OKPKey
 
 from verwijsindex import keyfiles
 from verwijsindex.keyfiles import KeyFileError, encode_base64url, versioned_secrets
+from verwijsindex.ledger.checkpoint import VerifierKey
 from verwijsindex.pseudonyms.factors import Factor, FactorError
 from verwijsindex.pseudonyms.key_list import KeyListError, parse_time, read_key_list, sign_key_list
 from verwijsindex.pseudonyms.listing import next_list
@@ -96,6 +97,31 @@ def make_issuer_key(file: NewFile) -> None:
     tokens made with the old one end within the hour.
     """
     _make_signing_key(file)
+
+
+@app.command("ledger")
+def make_ledger_key(file: NewFile) -> None:
+    """Make the key that signs the checkpoints of the ledger.
+
+    Held by: the index's workers and clock. Who has it and the database can show one institution another ledger than
+    the rest, until two of them compare checkpoints. Lost: make another, and hand out its verifier key beside the
+    old one. After this: `keys verifier`.
+    """
+    _make_signing_key(file)
+
+
+@app.command("verifier")
+def show_verifier(
+    file: Annotated[Path, typer.Argument(help="File that `keys ledger` made, or its public part.")],
+    origin: Annotated[str, typer.Option(help="VERWIJSINDEX_LEDGER_ORIGIN of the workers.")],
+) -> None:
+    """Print the verifier key of the ledger: the one line that institutions and auditors pin (docs/ledger.md)."""
+    with told():
+        key = _read_either(file)
+    try:
+        typer.echo(str(VerifierKey.of(origin, key)))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--origin") from None
 
 
 @app.command("public")

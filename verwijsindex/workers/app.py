@@ -7,7 +7,7 @@ Keys and settings are read when this module is imported: a worker with a bad key
 import math
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from celery import Task
@@ -31,7 +31,9 @@ from verwijsindex import __version__, logs, metrics
 from verwijsindex.bell import DELIVER_TASK, MAIL_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
 from verwijsindex.database import engine, transaction
 from verwijsindex.followup.clock import tick
-from verwijsindex.keyfiles import KeyFileError
+from verwijsindex.keyfiles import KeyFileError, read_signing_key
+from verwijsindex.ledger.checkpoint import Signer
+from verwijsindex.ledger.sealing import seal_when_due
 from verwijsindex.logs import log
 from verwijsindex.matching.service import LOCK_TRIED, match_waiting, unpark
 from verwijsindex.matching.sweeping import sweep_ends
@@ -57,10 +59,13 @@ from verwijsindex.workers.upkeep import Upkeep
 try:
     settings = WorkerSettings()
     keys = IndexKeys.load(settings.keys)
+    ledger = Signer(settings.ledger_origin, read_signing_key(settings.ledger_key))
 except (ValidationError, SettingsError) as error:
     raise SystemExit(settings_faults(error)) from None
 except KeyFileError as error:
     raise SystemExit(f"worker and clock do not start: {error}") from None
+except ValueError as error:
+    raise SystemExit(f"VERWIJSINDEX_LEDGER_ORIGIN: {error}") from None
 sender = Sender(
     keys=keys,
     base_url=settings.base_url,
@@ -240,10 +245,16 @@ def follow_up() -> None:
             match()
 
 
+def seal() -> None:
+    """Give events their places in the ledger, and sign a checkpoint, as often as is set."""
+    metrics.SEALED.inc(seal_when_due(pool(), utc_now(), ledger, timedelta(seconds=settings.seal_seconds)))
+
+
 @app.task(name=SWEEP_TASK)
 def sweep() -> None:
     """Find the work that no bell announced, end and destroy what is past its time, go on with follow-up, and say that
     all is well."""
+    seal()  # first: what comes after can take long when there is much of it
     match()
     end()
     follow_up()
@@ -277,6 +288,7 @@ def _work_while_redis_is_away() -> None:
         if health.redis_answers(settings.broker_url):
             continue
         try:
+            seal()
             match()
             end()
             follow_up()

@@ -8,7 +8,7 @@ data: only a function of the owner's gives it the address of the mail that it ha
 from alembic import op
 
 revision = "index_0022"
-down_revision = "index_0018"
+down_revision = "index_0025"
 branch_labels = None
 depends_on = None
 
