@@ -261,7 +261,7 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names |= {"withdraw", "hand_over", "tell_move", "decide_on_signal", "dead_letters", "replay_dead_letters"}
     names |= {"turn_mail", "refused_mail_of_institution"}
     names |= {"act_on_lead", "move_rounds", "see_round", "supervised_follow_ups", "visible_follow_up"}
-    names |= {"mute_shown", "own_mutes", "undo_mute"}
+    names |= {"mute_shown", "own_mutes", "undo_mute", "crisis_lines"}
     workers = ("remove_contact_data", "spread_mail", "mail_address", "seal_events")
     others = {name: {"verwijsindex_worker"} for name in workers}
     others |= {name: {"verwijsindex_registrar"} for name in ("orphans_without_coordinator", "refused_mail_of_offices")}
