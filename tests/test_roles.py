@@ -259,7 +259,7 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names |= {"scope_own_coordinator", "scope_own_officer", "scope_own_desk"}
     names |= {"visible_matches", "visible_match", "inbox", "inbox_notice", "archived_contact", "own_placed_signals"}
     names |= {"withdraw", "hand_over", "tell_move", "decide_on_signal", "dead_letters", "replay_dead_letters"}
-    names |= {"turn_mail", "refused_mail_of_institution"}
+    names |= {"turn_mail", "refused_mail_of_institution", "coordinated_signals"}
     names |= {"act_on_lead", "move_rounds", "see_round", "supervised_follow_ups", "visible_follow_up"}
     names |= {"mute_shown", "own_mutes", "undo_mute", "crisis_lines"}
     workers = ("remove_contact_data", "spread_mail", "mail_address", "seal_events")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+import sqlalchemy as sa
 from access.matrix import Caller, nothing_else
 from matching import life
 from support import CLINIC, DORDRECHT, SCHOOL, WESTERVELD, Index, pseudonym
@@ -152,6 +153,19 @@ def _clinics_handle(index: Index) -> str:
     return str(index.database.scalar(handle, match=_match(index), reporter=index.reporters[CLINIC][0]))
 
 
+def _mute(index: Index) -> UUID:
+    """That the school's first reporter said to work together with the clinic's first already."""
+    said = (
+        "INSERT INTO mute (id, youngster_id, reporter_id, other_id, standing_id, by_officer, muted_at)"
+        " SELECT gen_random_uuid(), youngster_id, reporter_id, :other, id, false, :now FROM standing"
+        " WHERE reporter_id = :reporter ON CONFLICT DO NOTHING"
+    )
+    values = {"reporter": index.reporters[SCHOOL][0], "other": index.reporters[CLINIC][0]}
+    with index.database.superuser.begin() as connection:
+        connection.execute(sa.text(said), values | {"now": index.clock()})
+    return UUID(str(index.database.scalar("SELECT id FROM mute WHERE reporter_id = :reporter", **values)))
+
+
 def _notice(index: Index) -> UUID:
     """That of the match in the inbox of the school's first reporter."""
     told = "SELECT id FROM notice WHERE kind = 'match' AND reporter_id = :reporter"
@@ -274,6 +288,8 @@ EXAMPLES: dict[str, Example] = {
     "closeFollowUp": _act_on_match(lambda _: {"outcome": "already_together"}),
     "answerLead": _act_on_match(lambda _: {"answer": "accept"}),
     "handOverLead": _act_on_match(lambda index: {"to": _clinics_handle(index)}, lead="accepted"),
+    "listMutes": Example(lambda index, _: Asked(shows=(_mute(index),)), _reporter),
+    "undoMute": Example(lambda index, _: Asked({"muteId": _mute(index)}), _reporter, spends=True),
     "listNotices": Example(lambda index, _: Asked(shows=(_match(index),)), _reads),
     "getNotice": Example(lambda index, _: Asked({"noticeId": _notice(index)}, shows=(_notice(index),)), _reporter),
     "getArchivedSignal": Example(

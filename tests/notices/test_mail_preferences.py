@@ -34,15 +34,16 @@ def due(mails: MailPost, reporter: UUID) -> list[tuple[bool, datetime]]:
 
 
 def test_each_chooses_for_the_own_inbox(mails: MailPost) -> None:
-    """A machine for its reporter, a coordinator for one of the institution's or for its named officers, a supervisor
-    for the municipality. Done twice it is the same; each is in the ledger."""
+    """A machine for its reporter, a coordinator for one of the institution's or for its coordinators, a named officer
+    for the officers, a supervisor for the municipality. Done twice it is the same; each is in the ledger."""
     index, reporter = mails.index, mails.index.reporters[SCHOOL][0]
     chosen = {"mail": "digest", "digestAt": "16:30"}
     of_reporter = f"/reporters/{reporter}/mail-preference"
     asked: list[tuple[dict[str, str], str, dict[str, Any]]] = [
         (index.reader(), OWN, {"reporter": str(reporter)}),
         (index.supervisor(), OWN, {"municipality": WESTERVELD}),
-        (index.coordinator(), OWN, {"officersOf": SCHOOL}),
+        (index.coordinator(), OWN, {"coordinatorsOf": SCHOOL}),
+        (index.officer(), OWN, {"officersOf": SCHOOL}),
         (index.coordinator(), of_reporter, {"reporter": str(reporter)}),
     ]
     for headers, path, whose in asked:
@@ -56,7 +57,7 @@ def test_each_chooses_for_the_own_inbox(mails: MailPost) -> None:
             assert event["kind"] == "mail_preference.changed"
             assert event.items() >= (whose | chosen).items()
         assert index.get(path, headers).json == chosen
-    assert index.database.scalar("SELECT count(*) FROM mail_preference") == 3
+    assert index.database.scalar("SELECT count(*) FROM mail_preference") == 4
 
 
 def test_another_institutions_reporter_is_a_404(index: Index) -> None:
@@ -133,7 +134,9 @@ def test_a_digest_is_one_mail_with_a_link_to_choose_otherwise(mails: MailPost) -
 def test_of_a_link_that_is_none_the_answer_is_the_same(index: Index) -> None:
     """Changed, of another key, or of what is no link at all: nothing changes, and nothing tells which."""
     keys = index.app.extensions["index_keys"]
-    good = link("https://index.example", keys.current, Choice(index.reporters[SCHOOL][0], None, None, digest=True))
+    good = link(
+        "https://index.example", keys.current, Choice(index.reporters[SCHOOL][0], None, None, None, digest=True)
+    )
     token = good.rpartition("/")[2]
     changed = token[:20] + ("A" if token[20] != "A" else "B") + token[21:]
     answers = [index.http.post(f"{mail_links.PATH}/{one}") for one in (changed, "AAAA", "x", token[:8], "ë", "A" * 500)]

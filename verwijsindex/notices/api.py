@@ -27,7 +27,7 @@ api = APIBlueprint(
         Tag(
             name="notices",
             description="The inbox of a reporter, of a municipality's supervision, of an institution's named officers,"
-            " or, for its coordinator, of its reporters who left.",
+            " or of its coordinators: with, for them, those of its reporters who left.",
         )
     ],
     abp_security=needs(*READERS),
@@ -53,7 +53,7 @@ def list_notices(header: OnBehalfOf, query: Page) -> Response:
 @api.get(
     "/notices/<noticeId>",
     operation_id="getNotice",
-    summary="Read a notice: of a withdrawal, whom to ask",
+    summary="Read a notice: of a withdrawal whom to ask, of an escalation whose signals it is about",
     responses={200: OneNoticeOut, **problem_responses(404)},
 )
 @parsed

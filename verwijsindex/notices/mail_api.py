@@ -11,6 +11,8 @@ from pydantic import Field
 from verwijsindex.access.caller import (
     INSTITUTION_READ,
     INSTITUTION_WRITE,
+    SHIELDED_READ,
+    SHIELDED_WRITE,
     SIGNALS_READ,
     SIGNALS_WRITE,
     SUPERVISION_READ,
@@ -28,11 +30,11 @@ from verwijsindex.settings import API_PREFIX
 from verwijsindex.web import answer, needs, problem_responses
 
 OWN, OF_REPORTER = "/mail-preference", "/reporters/<reporterId>/mail-preference"
-READERS = (SIGNALS_READ, SUPERVISION_READ, INSTITUTION_READ)
-CHOOSERS = (SIGNALS_WRITE, SUPERVISION_WRITE, INSTITUTION_WRITE)
+READERS = (SIGNALS_READ, SUPERVISION_READ, INSTITUTION_READ, SHIELDED_READ)
+CHOOSERS = (SIGNALS_WRITE, SUPERVISION_WRITE, INSTITUTION_WRITE, SHIELDED_WRITE)
 _WHOSE = (
-    "Of the reporter for whom a machine asks, of the municipality's supervision, or, asked by a coordinator, of the"
-    " institution's named officers together."
+    "Of the own inbox: that of the reporter for whom a machine asks, of the municipality's supervision, of the"
+    " institution's coordinators together, or of its named officers together."
 )
 api = APIBlueprint(
     "mail",
@@ -132,6 +134,8 @@ def _own(act: Act) -> Inbox:
         return Inbox(act.actor.on_behalf_of)
     if act.caller.role == "case_supervisor":
         return Inbox(municipality=act.caller.municipality)
+    if act.caller.role == "coordinator":
+        return Inbox(coordinator_oin=act.caller.oin)
     return Inbox(officer_oin=act.caller.oin)
 
 

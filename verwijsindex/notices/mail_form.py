@@ -82,7 +82,9 @@ def message(form: Form, mail: Row[Any], address: str) -> EmailMessage:
         mail: a claimed row of `mail`.
         address: as `deliverable` gives it.
     """
-    choice = Choice(mail.reporter_id, mail.municipality_code, mail.officer_oin, digest=not mail.digest)
+    choice = Choice(
+        mail.reporter_id, mail.municipality_code, mail.officer_oin, mail.coordinator_oin, digest=not mail.digest
+    )
     address_of_choice = link(form.base_url, form.keys.current, choice)
     one_click = address_of_choice.startswith("https:")  # RFC 8058 knows no other
     said = {"link": form.link, "numbers": _NUMBERS, "choice": address_of_choice, "digest": mail.digest}

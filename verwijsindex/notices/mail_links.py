@@ -18,11 +18,12 @@ PATH = f"{API_PREFIX}/mail-choices"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whose inbox (one of the three), and whether mail about it becomes a digest."""
+    """Whose inbox (one of the four), and whether mail about it becomes a digest."""
 
     reporter_id: UUID | None
     municipality_code: str | None
     officer_oin: str | None
+    coordinator_oin: str | None
     digest: bool
 
 

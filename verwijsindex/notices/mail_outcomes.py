@@ -30,7 +30,8 @@ _CLAIM = text(
         ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
     )
     UPDATE mail m SET leased_until = :lease, attempts = m.attempts + 1 FROM due WHERE m.id = due.id
-    RETURNING m.id, m.reporter_id, m.municipality_code, m.officer_oin, m.digest, m.made_at, m.attempts, m.leased_until
+    RETURNING m.id, m.reporter_id, m.municipality_code, m.officer_oin, m.coordinator_oin, m.digest, m.made_at,
+              m.attempts, m.leased_until
     """
 )
 _ADDRESS = text("SELECT mail_address(:id, :today)")
@@ -38,9 +39,9 @@ _ADDRESS = text("SELECT mail_address(:id, :today)")
 _BACK = text(
     """
     WITH gone AS (DELETE FROM mail WHERE id = :id AND leased_until = :lease RETURNING *)
-    INSERT INTO mail_wanted (id, reporter_id, municipality_code, officer_oin, digest, due_at)
-    SELECT uuidv7(), reporter_id, municipality_code, officer_oin, digest, :now FROM gone
-    ON CONFLICT (reporter_id, municipality_code, officer_oin, digest)
+    INSERT INTO mail_wanted (id, reporter_id, municipality_code, officer_oin, coordinator_oin, digest, due_at)
+    SELECT uuidv7(), reporter_id, municipality_code, officer_oin, coordinator_oin, digest, :now FROM gone
+    ON CONFLICT (reporter_id, municipality_code, officer_oin, coordinator_oin, digest)
         DO UPDATE SET due_at = least(mail_wanted.due_at, excluded.due_at)
     """
 )

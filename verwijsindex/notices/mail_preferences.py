@@ -26,20 +26,23 @@ _OF = (
     "reporter_id IS NOT DISTINCT FROM CAST(:reporter_id AS uuid)"
     " AND municipality_code IS NOT DISTINCT FROM CAST(:municipality_code AS char(4))"
     " AND officer_oin IS NOT DISTINCT FROM CAST(:officer_oin AS char(20))"
+    " AND coordinator_oin IS NOT DISTINCT FROM CAST(:coordinator_oin AS char(20))"
 )
 _READ = text(f"SELECT digest, to_char(digest_at, 'HH24:MI') AS digest_at FROM mail_preference WHERE {_OF}")  # noqa: S608
 # Of two that choose at once the later one counts.
 _CHOOSE = text(
     """
-    INSERT INTO mail_preference (id, reporter_id, municipality_code, officer_oin, digest, digest_at, chosen_at)
-    VALUES (:id, :reporter_id, :municipality_code, :officer_oin, :digest, CAST(:digest_at AS time), :now)
-    ON CONFLICT (reporter_id, municipality_code, officer_oin) DO UPDATE
+    INSERT INTO mail_preference
+        (id, reporter_id, municipality_code, officer_oin, coordinator_oin, digest, digest_at, chosen_at)
+    VALUES (:id, :reporter_id, :municipality_code, :officer_oin, :coordinator_oin, :digest, CAST(:digest_at AS time),
+            :now)
+    ON CONFLICT (reporter_id, municipality_code, officer_oin, coordinator_oin) DO UPDATE
         SET digest = excluded.digest, digest_at = excluded.digest_at, chosen_at = excluded.chosen_at
     """
 )
 _TURN = text(
     "SELECT turn_mail(CAST(:reporter_id AS uuid), CAST(:municipality_code AS char(4)), CAST(:officer_oin AS char(20)),"
-    " :digest, :now)"
+    " CAST(:coordinator_oin AS char(20)), :digest, :now)"
 )
 _OF_INSTITUTION = text(
     "SELECT EXISTS (SELECT FROM reporter WHERE id = :id AND oin = (SELECT scope_oin()) AND contact_removed_on IS NULL)"
@@ -51,23 +54,33 @@ _REFUSED = text(
 
 
 class Inbox:
-    """Whose mail it is: a reporter's, that of a municipality's supervision, or that of an institution's named officers;
-    one of the three."""
+    """Whose mail it is: a reporter's, that of a municipality's supervision, or that of an institution's named officers
+    or coordinators; one of the four."""
 
     def __init__(
-        self, reporter_id: UUID | None = None, municipality: str | None = None, officer_oin: str | None = None
+        self,
+        reporter_id: UUID | None = None,
+        municipality: str | None = None,
+        officer_oin: str | None = None,
+        coordinator_oin: str | None = None,
     ) -> None:
-        self.named = {"reporter_id": reporter_id, "municipality_code": municipality, "officer_oin": officer_oin}
+        self.named = {
+            "reporter_id": reporter_id,
+            "municipality_code": municipality,
+            "officer_oin": officer_oin,
+            "coordinator_oin": coordinator_oin,
+        }
 
     @classmethod
     def of_choice(cls, choice: Choice) -> "Inbox":
         """That of a link."""
-        return cls(choice.reporter_id, choice.municipality_code, choice.officer_oin)
+        return cls(choice.reporter_id, choice.municipality_code, choice.officer_oin, choice.coordinator_oin)
 
     def event(self, kind: events.EventKind, now: datetime, actor: events.Actor, **says: str | int) -> events.Event:
         """An event that concerns whose it is."""
-        if self.named["officer_oin"]:
-            says["officersOf"] = str(self.named["officer_oin"])
+        for column, name in (("officer_oin", "officersOf"), ("coordinator_oin", "coordinatorsOf")):
+            if self.named[column]:
+                says[name] = str(self.named[column])
         reporter, municipality = self.named["reporter_id"], self.named["municipality_code"]
         return events.Event(
             kind,

@@ -18,12 +18,12 @@ from sqlalchemy import Connection, text
 # Each arm of the UNION is a look into one index.
 _WANT = text(
     """
-    INSERT INTO mail_wanted (id, reporter_id, municipality_code, officer_oin, digest, due_at)
-    SELECT uuidv7(), n.reporter_id, n.municipality_code, n.officer_oin, n.digest,
+    INSERT INTO mail_wanted (id, reporter_id, municipality_code, officer_oin, coordinator_oin, digest, due_at)
+    SELECT uuidv7(), n.reporter_id, n.municipality_code, n.officer_oin, n.coordinator_oin, n.digest,
            CASE WHEN n.digest THEN (n.today + CASE WHEN n.today + n.digest_at > n.wall THEN 0 ELSE 1 END + n.digest_at)
                 AT TIME ZONE 'Europe/Amsterdam' ELSE :due_at END
     FROM (
-        SELECT DISTINCT n.reporter_id, n.municipality_code, n.officer_oin,
+        SELECT DISTINCT n.reporter_id, n.municipality_code, n.officer_oin, n.coordinator_oin,
                n.quiet OR coalesce(p.digest, false) AS digest, coalesce(p.digest_at, '07:00') AS digest_at,
                CAST(w.wall AS date) AS today, w.wall
         FROM notice n CROSS JOIN (SELECT CAST(:now AS timestamptz) AT TIME ZONE 'Europe/Amsterdam' AS wall) w
@@ -34,11 +34,15 @@ _WANT = text(
             UNION ALL
             SELECT * FROM mail_preference
             WHERE reporter_id IS NULL AND municipality_code IS NULL AND officer_oin = n.officer_oin
+            UNION ALL
+            SELECT * FROM mail_preference
+            WHERE reporter_id IS NULL AND municipality_code IS NULL AND officer_oin IS NULL
+              AND coordinator_oin = n.coordinator_oin
         ) p ON true
-        WHERE n.id = ANY(:notices) AND n.coordinator_oin IS NULL
+        WHERE n.id = ANY(:notices)
     ) n
-    ORDER BY n.reporter_id, n.municipality_code, n.officer_oin, n.digest
-    ON CONFLICT (reporter_id, municipality_code, officer_oin, digest)
+    ORDER BY n.reporter_id, n.municipality_code, n.officer_oin, n.coordinator_oin, n.digest
+    ON CONFLICT (reporter_id, municipality_code, officer_oin, coordinator_oin, digest)
         DO UPDATE SET due_at = least(mail_wanted.due_at, excluded.due_at)
     """
 )

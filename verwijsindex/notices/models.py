@@ -193,7 +193,7 @@ class SubscriptionRequest(SQLModel, table=True):
     received_at: datetime = Field(sa_type=Moment)
 
 
-_INBOX = ("reporter_id", "municipality_code", "officer_oin")
+_INBOX = ("reporter_id", "municipality_code", "officer_oin", "coordinator_oin")
 
 
 def _of_one_inbox(table: str) -> CheckConstraint:
@@ -217,6 +217,7 @@ class MailPreference(SQLModel, table=True):
         default=None, sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")]
     )
     officer_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
+    coordinator_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
     digest: bool
     digest_at: time
     chosen_at: datetime = Field(sa_type=Moment)
@@ -238,6 +239,7 @@ class MailWanted(SQLModel, table=True):
         default=None, sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")]
     )
     officer_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
+    coordinator_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
     digest: bool
     due_at: datetime = Field(sa_type=Moment)
 
@@ -263,6 +265,7 @@ class Mail(SQLModel, table=True):
         default=None, sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")]
     )
     officer_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
+    coordinator_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
     recipient: str
     person_id: UUID | None = None
     digest: bool

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from verwijsindex.matching.schemas import OwnSignal
 from verwijsindex.notices.schemas import NoticeOut, NoticesOut, OneNoticeOut, WhomToAsk
 from verwijsindex.notices.subscription_schemas import AttemptOut, AttemptsOut
 from verwijsindex.paging import Page
@@ -21,6 +22,7 @@ _LIST = text(
     "CAST(:cursor_at AS timestamptz), CAST(:cursor_id AS uuid), CAST(:limit AS integer))"
 )
 _ONE = text("SELECT id, kind, match_id, archived_signal_id, reporter_id, placed_at, ask FROM inbox_notice(:notice)")
+_OWN_SIGNALS = text("SELECT id, reporter_id AS reporter, reporter_name FROM coordinated_signals(:notice)")
 # Row-level security leaves the attempts of the scope's client.
 _ATTEMPTS = text(
     "SELECT id, delivery_id, about, at, outcome, duration_ms, next_try_at FROM attempt"
@@ -58,8 +60,12 @@ def inbox(connection: Connection, page: Page, *, of_others: bool = False) -> Not
 
 
 def one_notice(connection: Connection, notice_id: UUID, *, of_others: bool = False) -> OneNoticeOut:
-    """One notice of the inbox of the scope, and of a withdrawal whom to ask, as it is now (R37). Raises Problem 404 for
-    any other."""
+    """One notice of the inbox of the scope, as things are now: of a withdrawal whom to ask (R37); of what a coordinator
+    is told of a missed deadline, whose signals it is about (R20). Raises Problem 404 for any other.
+
+    Args:
+        of_others: read by a coordinator.
+    """
     row = connection.execute(_ONE, {"notice": notice_id}).one_or_none()
     if row is None:
         raise Problem(NOT_FOUND)
@@ -69,8 +75,11 @@ def one_notice(connection: Connection, notice_id: UUID, *, of_others: bool = Fal
             WhomToAsk(shown_as=card["shown_as"], institution=card["institution"], stand_ins=card["stand_ins"] or [])
             for card in row.ask or []
         ]
+    own = None
+    if of_others and row.kind == "escalation":
+        own = [OwnSignal(**one._mapping) for one in connection.execute(_OWN_SIGNALS, {"notice": notice_id})]
     numbers = in_danger_now(connection, match=row.match_id, archived_signal=row.archived_signal_id)
-    return OneNoticeOut(**_line(row, of_others=of_others), ask=ask, in_danger_now=numbers)
+    return OneNoticeOut(**_line(row, of_others=of_others), ask=ask, own_signals=own, in_danger_now=numbers)
 
 
 def _line(row: Row[Any], *, of_others: bool) -> dict[str, Any]:
@@ -81,12 +90,13 @@ def _line(row: Row[Any], *, of_others: bool) -> dict[str, Any]:
         "reporter": row.reporter_id if of_others else None,
         "match": row.match_id,
         "archived_signal": row.archived_signal_id,
-        "link": f"{API_PREFIX}/{_where(row)}",
+        "link": f"{API_PREFIX}/{_where(row, coordinates=of_others)}",
     }
 
 
-def _where(row: Row[Any]) -> str:
-    """A match says no more of a party that withdrew, so that the notice itself says whom to ask."""
-    if row.kind == "party_withdrew":
+def _where(row: Row[Any], *, coordinates: bool) -> str:
+    """A match says no more of a party that withdrew, so that the notice itself says whom to ask; and a coordinator does
+    not read the match of a reporter who is there, so that the notice says whose signals it is about."""
+    if row.kind == "party_withdrew" or (coordinates and row.kind == "escalation"):
         return f"notices/{row.id}"
     return f"matches/{row.match_id}" if row.match_id else f"archived-signals/{row.archived_signal_id}"

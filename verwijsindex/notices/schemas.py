@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A line in an inbox: that there is something, and where to read it (R12, R33); and whom to ask (R37)."""
+"""A line in an inbox: that there is something, and where to read it (R12, R33); whom to ask (R37); and for a
+coordinator whose signals it is about (R20)."""
 
 from datetime import datetime
 from typing import Literal
@@ -7,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from verwijsindex.matching.schemas import OwnSignal
 from verwijsindex.parsing import Outgoing
 from verwijsindex.registry.contacts import NumberToCall, StandIn
 
@@ -28,7 +30,7 @@ class NoticeOut(Outgoing):
     archived_signal: UUID | None = Field(default=None, description="Of a notice of kind archive.")
     link: str = Field(
         description="Path on this server of the match or the archived signal; of party_withdrew of this notice, which"
-        " says whom to ask."
+        " says whom to ask; for a coordinator of an escalation too, which says whose signals it is about."
     )
 
 
@@ -50,6 +52,11 @@ class OneNoticeOut(NoticeOut):
         default=None,
         description="Of party_withdrew: whom to ask, once for each institution whose parties withdrew. It is looked up"
         " when it is read.",
+    )
+    own_signals: list[OwnSignal] | None = Field(
+        default=None,
+        description="Of an escalation to a coordinator: the live signals of the own institution that it is about, and"
+        " whose they are. Nothing of the other parties: their reporter reads the match.",
     )
     in_danger_now: list[NumberToCall]
 

@@ -4,10 +4,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from verwijsindex.database import as_json
 from verwijsindex.ledger import events
@@ -17,8 +17,8 @@ from verwijsindex.notices.mail_wanted import want_mail
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A notice that has to be: its kind, of which match or archived signal, and its one recipient: a reporter, the
-    supervisors of a municipality, or the named officer of an institution (R36). Of a withdrawal also whose party it
-    was (R37): several that differ in this alone are one notice."""
+    supervisors of a municipality, or the named officers (R36) or coordinators (R21) of an institution. Of a withdrawal
+    also whose party it was (R37): several that differ in this alone are one notice."""
 
     kind: Literal["match", "party_withdrew", "move", "archive", "lead", "reminder", "escalation"]
     reporter_id: UUID | None
@@ -50,7 +50,7 @@ _PLACE = text(
     ORDER BY i.match_id, i.archived_signal_id, i.kind, i.reporter_id, i.municipality_code, i.officer_oin,
              i.coordinator_oin, i.quiet
     ON CONFLICT DO NOTHING
-    RETURNING id, match_id, archived_signal_id, reporter_id, municipality_code, officer_oin
+    RETURNING id, match_id, archived_signal_id, reporter_id, municipality_code, coordinator_oin
     """
 )
 # Only of what was placed just now: a notice that stands says already whom to ask.
@@ -65,8 +65,8 @@ _PLACE_WITHDRAWALS = text(
     WHERE n.id = ANY(:notices) AND n.kind = 'party_withdrew'
     """
 )
-# Nothing is pushed of what goes to the named officer: a client has no inbox to fetch then, and an event without a
-# reporter would say to all who run it that there is something shielded (R33, R36).
+# Nothing is pushed of what goes to the named officers or the coordinators: a client has no inbox to fetch then, and an
+# event without a reporter would say to all who run it that there is something shielded (R33, R36).
 # The lock waits for who deletes a subscription at this moment, and then leaves it out; the foreign key would fail.
 _PUSH = text(
     """
@@ -80,8 +80,9 @@ _PUSH = text(
 )
 
 
-def _about(match_id: UUID | None, archived_signal_id: UUID | None) -> dict[str, str]:
-    return {"matchId": str(match_id)} if match_id else {"signalId": str(archived_signal_id)}
+def _about(row: Row[Any]) -> dict[str, str]:
+    about = {"matchId": str(row.match_id)} if row.match_id else {"signalId": str(row.archived_signal_id)}
+    return about | ({"coordinatorsOf": row.coordinator_oin} if row.coordinator_oin else {})
 
 
 def place(connection: Connection, wanted: Sequence[Wanted], now: datetime, push_due_at: datetime) -> int:
@@ -108,7 +109,7 @@ def place(connection: Connection, wanted: Sequence[Wanted], now: datetime, push_
                 events.NOTICE_PLACED,
                 now,
                 events.MATCHER,
-                says={"noticeId": str(row.id), **_about(row.match_id, row.archived_signal_id)},
+                says={"noticeId": str(row.id), **_about(row)},
                 recipient_reporter=row.reporter_id,
                 recipient_municipality=row.municipality_code,
             )

@@ -82,8 +82,8 @@ _FORGET_STANDINGS = text(
     " AND NOT EXISTS (SELECT FROM signal s WHERE s.standing_id = st.id) RETURNING st.youngster_id"
 )
 # A line in an inbox says that its reader had a signal on the youngster of its match. It goes once there is none any
-# more, live or archived (of an officer: none of the institution); and one of an archived signal goes with that. The
-# lock on the subscription comes before that on its deliveries, which go with the line, as everywhere
+# more, live or archived (of officers and coordinators: none of the institution); and one of an archived signal goes
+# with that. The lock on the subscription comes before that on its deliveries, which go with the line, as everywhere
 # (`notices.outcomes`). OFFSET 0 has PostgreSQL look each row up, whatever it guesses of tables it has not seen full.
 _LINES_OF = """
 SELECT n.id FROM {about} o CROSS JOIN LATERAL (
@@ -97,14 +97,18 @@ _LINES_OF_DESTROYED = (
     " WHERE archived_signal_id = ANY(:destroyed) AND archived_signal_id IS NOT NULL AND {} IS NOT NULL"
 )
 _OWN = {"reporter_id": "x.reporter_id = n.reporter_id", "officer_oin": "x.oin = n.officer_oin"}
-_LINES = " UNION ALL ".join(
-    part
-    for recipient, own in _OWN.items()
-    for part in (
-        _LINES_OF.format(about="match", recipient=recipient, own=own),
-        _LINES_OF.format(about="archived_signal", recipient=recipient, own=own),
-        _LINES_OF_DESTROYED.format(recipient),
+_LINES = (
+    " UNION ALL ".join(
+        part
+        for recipient, own in _OWN.items()
+        for part in (
+            _LINES_OF.format(about="match", recipient=recipient, own=own),
+            _LINES_OF.format(about="archived_signal", recipient=recipient, own=own),
+            _LINES_OF_DESTROYED.format(recipient),
+        )
     )
+    + " UNION ALL "
+    + _LINES_OF.format(about="match", recipient="coordinator_oin", own="x.oin = n.coordinator_oin")
 )
 _FORGET_LINES = text(
     f"WITH line AS MATERIALIZED ({_LINES}), held AS MATERIALIZED ("  # noqa: S608
