@@ -48,7 +48,7 @@ POINTS = {
     "email": "e-mail",
 }
 NUMBERS = {"name": "name", "telephone": "telephone"}
-_COPIED = {"id", "caseReference", "readBy", "telephone", "email", "address", "delivery"}
+_COPIED = {"id", "contact", "caseReference", "readBy", "telephone", "email", "address", "delivery"}
 
 
 class _Fitting:
@@ -89,23 +89,25 @@ def table(title: str, columns: dict[str, str], items: Iterable[Json]) -> Rendera
 
 
 def match_view(match: Json) -> RenderableType:
-    """A match: whom to call, under which own reference, and who else helps (R12)."""
+    """A match: whom to call, under which own reference, who else helps (R12), and where the follow-up stands (R21)."""
     parties = match.get("parties", [])
+    follow_up = match.get("followUp")
     references = ", ".join(match.get("ownCaseReferences", [])) or "none"
     return Group(
         Text(f"Match {_printable(match.get('id'))}", no_wrap=True, overflow="ignore"),
         Text(f"Your own case reference: {_printable(references)}"),
-        table("Call", CONTACTS, to_call(parties)),
+        table("Call", CONTACTS | {"contact": "contact"}, to_call(parties)),
         table("Their coordinators", _BESIDE, _beside(parties)),
+        *([Text("Follow-up"), follow_up_view(follow_up, parties)] if follow_up else []),
         table("In the municipality", POINTS, match.get("contactPoints", [])),
         table("A child in danger now", NUMBERS, match.get("inDangerNow", [])),
     )
 
 
-def follow_up_view(now_is: Json) -> RenderableType:
-    """Where the follow-up of a match stands (R21, R22)."""
+def follow_up_view(now_is: Json, parties: Iterable[Json] = ()) -> RenderableType:
+    """Where the follow-up of a match stands, with the name of who leads if it is one of these parties (R21, R22)."""
     lines = {name: _printable(now_is.get(field)) for name, field in _FOLLOW_UP.items()}
-    lines["lead"] = _printable(_lead(now_is.get("lead") or {}))
+    lines["lead"] = _printable(_lead(now_is.get("lead") or {}, parties))
     lines["possible now"] = _printable(", ".join(now_is.get("possible", [])) or "nothing")
     width = max(map(len, lines))
     return Group(*(Text(f"{name:{width}}  {value}", overflow="fold") for name, value in lines.items() if value))
@@ -121,10 +123,14 @@ _FOLLOW_UP = {
 }
 
 
-def _lead(lead: Json) -> str:
+def _lead(lead: Json, parties: Iterable[Json]) -> str:
     if not lead:
         return "nobody"
-    who = "you" if lead.get("you") else f"contact {lead['contact']}" if lead.get("contact") else "any party may take it"
+    contact = lead.get("contact")
+    names = {party.get("contact"): party.get("name") for party in parties}
+    who = (
+        "you" if lead.get("you") else names.get(contact) or f"contact {contact}" if contact else "any party may take it"
+    )
     due = f"; answer by {lead['answerDueOn']}" if lead.get("answerDueOn") else ""
     return f"{lead.get('state')}: {who} ({str(lead.get('reason')).replace('_', ' ')}){due}"
 
