@@ -58,7 +58,7 @@ def test_who_declines_is_followed_by_another_and_then_by_whoever_takes_it(index:
     assert declined.json["lead"] == {
         "state": "proposed",
         "you": False,
-        "reason": "nobody_to_propose",
+        "reason": "next_is_sought",
     }
     index.match()
     taken = _act(index, match, "lead-answer", SCHOOL, {"answer": "accept"})

@@ -82,3 +82,16 @@ def test_the_days_of_the_law_are_no_working_days() -> None:
     no_working_days = (date(2027, 3, 26), date(2027, 3, 29), date(2027, 5, 5), date(2026, 4, 27), date(2026, 12, 26))
     assert not any(is_working_day(day) for day in no_working_days)
     assert working_days_after(date(2027, 5, 4), 2) == date(2027, 5, 10)  # Ascension Day is the sixth
+
+
+def test_everybody_is_told_when_nobody_is_left_to_ask(index: Index) -> None:
+    """Whether somebody declined or did not answer, and once. The year (test_year) found that nobody was told."""
+    match = _match(index)
+    declined = index.act(f"/matches/{match}/lead-answer", {"answer": "decline"}, index.reader(CLINIC))
+    assert declined.json["lead"]["reason"] == "next_is_sought"
+    for _ in range(2):
+        index.clock.move(minutes=1)
+        _day(index)
+        for oin in (SCHOOL, CLINIC):
+            kinds = [one["kind"] for one in index.get("/notices", index.reader(oin)).json["items"]]
+            assert kinds == ["lead", "match"]

@@ -56,3 +56,26 @@ def test_a_match_that_comes_back_goes_on_where_it_was(index: Index) -> None:
     assert _rows(index, _ROUNDS) == [("youngster", 1, "lapsed"), ("youngster", 1, "lead_agreed")]
     assert _rows(index, _LEADS) == [(CLINIC, "accepted", "only_candidate")]
     assert index.database.scalar("SELECT count(*) FROM notice WHERE kind = 'lead'") == 0
+
+
+def test_who_leads_at_the_end_of_a_chain_stays_when_something_happens_at_its_other_end(index: Index) -> None:
+    """Half siblings: the first shares a parent with the second, the second with the third. What was declined on the
+    third is no reason to take its lead away (the year, test_year, found that it was)."""
+    index.allow_parents(SCHOOL, CLINIC, POLICE)
+    index.place(0, SCHOOL, parents=parents(10))
+    index.place(1, POLICE, parents=parents(10, 11))
+    index.place(2, CLINIC, parents=parents(11))
+    index.place(2, CLINIC, 1, parents=parents(11))
+    index.match()
+    for reader in (index.reader(CLINIC), index.reader(CLINIC, 1)):
+        for match in index.get("/matches", reader).json["items"]:
+            index.act(f"/matches/{match['id']}/lead-answer", {"answer": "decline"}, reader)
+    index.match()
+    without = (
+        "SELECT m.id FROM match m WHERE m.ended_at IS NULL AND NOT EXISTS"
+        " (SELECT FROM lead l WHERE l.match_id = m.id AND l.state IN ('proposed', 'accepted'))"
+    )
+    assert _rows(index, without) == []
+    index.place(0, SCHOOL, 1, parents=parents(10))
+    index.match()
+    assert _rows(index, without) == []

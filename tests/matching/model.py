@@ -8,7 +8,7 @@ same one twice. `run` looks at the oldest work, as a run of the matcher does: wh
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from itertools import count
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 UNDER_WAY = timedelta(minutes=1)
 Recipient = str
-"""`reporter NAME`, `municipality CODE` or `officer INSTITUTION`."""
+"""`reporter NAME`, `municipality CODE`, `officer INSTITUTION` or `coordinator INSTITUTION`."""
 
 
 def day_of(moment: datetime) -> date:
@@ -153,6 +153,8 @@ class Model:
         self.supervised: dict[tuple[int, str], set[tuple[str, Standing]]] = defaultdict(set)
         """Of a youngster and a kind of match: municipality, and whom its supervisors were told of."""
         self.inboxes: dict[Recipient, list[Notice]] = defaultdict(list)
+        self.matched: Callable[[set[int], set[tuple[Recipient, Notice]], date], None] | None = None
+        """Brings follow-up up to date: of the youngsters looked at, and who was told just now (followup.model)."""
         self._names, self._standings = count(1), count(1)
 
     # What is so at a moment.
@@ -274,7 +276,10 @@ class Model:
         told: set[tuple[Recipient, Notice]] = set()
         told |= self._withdrawals(looked_at, today)
         self._bring_up_to_date(concerned, today)
-        told |= self._of_matches(concerned, today)
+        of_matches = self._of_matches(concerned, today)
+        told |= of_matches
+        if self.matched:
+            self.matched(concerned, of_matches, today)
         for youngster, teller in moved.items():
             # Who is alone on a youngster has only the match of its family: a supervisor may tell a move of that.
             kinds = ("youngster",) if teller else ("youngster", "family")

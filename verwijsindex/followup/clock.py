@@ -73,7 +73,7 @@ _UNANSWERED = text(
 )
 _OPEN_TO_ALL = text(
     "INSERT INTO lead (id, match_id, state, reason, proposed_at)"
-    " SELECT uuidv7(), one, 'proposed', 'nobody_to_propose', :now FROM unnest(CAST(:matches AS uuid[])) one"
+    " SELECT uuidv7(), one, 'proposed', 'next_is_sought', :now FROM unnest(CAST(:matches AS uuid[])) one"
 )
 _LOOK_AGAIN = text(
     """

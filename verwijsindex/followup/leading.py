@@ -17,6 +17,7 @@ Reason = Literal[
     "only_candidate",
     "handed_over",
     "volunteered",
+    "next_is_sought",
     "nobody_to_propose",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)

@@ -58,12 +58,14 @@ class _Led:
     siblings: set[UUID] = field(default_factory=set)
     asked: set[UUID] = field(default_factory=set)
     running: tuple[UUID | None, str] | None = None
+    sought: bool = False
+    """It is open to every party for as long as nobody looked for the next: they were not told of it."""
 
 
 _LEADS = text(
     """
     SELECT l.match_id, m.youngster_id, m.kind, m.ended_at IS NOT NULL AS over, l.id, l.reporter_id, l.state,
-           l.proposed_at, m.ended_at IS NOT NULL AND EXISTS (
+           l.reason, l.proposed_at, m.ended_at IS NOT NULL AND EXISTS (
                SELECT FROM signal s WHERE s.youngster_id = m.youngster_id AND s.removal_date > :today
                  AND s.ended_at IS NULL AND coalesce(s.reporter_id = l.reporter_id, true)) AS may_come_back
     FROM lead l JOIN match m ON m.id = l.match_id WHERE m.youngster_id = ANY(:around)
@@ -206,7 +208,7 @@ def _read_leads(
     ended = []
     for row in connection.execute(_LEADS, {"around": list(around), "today": today}):
         match = matches.get(row.match_id)
-        if row.youngster_id not in youngsters:
+        if row.youngster_id not in youngsters:  # nobody looks at it now: it is not known whom it shows
             if row.over:
                 continue
             match = matches.setdefault(row.match_id, _Led(row.youngster_id, row.kind))
@@ -218,7 +220,7 @@ def _read_leads(
         if row.reporter_id:
             match.asked.add(row.reporter_id)
         if row.state in ("proposed", "accepted"):
-            match.running = (row.reporter_id, row.state)
+            match.running, match.sought = (row.reporter_id, row.state), row.reason == "next_is_sought"
     return ended
 
 
@@ -254,8 +256,8 @@ def _propose(
             if reporter not in match.asked and one.left_on is None
         ]
         reporter, reason = propose(candidates, orders[match_id] or LEADING_DOMAINS)
-        if reporter is None and match.running is not None:
-            continue  # it is open to every party already
+        if reporter is None and match.running is not None and not match.sought:
+            continue  # it is open to every party already, who know it
         state = "accepted" if reason == "leads_already" else "proposed"
         match.running = (reporter, state)
         due = working_days_after(today, ANSWER_WITHIN) if reporter and state == "proposed" else None

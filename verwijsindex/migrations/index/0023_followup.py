@@ -56,7 +56,7 @@ CREATE TABLE lead (
         ('proposed', 'accepted', 'declined', 'unanswered', 'handed_over')),
     reason varchar NOT NULL CONSTRAINT lead_reason CHECK (reason IN
         ('leads_already', 'asked_already', 'first_domain', 'first_there', 'only_candidate', 'handed_over',
-         'volunteered', 'nobody_to_propose')),
+         'volunteered', 'next_is_sought', 'nobody_to_propose')),
     proposed_at timestamptz NOT NULL,
     answer_due_on date,
     CONSTRAINT lead_open_is_proposed CHECK (reporter_id IS NOT NULL OR state = 'proposed'),
@@ -250,7 +250,7 @@ BEGIN
         SELECT uuidv7(), one, mine[1], 'accepted', 'volunteered', at FROM unnest(changed) one;
     ELSIF act IN ('decline', 'hand_over') THEN
         INSERT INTO lead (id, match_id, reporter_id, state, reason, proposed_at, answer_due_on)
-        SELECT uuidv7(), one, r.shown, 'proposed', CASE WHEN r.shown IS NULL THEN 'nobody_to_propose'
+        SELECT uuidv7(), one, r.shown, 'proposed', CASE WHEN r.shown IS NULL THEN 'next_is_sought'
                ELSE 'handed_over' END, at, CASE WHEN r.shown IS NOT NULL THEN due END
         FROM unnest(changed) one CROSS JOIN LATERAL (
             SELECT CASE WHEN EXISTS (

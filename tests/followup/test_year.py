@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A year of follow-up by a moved clock, beside a plain model (R21, R22, R23; followup.year, followup.model)."""
+
+import os
+from collections import Counter
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+from followup.year import _DELAYED, _STEPS, Year
+from matching.model import day_of
+from support import Index
+
+LONG = bool(os.environ.get("TEST_LONG"))
+SEED = int(os.environ.get("YEAR_SEED", "1"))
+
+
+@pytest.mark.timeout(7200 if LONG else 300)
+def test_a_year_is_as_the_model_says(index: Index) -> None:
+    year = Year(index, SEED, *((1000, 30, 10) if LONG else (40, 10, 3)))
+    for day in range(365):
+        year.day(day)
+        begin = datetime.combine(year.today + timedelta(days=1), datetime.min.time(), index.clock().tzinfo)
+        index.clock.now = begin + timedelta(hours=year.chance.randrange(6, 17))
+    year.tick()
+    year.beside.compare()
+    year.beside.compare_notices()
+    steps = Counter(
+        (year.beside.known[UUID(row.match)], row.step, day_of(row.at)) for row in index.database.rows(_STEPS)
+    )
+    assert steps == year.steps
+    assert index.database.scalar(_DELAYED) == 0
+    for what, number in year.figures().items():
+        print(f"{what}: {number}")
+    print(dict(sorted(year.acts.items())))
