@@ -9,9 +9,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from followup.model import FollowUp
+from matching.model import day_of
 
 _OPEN = """
-SELECT m.id, m.youngster_id, m.kind, l.id AS lead_id, l.reporter_id, l.state, l.reason
+SELECT m.id, m.youngster_id, m.kind, m.opened_at, l.id AS lead_id, l.reporter_id, l.state, l.reason
 FROM match m LEFT JOIN lead l ON l.match_id = m.id AND l.state IN ('proposed', 'accepted') WHERE m.ended_at IS NULL
 """
 _ROUNDS = "SELECT * FROM round ORDER BY match_id, number"
@@ -27,7 +28,7 @@ class Beside:
     Args:
         names: of reporters, by id.
         institutions: their names, by OIN.
-        numbers: of signals in the model, by id.
+        youngsters: gives the number of each by its id, as far as it has a signal.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class Beside:
         self.youngsters = youngsters
         self.known: dict[UUID, int] = {}
         """The name of each match that was seen open."""
+        self.opened: dict[int, date] = {}
+        """And the day on which it opened."""
 
     def after_a_run(self, today: date) -> None:
         """Each open match has one lead or proposal, as the rule has it; the model takes them over."""
@@ -51,7 +54,7 @@ class Beside:
             name = self.model.model.matches[youngsters[row.youngster_id], row.kind].name
             assert name not in found, "two who lead (R22)"
             assert row.lead_id, "an open match without a lead or a proposal (R22)"
-            self.known[row.id] = name
+            self.known[row.id], self.opened[name] = name, day_of(row.opened_at)
             reporter = self.names[row.reporter_id] if row.reporter_id else None
             found[name] = row.lead_id, reporter, row.state, row.reason
         self.model.today = today

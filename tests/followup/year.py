@@ -358,6 +358,8 @@ class Year:
         last, led = follow_up.rounds[name][-1], follow_up.leads[name]
         what = chance.choices(["as it should be", "already_together", "anything", "nothing"], [80, 5, 8, 7])[0]
         if what == "already_together":
+            if not last.runs:
+                return None
             done = follow_up.move(name, "close_at_once", today, outcome=what)
             return self.act(match, "closing", {"outcome": what}, headers, done)
         if what == "anything":
@@ -375,7 +377,7 @@ class Year:
         if what == "nothing":
             return None
         if act == "contact":
-            on = today - timedelta(days=chance.randrange(3))
+            on = max(self.beside.opened[name], today - timedelta(days=chance.randrange(3)))
             done = follow_up.move(name, "record_contact", today, contacted_on=on)
             return self.act(match, act, {"contactedOn": on.isoformat()}, headers, done)
         if act == "coordination":
@@ -388,13 +390,14 @@ class Year:
             says = "accept" if chance.random() < person.leads else "decline"
             body = {"answer": says} | ({"reason": "no_capacity"} if says == "decline" else {})
             return self.act(match, act, body, headers, follow_up.answer(name, person.name, says, today))
-        shown = {s.reporter for s in follow_up.shown(follow_up.open()[name], today)} - {person.name}
-        receiver = self.of[chance.choice(sorted(shown))]
-        handle = self.index.database.scalar(
-            "SELECT contact_handle(CAST(:match AS uuid), CAST(:reporter AS uuid))", match=match, reporter=receiver.id
-        )
-        done = follow_up.hand_over(name, person.name, receiver.name, today)
-        return self.act(match, act, {"to": str(handle)}, headers, done)
+        parties = self.index.get(f"/matches/{match}", headers).json["parties"]
+        follow_up.see(name)
+        shown = [party for party in parties if party["shownAs"] == "reporter"]
+        if not shown:
+            return None
+        to = chance.choice(sorted(shown, key=lambda party: str(party["name"])))
+        done = follow_up.hand_over(name, person.name, to["name"], today)
+        return self.act(match, act, {"to": to["contact"]}, headers, done)
 
     def act(self, match: UUID, act: str, body: Any, headers: dict[str, str], possible: bool) -> None:
         answer = self.index.act(f"/matches/{match}/{act}", body, headers)

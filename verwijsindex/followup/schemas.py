@@ -87,7 +87,7 @@ class LeadOut(Outgoing):
     @property
     def open_to_all(self) -> bool:
         """Whether every party may take it."""
-        return self.reason == "nobody_to_propose"
+        return self.reason in ("next_is_sought", "nobody_to_propose")
 
 
 class FollowUpState(Outgoing):

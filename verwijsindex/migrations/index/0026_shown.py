@@ -160,7 +160,7 @@ BEGIN
         SELECT uuidv7(), one, mine[1], 'accepted', 'volunteered', at FROM unnest(changed) one;
     ELSIF act IN ('decline', 'hand_over') THEN
         INSERT INTO lead (id, match_id, reporter_id, state, reason, proposed_at, answer_due_on)
-        SELECT uuidv7(), one, r.shown, 'proposed', CASE WHEN r.shown IS NULL THEN 'nobody_to_propose'
+        SELECT uuidv7(), one, r.shown, 'proposed', CASE WHEN r.shown IS NULL THEN 'next_is_sought'
                ELSE 'handed_over' END, at, CASE WHEN r.shown IS NOT NULL THEN due END
         FROM unnest(changed) one CROSS JOIN LATERAL (
             SELECT CASE WHEN EXISTS (
