@@ -161,6 +161,7 @@ TABLES = (
     "leaf",
     "tree_node",
     "checkpoint",
+    "dropped_events",
     "index_key_version",
 )
 VIEWS = ("acting_signal", "informing_signal", "institution_signal", "placed_signal")
@@ -168,6 +169,7 @@ VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIG
 NOT_PERSONAL = {
     *("municipality", "contact_point", "category", "idempotency_record", "limit_counter", "work", "alembic_version"),
     *("index_key_version", "unsealed_event", "leaf", "tree_node", "checkpoint"),
+    "dropped_events",
 }
 """Tables without row-level security: public data, and queues that a role can or cannot use as a whole."""
 READ_BY_INDEX = sorted(
@@ -243,7 +245,8 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names |= {"scope_own_coordinator", "scope_own_officer", "scope_own_desk"}
     names |= {"visible_matches", "visible_match", "inbox", "inbox_notice", "archived_contact", "own_placed_signals"}
     names |= {"withdraw", "hand_over", "tell_move", "decide_on_signal", "dead_letters", "replay_dead_letters"}
-    others = {"remove_contact_data": {"verwijsindex_worker"}, "seal_events": {"verwijsindex_worker"}}
+    names |= {"own_sealed_events"}
+    others = {name: {"verwijsindex_worker"} for name in ("remove_contact_data", "seal_events", "drop_old_events")}
     others |= {"orphans_without_coordinator": {"verwijsindex_registrar"}}
     assert found == {name: {"verwijsindex_index"} for name in names} | others
 

@@ -81,6 +81,9 @@ SUBSCRIPTION_READ = _kind("subscription.read", "subscriptionId")
 DEAD_LETTERS_LISTED = _kind("dead_letters.listed", "count")
 DEAD_LETTERS_REPLAYED = _kind("dead_letters.replayed", "count")
 ATTEMPTS_LISTED = _kind("attempts.listed", "subscriptionId", "count")
+EVENTS_DROPPED = _kind("events.dropped", "count")
+LEDGER_EXPORTED = _kind("ledger.exported", "part")
+OWN_EVENTS_READ = _kind("own_events.read", "signalId", "count")
 
 KINDS: dict[str, EventKind] = {k.name: k for k in list(vars().values()) if isinstance(k, EventKind)}
 
