@@ -177,6 +177,7 @@ TABLES = (
     "leaf",
     "tree_node",
     "checkpoint",
+    "dropped_events",
     "index_key_version",
 )
 VIEWS = ("acting_signal", "informing_signal", "institution_signal", "placed_signal")
@@ -184,6 +185,7 @@ VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIG
 NOT_PERSONAL = {
     *("municipality", "contact_point", "category", "idempotency_record", "limit_counter", "work", "alembic_version"),
     *("index_key_version", "unsealed_event", "leaf", "tree_node", "checkpoint"),
+    "dropped_events",
 }
 """Tables without row-level security: public data, and queues that a role can or cannot use as a whole."""
 READ_BY_INDEX = sorted(
@@ -261,8 +263,8 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names |= {"withdraw", "hand_over", "tell_move", "decide_on_signal", "dead_letters", "replay_dead_letters"}
     names |= {"turn_mail", "refused_mail_of_institution", "coordinated_signals"}
     names |= {"act_on_lead", "move_rounds", "see_round", "supervised_follow_ups", "visible_follow_up"}
-    names |= {"mute_shown", "own_mutes", "undo_mute", "crisis_lines"}
-    workers = ("remove_contact_data", "spread_mail", "mail_address", "seal_events")
+    names |= {"mute_shown", "own_mutes", "undo_mute", "crisis_lines", "own_sealed_events"}
+    workers = ("remove_contact_data", "spread_mail", "mail_address", "seal_events", "drop_old_events")
     others = {name: {"verwijsindex_worker"} for name in workers}
     others |= {name: {"verwijsindex_registrar"} for name in ("orphans_without_coordinator", "refused_mail_of_offices")}
     assert found == {name: {"verwijsindex_index"} for name in names} | others

@@ -17,6 +17,7 @@ GROUPS = {
     "admin": "verwijsindex.registry.cli:app",
     "issuer": "verwijsindex.issuer.commands:app",
     "db": "verwijsindex.operating:db",
+    "ledger": "verwijsindex.ledger.commands:app",
     "index-key": "verwijsindex.turning.commands:app",
     "upkeep": "verwijsindex.workers.commands:app",
 }

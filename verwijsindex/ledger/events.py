@@ -98,6 +98,9 @@ MAIL_PREFERENCE_CHANGED = _kind("mail_preference.changed", "mail", "digestAt", "
 MAIL_PREFERENCE_READ = _kind("mail_preference.read", "officersOf", "coordinatorsOf")
 REFUSED_MAILS_LISTED = _kind("refused_mails.listed", "count")
 ATTEMPTS_LISTED = _kind("attempts.listed", "subscriptionId", "count")
+EVENTS_DROPPED = _kind("events.dropped", "count")
+LEDGER_EXPORTED = _kind("ledger.exported", "part")
+OWN_EVENTS_READ = _kind("own_events.read", "signalId", "count")
 
 KINDS: dict[str, EventKind] = {k.name: k for k in list(vars().values()) if isinstance(k, EventKind)}
 

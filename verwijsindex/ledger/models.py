@@ -70,6 +70,16 @@ class TreeNode(SQLModel, table=True):
     hash: bytes
 
 
+class DroppedEvents(SQLModel, table=True):
+    """A batch of events that were dropped: all before this place are, covered by the checkpoint of size `covered`."""
+
+    __tablename__ = "dropped_events"
+
+    before: int = Field(primary_key=True, sa_type=BigInteger)
+    covered: int = Field(sa_type=BigInteger)
+    at: datetime = Field(sa_type=DateTime(timezone=True))
+
+
 class Checkpoint(SQLModel, table=True):
     """What was signed when the tree had this size: the note as everybody gets it."""
 

@@ -28,11 +28,18 @@ CREATE TABLE tree_node (
 );
 CREATE TABLE checkpoint (size bigint PRIMARY KEY, at timestamptz NOT NULL, note varchar NOT NULL);
 CREATE INDEX ix_checkpoint_at ON checkpoint (at);
+CREATE TABLE dropped_events (
+    before bigint PRIMARY KEY,
+    covered bigint NOT NULL,
+    at timestamptz NOT NULL
+);
 ALTER TABLE unsealed_event SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
 
 CREATE TRIGGER leaf_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON leaf
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER tree_node_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON tree_node
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER dropped_events_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON dropped_events
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER checkpoint_is_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON checkpoint
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -88,9 +95,59 @@ BEGIN
 END $$;
 """
 
+# What goes is a beginning of the ledger that was signed more than five years ago: so who verifies knows by the
+# checkpoint that it was old enough. The lock is the sealer's, so that two never drop the same, and the trigger lets
+# through no other deletion.
+DROPPING = """
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'event' AND TG_OP = 'DELETE' AND current_setting('verwijsindex.dropping', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE FUNCTION drop_old_events(now timestamptz, most integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    newest CONSTANT timestamptz := now - interval '5 years';
+    covered bigint;
+    first bigint;
+    dropped bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('verwijsindex.sealer'));
+    covered := (SELECT c.size FROM checkpoint c WHERE c.at <= newest ORDER BY c.at DESC, c.size DESC LIMIT 1);
+    first := coalesce((SELECT max(d.before) FROM dropped_events d), 0);
+    IF covered IS NULL OR first >= covered THEN
+        RETURN 0;
+    END IF;
+    PERFORM set_config('verwijsindex.dropping', 'on', true);
+    DELETE FROM event WHERE id IN (
+        SELECT l.event_id FROM leaf l WHERE l.place >= first AND l.place < least(first + most, covered)
+    );
+    GET DIAGNOSTICS dropped = ROW_COUNT;
+    PERFORM set_config('verwijsindex.dropping', '', true);
+    INSERT INTO dropped_events VALUES (least(first + most, covered), covered, now);
+    RETURN dropped;
+END $$;
+"""
+
+# Of the institution of the scope, and nothing for anybody else.
+OWN_EVENTS = """
+CREATE FUNCTION own_sealed_events(about uuid, size bigint)
+RETURNS TABLE (place bigint, body bytea, nonce bytea)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT l.place, e.body, e.nonce FROM event e JOIN leaf l ON l.event_id = e.id
+    WHERE e.signal_id = about AND e.oin = (SELECT scope_oin()) AND l.place < size
+    ORDER BY l.place LIMIT 100
+$$;
+"""
+
 SECURITY = """
-REVOKE ALL ON FUNCTION queue_for_sealing(), seal_events(integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION seal_events(integer) TO verwijsindex_worker;
+REVOKE ALL ON FUNCTION queue_for_sealing(), seal_events(integer), drop_old_events(timestamptz, integer),
+    own_sealed_events(uuid, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION seal_events(integer), drop_old_events(timestamptz, integer) TO verwijsindex_worker;
+GRANT EXECUTE ON FUNCTION own_sealed_events(uuid, bigint) TO verwijsindex_index;
 GRANT SELECT (place, hash) ON leaf TO verwijsindex_worker, verwijsindex_index;
 GRANT SELECT ON tree_node, checkpoint TO verwijsindex_worker, verwijsindex_index;
 GRANT INSERT ON checkpoint TO verwijsindex_worker;
@@ -98,6 +155,6 @@ GRANT INSERT ON checkpoint TO verwijsindex_worker;
 
 
 def upgrade() -> None:
-    """Make the queue, the tree and the checkpoints, and say who may seal."""
-    for part in (TABLES, SEALING, SECURITY):
+    """Make the queue, the tree and the checkpoints, and say who may seal, drop and read."""
+    for part in (TABLES, SEALING, DROPPING, OWN_EVENTS, SECURITY):
         op.execute(part)
