@@ -37,7 +37,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-OPEN = {"getKeyVersions"}
+OPEN = {"getKeyVersions", "getNewestCheckpoint", "getConsistencyProof"}
 """Operations for all, on purpose: who has no token must be able to check the keys."""
 
 

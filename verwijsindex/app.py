@@ -22,6 +22,8 @@ from verwijsindex.database import answers, engine
 from verwijsindex.followup.api import api as follow_up_api
 from verwijsindex.followup.mutes_api import api as mutes_api
 from verwijsindex.keyfiles import read_public_key
+from verwijsindex.ledger.api import api as own_events_api
+from verwijsindex.ledger.api import open_api as ledger_api
 from verwijsindex.logs import INDEX_KEY_MISSING, log
 from verwijsindex.matching.api import api as matches_api
 from verwijsindex.notices.api import api as notices_api
@@ -63,6 +65,7 @@ AUTHENTICATED = (
     subscriptions_api,
     mail_api,
     registry_api,
+    own_events_api,
 )
 for _api in AUTHENTICATED:
     authenticated(_api)
@@ -104,7 +107,7 @@ def document_app(
     scopes = {scope: f"{role}: {scope}" for role, held in SCOPES.items() for scope in sorted(held)}
     app.security_schemes = oauth2(issuer, scopes)
     log_refusals(app)
-    for api in (*AUTHENTICATED, open_api):
+    for api in (*AUTHENTICATED, open_api, ledger_api):
         app.register_api(api)
     app.register_blueprint(mail_links)  # open to all: for mail programs, and no part of the API
     return app

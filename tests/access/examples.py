@@ -11,8 +11,12 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from access.matrix import Caller, nothing_else
+from ledger.ledgers import SIGNER
 from matching import life
 from support import CLINIC, DORDRECHT, SCHOOL, WESTERVELD, Index, pseudonym
+
+from verwijsindex.ledger.base64 import encode
+from verwijsindex.ledger.sealing import seal
 
 Json = dict[str, Any]
 Owned = Callable[[Caller], bool]
@@ -28,6 +32,8 @@ class Asked:
     headers: dict[str, str] = field(default_factory=dict)
     shows: tuple[object, ...] = ()
     """Ids in the answer to the owner, that nobody else gets to see."""
+    query: str = ""
+    """What stands behind the address, with its question mark."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ def fill(index: Index) -> None:
     index.place(0, CLINIC)
     index.match()
     index.place(2, SCHOOL, 2)
+    seal(index.database.engine("worker"), index.clock(), SIGNER)
     with index.database.superuser.begin() as connection:
         connection.exec_driver_sql(f"UPDATE municipality SET oin = '{SCHOOL}' WHERE code = '{WESTERVELD}'")
         yesterday = "CAST('2026-11-21' AS date)"
@@ -120,6 +127,16 @@ def _decide(*, spends: bool) -> Example:
 
 def _own_or_coordinated(caller: Caller) -> bool:
     return _reporter(caller) or _coordinator(caller)
+
+
+def _registration(index: Index) -> str:
+    """The event of the signal's registration, in base64."""
+    body = "SELECT body FROM event WHERE kind = 'signal.registered' AND signal_id = :signal"
+    return encode(bytes(index.database.scalar(body, signal=_signal(index))))
+
+
+def _size(index: Index) -> object:
+    return index.database.scalar("SELECT max(size) FROM checkpoint")
 
 
 def _match(index: Index) -> UUID:
@@ -249,6 +266,12 @@ EXAMPLES: dict[str, Example] = {
     "tellDeath": Example(
         lambda _, __: Asked(body={"pseudonym": {"keyVersion": 1, "value": pseudonym(9).to_text()}}, headers=_key()),
         refused=_municipality,
+    ),
+    "getNewestCheckpoint": Example(lambda _, __: Asked()),
+    "getConsistencyProof": Example(lambda _, __: Asked(query="?from=1&to=2")),
+    "listOwnLedgerEvents": Example(
+        lambda index, _: Asked(query=f"?signalId={_signal(index)}&size={_size(index)}", shows=(_registration(index),)),
+        lambda caller: (caller.role, caller.institution) == ("machine", "own"),
     ),
     "getKeyVersions": Example(lambda _, __: Asked()),
     "registerSignal": Example(

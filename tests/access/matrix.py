@@ -13,7 +13,8 @@ from verwijsindex.access.caller import SCOPES, Role
 
 Json = dict[str, Any]
 OPEN = {"getKeyVersions", "listKeyVersions", "createToken", "getKeys", "getMetadata", "getRevocations"}
-"""Operations for all, on purpose: how to get a token, and what one checks keys and tokens with."""
+OPEN |= {"getNewestCheckpoint", "getConsistencyProof"}
+"""Operations for all, on purpose: how to get a token, and what one checks keys, tokens and the ledger with."""
 
 
 @dataclass(frozen=True)

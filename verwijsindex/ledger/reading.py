@@ -2,10 +2,12 @@
 """Reading the tree: checkpoints, the hashes of its subtrees, and the root at any size, each from a few kept nodes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from verwijsindex.ledger.tree import Range, joined, nodes_of
+from verwijsindex.ledger.tree import Range, inclusion_ranges, joined, nodes_of
 
 _NEWEST = text("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")
 _SIZE = text("SELECT coalesce(max(size), 0) FROM checkpoint")
@@ -16,6 +18,18 @@ _HASHES = text(
     " LEFT JOIN leaf l ON w.level = 0 AND l.place = w.number"
     " LEFT JOIN tree_node n ON n.level = w.level AND n.number = w.number"
 )
+# Bounded by the function to the institution of the scope.
+_OWN = text("SELECT place, body, nonce FROM own_sealed_events(:signal, :size)")
+
+
+@dataclass(frozen=True, slots=True)
+class ProvedEvent:
+    """An event, and what proves that it is in the ledger."""
+
+    place: int
+    event: bytes
+    nonce: bytes
+    proof: list[bytes]
 
 
 def newest_checkpoint(connection: Connection) -> str | None:
@@ -41,3 +55,14 @@ def hashes(connection: Connection, ranges: Sequence[Range]) -> list[bytes]:
 def root(connection: Connection, size: int) -> bytes:
     """The root of the tree of the first `size` events."""
     return hashes(connection, [(0, size)])[0]
+
+
+def own_events(connection: Connection, signal_id: UUID, size: int) -> list[ProvedEvent]:
+    """What the institution of the scope did with a signal, as far as the tree of `size` holds it: a hundred at most."""
+    rows = connection.execute(_OWN, {"signal": signal_id, "size": size}).all()
+    paths = [inclusion_ranges(row.place, size) for row in rows]
+    found = iter(hashes(connection, [one for path in paths for one in path]))
+    return [
+        ProvedEvent(row.place, bytes(row.body), bytes(row.nonce), [next(found) for _ in path])
+        for row, path in zip(rows, paths, strict=True)
+    ]
