@@ -8,6 +8,7 @@ A group is what cannot be struck twice at once.
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -52,7 +53,8 @@ def _process(name: str) -> Victim:
 
 
 def _child(name: str, what: str) -> Victim:
-    """One of the processes that a server or a worker of Celery made: it makes another itself."""
+    """One of the processes that a server or a worker of Celery made: it makes another itself. Granian ends when that
+    one dies within seconds as well; who supervises it brings it back."""
 
     def strike(system: System, chance: random.Random) -> None:
         with suppress(psutil.NoSuchProcess):
@@ -60,7 +62,12 @@ def _child(name: str, what: str) -> Victim:
             if children:
                 os.kill(chance.choice(children).pid, signal.SIGKILL)
 
-    return Victim(what, name, strike)
+    def mend(system: System, _: random.Random) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            system.stack.process(name).wait(timeout=3)
+            system.stack.restart(name)
+
+    return Victim(what, name, strike, mend)
 
 
 def _postgres(what: str, strike: Act) -> Victim:
