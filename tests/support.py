@@ -128,14 +128,19 @@ class Database:
         """Delete signals and all that came of them, and keep the register."""
         with self.superuser.begin() as connection:
             connection.execute(sa.text("SET session_replication_role = replica"))
-            tables = "youngster, parent, told, signal, work, death, tombstone, idempotency_record, event"
-            connection.execute(sa.text(f"TRUNCATE {tables} CASCADE"))
+            connection.execute(sa.text(f"TRUNCATE {OF_SIGNALS} CASCADE"))
 
     def close(self) -> None:
         """Let go of every connection."""
         for engine in (*self._engines.values(), self.superuser):
             engine.dispose()
 
+
+OF_SIGNALS = (
+    "signal, work, death, tombstone, idempotency_record, event, youngster, parent, standing, match, party, supervision,"
+    " told, told_circle, told_supervision, notice"
+)
+"""The tables of signals and of all that comes of them, but for those that refer to these by a foreign key."""
 
 only_long = pytest.mark.skipif(not os.environ.get("TEST_LONG"), reason="with TEST_LONG=1: make test-long")
 PASSWORDS = dict.fromkeys(database.ROLES, "only-in-tests")

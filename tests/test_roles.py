@@ -90,6 +90,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         **dict.fromkeys(
             ("youngster", "signal_parent", "archived_signal", "told", "told_supervision"), WRITE | {"DELETE": "*"}
         ),
+        "told_circle": WRITE | {"UPDATE": "reporters officers", "DELETE": "*"},
         "parent": WRITE | {"UPDATE": "crowded", "DELETE": "*"},
         "standing": WRITE | {"UPDATE": "handed_over_at", "DELETE": "*"},
         "tombstone": WRITE,
@@ -151,6 +152,7 @@ TABLES = (
     "act_request",
     "family_match",
     "told",
+    "told_circle",
     "told_supervision",
     "youngster",
     "signal",

@@ -18,6 +18,11 @@ WITH ends AS (
     RETURNING id
 ) INSERT INTO work (signal_id) SELECT id FROM ends
 """
+# Of families, which this country has none of.
+TOLD = (
+    "INSERT INTO told (standing_id, contact_id, kind)"
+    " SELECT gen_random_uuid(), gen_random_uuid(), 'family' FROM generate_series(1, 100000)"
+)
 # The queue, whose whole is the work; one row for each client's system; and one for each version of the index key.
 SMALL = {"work", "subscription", "index_key_version", "death", "move", "parent", "signal_parent", "family_match"}
 SMALL |= {
@@ -35,6 +40,9 @@ def test_no_statement_of_the_matcher_reads_a_whole_table(index_database: Databas
     `_FORGET_LINES` without its OFFSET 0."""
     national.register(index_database.superuser)
     national.fill(index_database.superuser, 0, LIVE, NOW)
+    with index_database.superuser.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(TOLD)
+        connection.exec_driver_sql("VACUUM ANALYZE told")
     national.arrive(index_database.superuser, 0, ARRIVING, LIVE, NOW)
     pool = index_database.engine("worker")
     plans: list[tuple[str, str]] = []

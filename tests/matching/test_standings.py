@@ -5,10 +5,11 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from matching.truth import WHO_WAS_TOLD
 from support import CLINIC, SCHOOL, Index
 
 REFERRING = (
-    "SELECT (SELECT count(*) FROM told) + (SELECT count(*) FROM told_supervision)"
+    f"SELECT (SELECT count(*) FROM ({WHO_WAS_TOLD}) told) + (SELECT count(*) FROM told_supervision)"
     " + (SELECT count(*) FROM party WHERE standing_id IS NOT NULL)"
 )
 

@@ -31,6 +31,15 @@ SELECT
 """
 """How many rows there are of each kind that nothing needs; none when no work is waiting."""
 
+WHO_WAS_TOLD = """
+SELECT standing_id, contact_id, kind, to_officer FROM told
+UNION ALL
+SELECT r.id, x.id, 'youngster', r.to_officer FROM told_circle c
+CROSS JOIN LATERAL (SELECT unnest(reporters) AS id, false AS to_officer UNION ALL SELECT unnest(officers), true) r
+CROSS JOIN LATERAL unnest(reporters || officers) x (id) WHERE r.id <> x.id
+"""
+"""Who was told of whom: of each two, or of all who stand in a circle."""
+
 DYING = """
 SELECT FROM signal s JOIN youngster y ON y.id = s.youngster_id
 JOIN death d ON d.key = y.key AND d.told_at >= s.received_at
@@ -97,7 +106,7 @@ def _parties(rows: Rows, model: Model, today: date) -> None:
 def _told(rows: Rows, model: Model, today: date) -> None:
     """I3: for each who stands, who reads its match was told of each other, and in a match no reporter was told of a
     change in which nobody came."""
-    known = {(row.standing_id, row.contact_id, row.kind, row.to_officer) for row in rows("SELECT * FROM told")}
+    known = {(row.standing_id, row.contact_id, row.kind, row.to_officer) for row in rows(WHO_WAS_TOLD)}
     for match in model.matches.values():
         own = model.on(match.youngster, today)
         others = own if match.kind == "youngster" else model.contacts(match.youngster, today)

@@ -33,7 +33,7 @@ def _fill(index: Index, items: int = ITEMS) -> None:
     """So many rows for the school's first reporter in each list, many at the same moment."""
     school, clinic = index.reporters[SCHOOL][0], index.reporters[CLINIC][0]
     with index.database.superuser.begin() as connection:
-        connection.exec_driver_sql("SET LOCAL verwijsindex.matcher = 'life'")
+        connection.exec_driver_sql("SET LOCAL verwijsindex.matcher = 'circles'")
         connection.exec_driver_sql(
             "INSERT INTO youngster SELECT gen_random_uuid(), decode(lpad(n::text, 8, '0'), 'hex'), 1"
             f" FROM generate_series(1, {items}) n"

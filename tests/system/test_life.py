@@ -13,7 +13,7 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 from matching.machine import Life
 from matching.stage import FOREVER, OINS, fill, headers
 from matching.views import Reader
-from support import People
+from support import OF_SIGNALS, People
 from system.world import SETTINGS, System, until
 
 from verwijsindex.embedded.stack import Stack
@@ -47,7 +47,7 @@ class SystemStage:
         self.run(500)
         self.system.change(
             "SET session_replication_role = replica;"
-            " TRUNCATE youngster, parent, told, signal, death, tombstone, idempotency_record, event CASCADE;"
+            f" TRUNCATE {OF_SIGNALS} CASCADE;"
             " SET session_replication_role = origin"
         )
         self.system.change("UPDATE reporter SET designated_until = NULL")

@@ -148,7 +148,7 @@ class System:
         """Make them known already, without a live signal: as who was signalled long ago."""
         key = IndexKeys.load(self.stack.keys).current
         with self.superuser.begin() as connection:
-            connection.exec_driver_sql("SET LOCAL verwijsindex.matcher = 'life'")
+            connection.exec_driver_sql("SET LOCAL verwijsindex.matcher = 'circles'")
             connection.execute(
                 sa.text("INSERT INTO youngster (id, key, key_version) VALUES (:id, :key, :version)"),
                 [

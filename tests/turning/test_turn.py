@@ -352,7 +352,7 @@ def test_a_matcher_without_a_version_does_nothing_and_loses_nothing(index: Index
 def _make_youngster(index: Index, held: str) -> None:
     with index.database.engine("worker").begin() as connection:
         connection.execute(sa.text("SELECT set_config('verwijsindex.index_keys', :held, true)"), {"held": held})
-        connection.exec_driver_sql("SET LOCAL verwijsindex.matcher = 'life'")
+        connection.exec_driver_sql("SET LOCAL verwijsindex.matcher = 'circles'")
         connection.execute(sa.text("INSERT INTO youngster VALUES (gen_random_uuid(), :key, 1)"), {"key": b"k" * 48})
 
 

@@ -6,7 +6,7 @@ A kind's fields are an allow-list: what is not listed cannot be written, so that
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -163,7 +163,7 @@ class Event:
         }
         body: dict[str, Any] = {
             "id": self.id,
-            "at": self.at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "at": _says_when(self.at),
             "kind": self.kind.name,
             "outcome": self.outcome,
             "actor": {name: value for name, value in actor.items() if value is not None},
@@ -177,6 +177,10 @@ class Event:
         # pydantic escapes the very same characters in the very same way (compared with `rfc8785` in the tests). The
         # standard library's json takes four times as long, for what every signal needs.
         return to_json(dict(sorted(body.items())))
+
+
+def _says_when(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def new_nonce() -> bytes:
@@ -229,3 +233,43 @@ def append(connection: Connection, events: Sequence[Event]) -> None:
     """Write events in the transaction of what they tell (I4)."""
     if events:
         connection.execute(_APPEND, {"events": as_json([row_of(event) for event in events])})
+
+
+def of_rows(
+    kind: EventKind, actor: Actor, relation: str, says: Mapping[str, str], recipients: Mapping[str, str]
+) -> str:
+    """SQL that appends an event of this kind for each row of `relation`, in the statement that made the rows (I4).
+
+    Where one act tells thousands, to make each event here and send it takes a quarter of the matcher's time. The bytes
+    are those of `Event.canonical_bytes`: names in order, no spaces, and of ids nothing has to be escaped. Who executes
+    the statement gives it `of_rows_at` besides its own parameters.
+
+    Args:
+        actor: of whom only the role is known.
+        relation: a name from a `WITH` of the statement.
+        says: what the events say, and the column of `relation` that has it: an id, or null where it is not said.
+        recipients: likewise whom the events concern: `reporter`, `municipality`.
+    """
+    if unlisted := says.keys() - kind.fields:
+        raise ValueError(f"an event {kind.name} may not say {', '.join(sorted(unlisted))}")
+    given = {"actor": to_json({"role": actor.role}).decode(), "kind": f'"{kind.name}"', "outcome": '"success"'}
+    body = {name: f"'{value}'" for name, value in given.items()}
+    of_row = {"at": "CAST(:event_says_at AS text)", "id": "event_id", **says, **recipients}
+    body |= {name: f"""'"' || {column} || '"'""" for name, column in of_row.items()}
+    members = ", ".join(f"""',"{name}":' || {value}""" for name, value in sorted(body.items()))
+    columns = {"signal_id": says.get("signalId"), "match_id": says.get("matchId")}
+    columns |= {"reporter_id": recipients.get("reporter"), "municipality_code": recipients.get("municipality")}
+    known = {name: column for name, column in columns.items() if column}
+    # `||` makes null of what is said of nothing, and `concat` leaves that out.
+    return f"""
+        INSERT INTO event (id, at, kind, outcome, {", ".join(known)}, body, nonce)
+        SELECT event_id, CAST(:event_at AS timestamptz), '{kind.name}', 'success', {", ".join(known.values())},
+               convert_to('{{' || substring(concat({members}) FROM 2) || '}}', 'UTF8'),
+               substring(CAST(:event_nonces AS bytea) FROM CAST(16 * event_number - 15 AS integer) FOR 16)
+        FROM (SELECT *, uuidv7() AS event_id, row_number() OVER () AS event_number FROM {relation}) e
+    """  # noqa: S608 (names from the code)
+
+
+def of_rows_at(at: datetime, most: int) -> dict[str, object]:
+    """What a statement with `of_rows` is given: when it is, and nonces for at most so many rows."""
+    return {"event_at": at, "event_says_at": _says_when(at), "event_nonces": secrets.token_bytes(16 * most)}

@@ -19,7 +19,7 @@ from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeyMissingError
 
 _VERSIONS = text(
     "SELECT version, state = 'sealing' AS seals, set_config('verwijsindex.index_keys', :held, true),"
-    " set_config('verwijsindex.matcher', 'life', true)"
+    " set_config('verwijsindex.matcher', 'circles', true)"
     " FROM index_key_version"
 )
 _OF_SIGNALS = text(

@@ -27,10 +27,27 @@ _LINK_PARENTS = text(
     "INSERT INTO signal_parent (signal_id, parent_id) SELECT s.id, p.id FROM signal s, unnest(s.parents_sealed) i (key)"
     " JOIN parent p ON p.key = i.key WHERE s.id = ANY(:signals) ORDER BY s.id, p.id ON CONFLICT DO NOTHING"
 )
+# A signal is written once: PostgreSQL holds a row that its own transaction wrote against every foreign key anew. So who
+# has nothing else on the youngster, as nearly everybody, has a standing from here; the others get theirs when all that
+# waits is attached.
 _ATTACH = text(
-    "UPDATE signal s SET youngster_id = y.id, sealed_pseudonym = NULL, parents_sealed = NULL,"
-    " archive_due = s.restricted_at IS NOT NULL FROM youngster y"
-    " WHERE s.id = ANY(:signals) AND y.key = s.sealed_pseudonym RETURNING s.id"
+    """
+    WITH new AS MATERIALIZED (
+        SELECT s.id, y.id AS youngster_id, s.reporter_id, gen_random_uuid() AS fresh,
+               count(*) OVER (PARTITION BY y.id, s.reporter_id) = 1
+               AND NOT EXISTS (SELECT FROM standing st
+                               WHERE st.youngster_id = y.id AND st.reporter_id = s.reporter_id OFFSET 0)
+               AND NOT EXISTS (SELECT FROM signal o
+                               WHERE o.youngster_id = y.id AND o.reporter_id = s.reporter_id OFFSET 0) AS alone
+        FROM signal s JOIN youngster y ON y.key = s.sealed_pseudonym WHERE s.id = ANY(:signals)
+    ), added AS (
+        INSERT INTO standing (id, youngster_id, reporter_id)
+        SELECT fresh, youngster_id, reporter_id FROM new WHERE alone ORDER BY fresh
+    )
+    UPDATE signal s SET youngster_id = n.youngster_id, standing_id = CASE WHEN n.alone THEN n.fresh END,
+        sealed_pseudonym = NULL, parents_sealed = NULL, archive_due = s.restricted_at IS NOT NULL
+    FROM new n WHERE s.id = n.id RETURNING s.id
+    """
 )
 # Nothing is told during a restriction (R30): a signal that came to be restricted before it was attached tells of the
 # archive when that is lifted.
@@ -91,7 +108,8 @@ _GIVE_STANDINGS = text(
 WITH span AS (
     SELECT id, youngster_id, reporter_id, standing_id, coalesce(held_since, received_at) AS begins,
            least(ended_at, removal_date::timestamp AT TIME ZONE 'Europe/Amsterdam') AS ends
-    FROM signal WHERE youngster_id = ANY(:youngsters)
+    FROM signal WHERE youngster_id = ANY(:youngsters) AND (youngster_id, reporter_id) IN (
+        SELECT youngster_id, reporter_id FROM signal WHERE youngster_id = ANY(:youngsters) AND standing_id IS NULL)
 ), follows AS (
     SELECT *, begins < max(ends) OVER (PARTITION BY youngster_id, reporter_id ORDER BY begins, id
                                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS follows FROM span

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tables of the matcher: youngsters and parents, who stands on whom, matches, parties, supervision, who was told."""
+"""Tables of the matcher: youngsters and parents, who stands on whom, matches, parties, supervision, who was told.
+
+What the matcher writes by the thousand refers to what is there by triggers that run once for a statement, and not by
+foreign keys (docs/decisions/0027).
+"""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CHAR, CheckConstraint, ForeignKey, Index
+from sqlalchemy import ARRAY, CHAR, CheckConstraint, Index, Uuid
 from sqlmodel import Field, SQLModel
 
 from verwijsindex.registry.models import one_of
@@ -60,8 +64,8 @@ class Standing(SQLModel, table=True):
     """
 
     id: UUID = Field(primary_key=True)
-    youngster_id: UUID = Field(foreign_key="youngster.id", index=True)
-    reporter_id: UUID = Field(foreign_key="reporter.id")
+    youngster_id: UUID = Field(index=True)
+    reporter_id: UUID
     handed_over_at: datetime | None = Field(default=None, sa_type=Moment)
 
 
@@ -125,8 +129,8 @@ class Party(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    match_id: UUID = Field(foreign_key="match.id")
-    reporter_id: UUID = Field(foreign_key="reporter.id")
+    match_id: UUID
+    reporter_id: UUID
     standing_id: UUID | None = Field(default=None, index=True)
     joined_at: datetime = Field(sa_type=Moment)
     left_at: datetime | None = Field(default=None, sa_type=Moment)
@@ -147,8 +151,8 @@ class Supervision(SQLModel, table=True):
     )
 
     id: UUID = Field(primary_key=True)
-    match_id: UUID = Field(foreign_key="match.id")
-    municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")])
+    match_id: UUID
+    municipality_code: str = Field(sa_type=CHAR(4))
     joined_at: datetime = Field(sa_type=Moment)
     left_at: datetime | None = Field(default=None, sa_type=Moment)
 
@@ -165,11 +169,23 @@ class Told(SQLModel, table=True):
     to_officer: bool = Field(default=False, primary_key=True, sa_column_kwargs={"server_default": "false"})
 
 
+class ToldCircle(SQLModel, table=True):
+    """Those who stand on one youngster and were all told of each other, as `told` of kind youngster says it of two:
+    nearly always all who stand there (docs/decisions/0027). Standings: `reporters`, of whom the reporter was told,
+    `officers`, of whom the named officer was (R36)."""
+
+    __tablename__ = "told_circle"
+
+    youngster_id: UUID = Field(primary_key=True)
+    reporters: list[UUID] = Field(sa_type=ARRAY(Uuid))
+    officers: list[UUID] = Field(sa_type=ARRAY(Uuid))
+
+
 class ToldSupervision(SQLModel, table=True):
     """That a municipality's supervisors were told of who stands in a match; as long as they supervise it."""
 
     __tablename__ = "told_supervision"
 
-    match_id: UUID = Field(foreign_key="match.id", primary_key=True)
-    municipality_code: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")], primary_key=True)
+    match_id: UUID = Field(primary_key=True)
+    municipality_code: str = Field(sa_type=CHAR(4), primary_key=True)
     contact_id: UUID = Field(primary_key=True, index=True)

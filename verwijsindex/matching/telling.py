@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Who has to be told of what changed (R8, R10, R17, R24, R30, R34, R36, R37; docs/rules.md, Telling).
 
-What was told is remembered for each two who stand (`told`) and for each supervision (`told_supervision`), so that
-nobody is told of the same one twice, whatever comes and goes in between. For one who stands the reporter was told, or
-the named officer (`to_officer`): when a party becomes shielded, or is so no more, the other takes over, who knows
-nothing yet. Read under the matcher's lock.
+What was told is remembered of each two who stand and for each supervision (`told_supervision`), so that nobody is told
+of the same one twice, whatever comes and goes in between. For one who stands the reporter was told, or the named
+officer: when a party becomes shielded, or is so no more, the other takes over, who knows nothing yet. Those on one
+youngster who were all told of each other are one row (`told_circle`); each two of whom it is not so, or who stand on
+siblings, are one in `told` (docs/decisions/0027). Read under the matcher's lock.
 """
 
 from collections.abc import Sequence
@@ -64,13 +65,26 @@ _SUPERVISED_STILL = _SHOWN_STILL.format(
     same="o.match_id = t.match_id AND o.municipality_code = t.municipality_code",
     own="m.youngster_id",
 )
+# Of each who withdrew, who was told of it.
+_HEARD = """
+, heard AS MATERIALIZED (
+    SELECT t.standing_id, t.contact_id, t.kind, t.to_officer FROM told t JOIN withdrew w ON w.id = t.contact_id
+    UNION
+    SELECT st.id, w.id, 'youngster', m.to_officer FROM withdrew w JOIN standing gone ON gone.id = w.id
+    JOIN told_circle c ON c.youngster_id = gone.youngster_id AND w.id = ANY(c.reporters || c.officers)
+    CROSS JOIN LATERAL (SELECT unnest(c.reporters) AS id, false AS to_officer
+                        UNION ALL SELECT unnest(c.officers), true) m
+    JOIN standing st ON st.id = m.id AND st.reporter_id <> gone.reporter_id
+)
+"""
 _OF_WITHDRAWALS = text(
     _WITHDREW  # noqa: S608
+    + _HEARD
     + f"""
     SELECT DISTINCT m.id AS match_id, CASE WHEN l.shielded THEN NULL ELSE l.reporter_id END AS reporter_id,
            NULL AS municipality_code, CASE WHEN l.shielded THEN l.oin END AS officer_oin,
            w.withdrew_oin, w.withdrew_agreement, w.withdrew_shielded
-    FROM told t JOIN withdrew w ON w.id = t.contact_id JOIN standing gone ON gone.id = w.id
+    FROM heard t JOIN withdrew w ON w.id = t.contact_id JOIN standing gone ON gone.id = w.id
     JOIN standing st ON st.id = t.standing_id
     CROSS JOIN LATERAL (
         SELECT reporter_id, oin, bool_or(shielded) AS shielded FROM live_signals(:today)
@@ -91,10 +105,42 @@ _OF_WITHDRAWALS = text(
       AND (m.kind = 'youngster' OR NOT EXISTS ({_SUPERVISED_STILL}))
     """  # noqa: S608
 )
+# Who is in a circle no more, or no more as who it was (the reporter, the named officer), takes along what else the
+# circle said of it: from then on that is said of each two. `circle`: those of these youngsters as they are; `stay`: who
+# is in them from now on.
+_CIRCLE = """
+circle AS MATERIALIZED (
+    SELECT c.youngster_id, m.id, m.to_officer FROM told_circle c
+    CROSS JOIN LATERAL (SELECT unnest(c.reporters) AS id, false AS to_officer
+                        UNION ALL SELECT unnest(c.officers), true) m
+    WHERE c.youngster_id = ANY({youngsters})
+)
+"""
+_SPILL = """
+    INSERT INTO told (standing_id, contact_id, kind, to_officer)
+    SELECT DISTINCT r.id, x.id, 'youngster', r.to_officer
+    FROM (SELECT DISTINCT youngster_id FROM (SELECT * FROM circle EXCEPT SELECT * FROM stay) leaves) l
+    JOIN circle r ON r.youngster_id = l.youngster_id JOIN circle x ON x.youngster_id = l.youngster_id
+    JOIN standing rs ON rs.id = r.id JOIN standing xs ON xs.id = x.id AND xs.reporter_id <> rs.reporter_id
+    WHERE NOT (EXISTS (SELECT FROM stay s WHERE s.id = r.id AND s.to_officer = r.to_officer)
+               AND EXISTS (SELECT FROM stay s WHERE s.id = x.id))
+"""
 _FORGET_WITHDRAWN = text(
     _WITHDREW  # noqa: S608
-    + ", reporters AS (DELETE FROM told t USING withdrew w WHERE t.contact_id = w.id)"
-    + " DELETE FROM told_supervision t USING withdrew w WHERE t.contact_id = w.id"
+    + f"""
+    , {_CIRCLE.format(youngsters=":youngsters")}, stay AS MATERIALIZED (
+        SELECT * FROM circle WHERE id NOT IN (SELECT id FROM withdrew)
+    ), spilled AS (
+        {_SPILL} AND x.id NOT IN (SELECT id FROM withdrew)
+        ORDER BY r.id, x.id ON CONFLICT DO NOTHING
+    ), parted AS (
+        UPDATE told_circle c SET
+            reporters = ARRAY(SELECT id FROM stay WHERE youngster_id = c.youngster_id AND NOT to_officer),
+            officers = ARRAY(SELECT id FROM stay WHERE youngster_id = c.youngster_id AND to_officer)
+        WHERE c.youngster_id IN (SELECT youngster_id FROM circle WHERE id IN (SELECT id FROM withdrew))
+    ), reporters AS (DELETE FROM told t USING withdrew w WHERE t.contact_id = w.id)
+    DELETE FROM told_supervision t USING withdrew w WHERE t.contact_id = w.id
+    """  # noqa: S608 (constants)
 )
 
 # Whether who stands (the reporter, or the named officer in its place) said of a contact "we already work together"
@@ -105,33 +151,57 @@ _MUTED = """EXISTS (
       AND u.standing_id = p.standing_id AND u.by_officer = p.shielded
       AND NOT EXISTS (SELECT FROM live_signals(:today) l WHERE l.youngster_id = c.youngster_id
                       AND l.reporter_id = c.reporter_id AND l.shielded OFFSET 0) OFFSET 0)"""
-# Of whom each who stands was told is looked up once for all its pairs: nearly all pairs of a large match were told of
-# exactly each other, and only of those that are left it is asked further. The statement sees what was told before it,
-# and remembers what is new.
+# Nearly all on a youngster are in its circle, and only of a pair that is not it is asked further. The statement sees
+# what was told before it, and remembers what is new: who stands there now has then been told of all who do, which is a
+# circle.
 # A contact is a reporter, however many siblings that reporter stands on: who was told of one of its standings that
-# runs still was told of it. Who is told is one who stands by the reporter, or by the named officer.
+# runs still (`twin`) was told of it. Who is told is one who stands by the reporter, or by the named officer.
 _OF_PARTIES = text(
     f"""
-    WITH {WHO_STANDS}, knows AS MATERIALIZED (
-        SELECT o.*,
-               ARRAY(SELECT contact_id FROM told t WHERE t.standing_id = o.standing_id AND t.kind = 'youngster'
-                     AND t.to_officer = o.shielded) AS contacts,
-               ARRAY(SELECT contact_id FROM told t WHERE t.standing_id = o.standing_id AND t.kind = 'family'
-                     AND t.to_officer = o.shielded) AS contacts_elsewhere
-        FROM own o
-    ), fresh AS MATERIALIZED (
-        SELECT o.youngster_id, 'youngster' AS kind, o.reporter_id, o.standing_id, o.oin, o.shielded, o.contacts,
-               x.reporter_id AS contact_reporter, x.standing_id AS contact_id
-        FROM knows o JOIN own x ON x.youngster_id = o.youngster_id AND x.reporter_id <> o.reporter_id
-        WHERE x.standing_id <> ALL(o.contacts)
+    WITH {WHO_STANDS}, {_CIRCLE.format(youngsters=":concerned")}, seated AS MATERIALIZED (
+        SELECT o.*, h.id IS NOT NULL AND h.to_officer = o.shielded AS hears, h.id IS NOT NULL AS heard
+        FROM own o LEFT JOIN circle h ON h.id = o.standing_id
+    ), twin AS MATERIALIZED (
+        SELECT st.youngster_id, st.reporter_id, st.id FROM standing st
+        WHERE st.youngster_id = ANY(:concerned) AND NOT EXISTS (SELECT FROM own o WHERE o.standing_id = st.id)
+          AND EXISTS (SELECT FROM own o WHERE o.youngster_id = st.youngster_id AND o.reporter_id = st.reporter_id)
+          AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id)
+    ), knows AS MATERIALIZED (
+        SELECT o.*, ARRAY(SELECT contact_id FROM told t WHERE t.standing_id = o.standing_id AND t.kind = 'family'
+                          AND t.to_officer = o.shielded) AS contacts
+        FROM own o WHERE o.youngster_id IN (SELECT youngster_id FROM sibling)
+    ), apart AS MATERIALIZED (
+        SELECT o.*, x.reporter_id AS contact_reporter, x.standing_id AS contact_id
+        FROM seated o JOIN seated x ON x.youngster_id = o.youngster_id WHERE NOT o.hears
         UNION ALL
-        SELECT DISTINCT o.youngster_id, 'family', o.reporter_id, o.standing_id, o.oin, o.shielded, o.contacts_elsewhere,
-               c.reporter_id, c.standing_id
+        SELECT o.*, x.reporter_id, x.standing_id
+        FROM seated x JOIN seated o ON o.youngster_id = x.youngster_id WHERE o.hears AND NOT x.heard
+    ), fresh AS MATERIALIZED (
+        SELECT p.youngster_id, 'youngster' AS kind, p.reporter_id, p.standing_id, p.oin, p.shielded, p.contact_reporter,
+               p.contact_id, CAST(NULL AS uuid[]) AS contacts
+        FROM apart p WHERE p.contact_reporter <> p.reporter_id AND NOT EXISTS (
+            SELECT FROM told t WHERE t.standing_id = p.standing_id AND t.contact_id = p.contact_id
+              AND t.kind = 'youngster' AND t.to_officer = p.shielded OFFSET 0)
+        UNION ALL
+        SELECT DISTINCT o.youngster_id, 'family', o.reporter_id, o.standing_id, o.oin, o.shielded, c.reporter_id,
+               c.standing_id, o.contacts
         FROM knows o JOIN contact c ON c.youngster_id = o.youngster_id AND c.reporter_id <> o.reporter_id
-        WHERE c.standing_id <> ALL(o.contacts_elsewhere)
+        WHERE c.standing_id <> ALL(o.contacts)
+    ), stay AS MATERIALIZED (
+        SELECT youngster_id, standing_id AS id, shielded AS to_officer FROM own
+        WHERE youngster_id IN (SELECT youngster_id FROM fresh WHERE kind = 'youngster')
+    ), spilled AS (
+        {_SPILL} AND l.youngster_id IN (SELECT youngster_id FROM stay)
+        ON CONFLICT DO NOTHING
+    ), circled AS (
+        INSERT INTO told_circle (youngster_id, reporters, officers)
+        SELECT youngster_id, coalesce(array_agg(id) FILTER (WHERE NOT to_officer), '{{}}'),
+               coalesce(array_agg(id) FILTER (WHERE to_officer), '{{}}')
+        FROM stay GROUP BY youngster_id ORDER BY youngster_id
+        ON CONFLICT (youngster_id) DO UPDATE SET reporters = EXCLUDED.reporters, officers = EXCLUDED.officers
     ), remembered AS (
         INSERT INTO told (standing_id, contact_id, kind, to_officer)
-        SELECT DISTINCT standing_id, contact_id, kind, shielded FROM fresh
+        SELECT DISTINCT standing_id, contact_id, kind, shielded FROM fresh WHERE kind = 'family'
         ORDER BY standing_id, contact_id, kind ON CONFLICT DO NOTHING
     )
     SELECT m.id AS match_id, CASE WHEN p.shielded THEN NULL ELSE p.reporter_id END AS reporter_id,
@@ -139,6 +209,13 @@ _OF_PARTIES = text(
            bool_and({_MUTED}) AS quiet
     FROM fresh p JOIN match m ON m.youngster_id = p.youngster_id AND m.kind = p.kind AND m.ended_at IS NULL
     WHERE m.youngster_id = ANY(:concerned) AND NOT EXISTS (
+        SELECT FROM twin st WHERE p.kind = 'youngster' AND st.youngster_id = p.youngster_id
+          AND st.reporter_id = p.contact_reporter
+          AND ((EXISTS (SELECT FROM circle c WHERE c.id = p.standing_id AND c.to_officer = p.shielded)
+                AND st.id IN (SELECT id FROM circle))
+               OR EXISTS (SELECT FROM told t WHERE t.standing_id = p.standing_id AND t.contact_id = st.id
+                          AND t.kind = 'youngster' AND t.to_officer = p.shielded)))
+      AND NOT EXISTS (
         SELECT FROM standing st WHERE st.id = ANY(p.contacts) AND st.reporter_id = p.contact_reporter
           AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id) OFFSET 0)
     GROUP BY 1, 2, 4
@@ -156,19 +233,26 @@ WITH {WHO_STANDS}, shown AS MATERIALIZED (
     WHERE m.kind = 'family' AND m.ended_at IS NULL
       AND EXISTS (SELECT FROM own o WHERE o.youngster_id = c.youngster_id AND o.reporter_id <> c.reporter_id)
 ), supervised AS (
-    SELECT s.*, v.municipality_code FROM shown s CROSS JOIN LATERAL (
-        SELECT municipality_code FROM supervision WHERE match_id = s.match_id AND left_at IS NULL OFFSET 0
-    ) v
+    SELECT s.*, v.municipality_code FROM shown s JOIN (
+        SELECT m.match_id, v.municipality_code FROM (SELECT DISTINCT match_id FROM shown) m CROSS JOIN LATERAL (
+            SELECT municipality_code FROM supervision WHERE match_id = m.match_id AND left_at IS NULL OFFSET 0
+        ) v
+    ) v ON v.match_id = s.match_id
 )
 """  # noqa: S608 (constants)
 # A handover is not told to supervisors (R34): a standing that began with one does not make them be told.
 _OF_SUPERVISION = text(
     _SHOWN  # noqa: S608
     + """
-    , fresh AS MATERIALIZED (
+    , known AS MATERIALIZED (
+        SELECT t.match_id, t.municipality_code, t.contact_id, st.reporter_id
+        FROM (SELECT DISTINCT match_id FROM supervised) u CROSS JOIN LATERAL (
+            SELECT * FROM told_supervision WHERE match_id = u.match_id OFFSET 0
+        ) t CROSS JOIN LATERAL (SELECT reporter_id FROM standing WHERE id = t.contact_id OFFSET 0) st
+    ), fresh AS MATERIALIZED (
         SELECT DISTINCT u.* FROM supervised u WHERE NOT EXISTS (
-            SELECT FROM told_supervision t WHERE t.match_id = u.match_id AND t.municipality_code = u.municipality_code
-              AND t.contact_id = u.standing_id OFFSET 0)
+            SELECT FROM known t WHERE t.match_id = u.match_id AND t.municipality_code = u.municipality_code
+              AND t.contact_id = u.standing_id)
     ), remembered AS (
         INSERT INTO told_supervision (match_id, municipality_code, contact_id)
         SELECT DISTINCT match_id, municipality_code, standing_id FROM fresh
@@ -178,13 +262,12 @@ _OF_SUPERVISION = text(
            CAST(NULL AS char(20)) AS officer_oin
     FROM fresh u
     WHERE (EXISTS (SELECT FROM signal s WHERE s.standing_id = u.standing_id AND s.held_since IS NULL OFFSET 0)
-           OR NOT EXISTS (SELECT FROM told_supervision t WHERE t.match_id = u.match_id
-                          AND t.municipality_code = u.municipality_code OFFSET 0))
+           OR NOT EXISTS (SELECT FROM known t WHERE t.match_id = u.match_id
+                          AND t.municipality_code = u.municipality_code))
       AND NOT EXISTS (
-        SELECT FROM told_supervision t JOIN standing st ON st.id = t.contact_id
-        WHERE t.match_id = u.match_id AND t.municipality_code = u.municipality_code
-          AND st.reporter_id = u.reporter_id
-          AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = st.id) OFFSET 0)
+        SELECT FROM known t WHERE t.match_id = u.match_id AND t.municipality_code = u.municipality_code
+          AND t.reporter_id = u.reporter_id
+          AND EXISTS (SELECT FROM placed_signals(:today) s WHERE s.standing_id = t.contact_id))
     """
 )
 

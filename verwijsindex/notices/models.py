@@ -42,7 +42,8 @@ def _of_recipient(column: str, name: str) -> tuple[Index, Index]:
 class Notice(SQLModel, table=True):
     """One line in the inbox of one recipient: a reporter, a municipality's supervision, or the named officer of an
     institution (R36). Ids only (R12); of a match, or of an archived signal (R17). A reporter's or officer's
-    goes with the last signal that it can be about (R16)."""
+    goes with the last signal that it can be about (R16). That match and recipient are there is looked after in bulk
+    (docs/decisions/0027)."""
 
     __table_args__ = (
         one_of("kind", NOTICE_KINDS, "notice_kind"),
@@ -64,15 +65,13 @@ class Notice(SQLModel, table=True):
 
     id: UUID = Field(primary_key=True)
     kind: str
-    match_id: UUID | None = Field(default=None, foreign_key="match.id")
+    match_id: UUID | None = None
     archived_signal_id: UUID | None = None
     change: int
-    reporter_id: UUID | None = Field(default=None, foreign_key="reporter.id")
-    municipality_code: str | None = Field(
-        default=None, sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")]
-    )
-    officer_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
-    coordinator_oin: str | None = Field(default=None, sa_type=CHAR(20), sa_column_args=[ForeignKey("institution.oin")])
+    reporter_id: UUID | None = None
+    municipality_code: str | None = Field(default=None, sa_type=CHAR(4))
+    officer_oin: str | None = Field(default=None, sa_type=CHAR(20))
+    coordinator_oin: str | None = Field(default=None, sa_type=CHAR(20))
     placed_at: datetime = Field(sa_type=Moment)
     quiet: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     """Its mail waits for the digest (R23); the inbox does not."""

@@ -4,12 +4,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, text
+from pydantic_core import to_json
+from sqlalchemy import Connection, text
 
-from verwijsindex.database import as_json
 from verwijsindex.ledger import events
 from verwijsindex.notices.mail_wanted import want_mail
 
@@ -35,23 +35,48 @@ class Wanted:
 
 
 # One change of a match is one number, whatever was told in it: the unique constraints on it, the kind and the recipient
-# are what makes a notice come once.
-_NEXT_CHANGE = text("UPDATE match SET change = change + 1 WHERE id = ANY(:matches)")
+# are what makes a notice come once. Under the matcher's lock nobody else places any: so what is there is looked for
+# here, and the constraints are left to be the guarantee (ON CONFLICT writes each row a second time).
+_EVENTS = events.of_rows(
+    events.NOTICE_PLACED,
+    events.MATCHER,
+    "placed",
+    {
+        "noticeId": "id",
+        "matchId": "match_id",
+        "signalId": "archived_signal_id",
+        "coordinatorsOf": "coordinator_oin",
+    },
+    {"reporter": "reporter_id", "municipality": "municipality_code"},
+)
 _PLACE = text(
-    """
-    INSERT INTO notice
-        (id, kind, match_id, archived_signal_id, change, reporter_id, municipality_code, officer_oin,
-         coordinator_oin, placed_at, quiet)
-    SELECT uuidv7(), i.kind, i.match_id, i.archived_signal_id,
-           coalesce((SELECT change FROM match WHERE id = i.match_id), 0), i.reporter_id, i.municipality_code,
-           i.officer_oin, i.coordinator_oin, :now, i.quiet
-    FROM json_to_recordset(CAST(:wanted AS json)) AS i (kind text, match_id uuid, archived_signal_id uuid,
-        reporter_id uuid, municipality_code char(4), officer_oin char(20), coordinator_oin char(20), quiet boolean)
-    ORDER BY i.match_id, i.archived_signal_id, i.kind, i.reporter_id, i.municipality_code, i.officer_oin,
-             i.coordinator_oin, i.quiet
-    ON CONFLICT DO NOTHING
-    RETURNING id, match_id, archived_signal_id, reporter_id, municipality_code, coordinator_oin
-    """
+    f"""
+    WITH wanted AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(CAST(:wanted AS json)) AS i (kind text, match_id uuid, archived_signal_id uuid,
+            reporter_id uuid, municipality_code char(4), officer_oin char(20),
+            coordinator_oin char(20), quiet boolean)
+    ), changed AS (
+        UPDATE match SET change = change + 1 WHERE id = ANY(ARRAY(SELECT match_id FROM wanted)) RETURNING id, change
+    ), placed AS (
+        INSERT INTO notice
+            (id, kind, match_id, archived_signal_id, change, reporter_id, municipality_code, officer_oin,
+             coordinator_oin, placed_at, quiet)
+        SELECT uuidv7(), i.kind, i.match_id, i.archived_signal_id, coalesce(m.change, 0), i.reporter_id,
+               i.municipality_code, i.officer_oin, i.coordinator_oin, CAST(:event_at AS timestamptz), i.quiet
+        FROM (
+            SELECT DISTINCT ON (match_id, archived_signal_id, kind, reporter_id, municipality_code, officer_oin,
+                                coordinator_oin) *
+            FROM wanted ORDER BY match_id, archived_signal_id, kind, reporter_id, municipality_code, officer_oin,
+                                 coordinator_oin, quiet
+        ) i LEFT JOIN changed m ON m.id = i.match_id
+        WHERE i.match_id IS NOT NULL OR NOT EXISTS (
+            SELECT FROM notice n WHERE n.archived_signal_id = i.archived_signal_id
+            AND (n.reporter_id = i.reporter_id OR n.officer_oin = i.officer_oin))
+        ORDER BY i.match_id, i.archived_signal_id, i.kind, i.reporter_id, i.municipality_code, i.officer_oin
+        RETURNING id, match_id, archived_signal_id, reporter_id, municipality_code, coordinator_oin
+    ), told AS ({_EVENTS})
+    SELECT id FROM placed
+    """  # noqa: S608 (constants)
 )
 # Only of what was placed just now: a notice that stands says already whom to ask.
 _PLACE_WITHDRAWALS = text(
@@ -80,11 +105,6 @@ _PUSH = text(
 )
 
 
-def _about(row: Row[Any]) -> dict[str, str]:
-    about = {"matchId": str(row.match_id)} if row.match_id else {"signalId": str(row.archived_signal_id)}
-    return about | ({"coordinatorsOf": row.coordinator_oin} if row.coordinator_oin else {})
-
-
 def place(connection: Connection, wanted: Sequence[Wanted], now: datetime, push_due_at: datetime) -> int:
     """Place these notices, each with its event, a webhook for who subscribed, and a mail; how many are new.
 
@@ -93,27 +113,15 @@ def place(connection: Connection, wanted: Sequence[Wanted], now: datetime, push_
     """
     if not wanted:
         return 0
-    connection.execute(_NEXT_CHANGE, {"matches": sorted({w.match_id for w in wanted if w.match_id})})
-    rows = [{name: getattr(one, name) for name in Wanted.__slots__} for one in wanted]
-    placed = connection.execute(_PLACE, {"wanted": as_json(rows), "now": now}).all()
-    withdrawals = [row for row in rows if row["kind"] == "party_withdrew"]
+    asked = {"wanted": _as_json(wanted), **events.of_rows_at(now, len(wanted))}
+    notices = list(connection.execute(_PLACE, asked).scalars())
+    withdrawals = [one for one in wanted if one.kind == "party_withdrew"]
     if withdrawals:
-        notices = [row.id for row in placed]
-        connection.execute(_PLACE_WITHDRAWALS, {"wanted": as_json(withdrawals), "notices": notices})
-    connection.execute(_PUSH, {"notices": [row.id for row in placed], "due_at": push_due_at})
-    want_mail(connection, [row.id for row in placed], now, push_due_at)
-    events.append(
-        connection,
-        [
-            events.Event(
-                events.NOTICE_PLACED,
-                now,
-                events.MATCHER,
-                says={"noticeId": str(row.id), **_about(row)},
-                recipient_reporter=row.reporter_id,
-                recipient_municipality=row.municipality_code,
-            )
-            for row in placed
-        ],
-    )
-    return len(placed)
+        connection.execute(_PLACE_WITHDRAWALS, {"wanted": _as_json(withdrawals), "notices": notices})
+    connection.execute(_PUSH, {"notices": notices, "due_at": push_due_at})
+    want_mail(connection, notices, now, push_due_at)
+    return len(notices)
+
+
+def _as_json(wanted: Sequence[Wanted]) -> str:
+    return to_json(wanted, exclude_none=True).decode()

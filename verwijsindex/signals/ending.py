@@ -67,7 +67,7 @@ _BURY = text(
     " ON CONFLICT DO NOTHING"
 )
 _FORGET_WORK = text("DELETE FROM work WHERE signal_id = ANY(:signals)")
-_TAKE_OUT = text("DELETE FROM signal WHERE id = ANY(:signals)")
+_TAKE_OUT = text("DELETE FROM signal WHERE id = ANY(:signals) RETURNING youngster_id")
 # Also of who was handed over without its parents, whosever signals these are: nobody else forgets parents.
 _PARENTS = text(
     "WITH former AS (DELETE FROM former_parent RETURNING parent_id)"
@@ -79,6 +79,7 @@ _FORGET_PARENTS = text(
 )
 _FORGET_STANDINGS = text(
     "DELETE FROM standing st WHERE st.youngster_id = ANY(:youngsters)"
+    " AND (st.handed_over_at IS NOT NULL OR st.youngster_id = ANY(:left))"
     " AND NOT EXISTS (SELECT FROM signal s WHERE s.standing_id = st.id) RETURNING st.youngster_id"
 )
 # A line in an inbox says that its reader had a signal on the youngster of its match. It goes once there is none any
@@ -194,13 +195,15 @@ def take_out(connection: Connection, signals: Sequence[UUID], youngsters: Sequen
     youngsters on whom a standing ended."""
     asked = {"signals": list(signals)}
     parents = list(connection.execute(_PARENTS, asked).scalars())
+    left: set[UUID] = set()
     if signals:
         connection.execute(_FORGET_WORK, asked)
-        connection.execute(_TAKE_OUT, asked)
+        left = set(connection.execute(_TAKE_OUT, asked).scalars())
     if parents:
         connection.execute(_FORGET_PARENTS, {"parents": parents})
     # Also of who handed all over, and has none that ends.
-    return set(connection.execute(_FORGET_STANDINGS, {"youngsters": list(youngsters)}).scalars())
+    standings = {"youngsters": list(youngsters), "left": sorted(left)}
+    return set(connection.execute(_FORGET_STANDINGS, standings).scalars())
 
 
 def destroy(connection: Connection, signals: Collection[UUID], now: datetime) -> None:

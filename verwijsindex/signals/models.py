@@ -12,7 +12,6 @@ from sqlalchemy import (
     Computed,
     DateTime,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     LargeBinary,
 )
@@ -39,18 +38,11 @@ class Signal(SQLModel, table=True):
     Until the matcher attaches it, the sealed pseudonyms of youngster and parents stand here; from then on only on the
     youngster and the parents. `held_since` is set when it is handed over (R34); before that it is held since receipt.
     `ended_at` is set by an act; a signal ends at its removal date without any (R14). `archive_due`: it was attached
-    and has not told yet of what is in the archive, since it was restricted (R17, R30).
+    and has not told yet of what is in the archive, since it was restricted (R17, R30). That reporter and agreement are
+    the institution's, and that there is such a municipality, is looked after in bulk (docs/decisions/0027).
     """
 
     __table_args__ = (
-        ForeignKeyConstraint(
-            ["reporter_id", "oin"], ["reporter.id", "reporter.oin"], name="signal_is_of_the_reporters_institution"
-        ),
-        ForeignKeyConstraint(
-            ["agreement_id", "oin"],
-            ["agreement.id", "agreement.oin"],
-            name="signal_is_under_its_institutions_agreement",
-        ),
         CheckConstraint(
             "removal_date <= (made_at AT TIME ZONE 'Europe/Amsterdam')::date + interval '2 years'",
             name="signal_ends_in_two_years",
@@ -98,7 +90,7 @@ class Signal(SQLModel, table=True):
     sealed_pseudonym: bytes | None = None
     youngster_id: UUID | None = Field(default=None, foreign_key="youngster.id")
     # Ours besides (R6, P).
-    residence_municipality: str = Field(sa_type=CHAR(4), sa_column_args=[ForeignKey("municipality.code")])
+    residence_municipality: str = Field(sa_type=CHAR(4))
     informing_status: str
     informed_on: date | None = None
     informed_to: str | None = None
