@@ -22,6 +22,9 @@ WHERE kind IN ('lead', 'reminder', 'escalation')
 """
 
 
+_QUIET = "SELECT * FROM notice WHERE quiet"
+
+
 class Beside:
     """Which match of the database is which of the model, and whether both are alike.
 
@@ -45,6 +48,7 @@ class Beside:
         """The name of each match that was seen open."""
         self.opened: dict[int, date] = {}
         """And the day on which it opened."""
+        self._heard: set[UUID] = set()
 
     def after_a_run(self, today: date) -> None:
         """Each open match has one lead or proposal, as the rule has it; the model takes them over."""
@@ -58,7 +62,11 @@ class Beside:
             reporter = self.names[row.reporter_id] if row.reporter_id else None
             found[name] = row.lead_id, reporter, row.state, row.reason
         self.model.today = today
-        self.model.adopt(found, today)
+        new = [row for row in self.rows(_QUIET) if row.id not in self._heard]
+        self._heard |= {row.id for row in new}
+        quiet = {(self._recipient(row), self.known[row.match_id]) for row in new}
+        self.model.adopt(found, today, quiet)
+        self.model.check_quiet(quiet)
 
     def compare(self) -> None:
         """Every round with its state, its deadlines and its steps, and every notice of follow-up."""

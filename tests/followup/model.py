@@ -5,7 +5,8 @@ Rounds, their states, deadlines and steps are told in advance. So is what people
 proposes depends in a family on the order of ids; there the model says whether the rule allows it, and takes it over.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -117,6 +118,11 @@ class FollowUp:
         """Whom the last run told of which match."""
         self.looked_at: set[int] = set()
         """At which youngsters it looked."""
+        self.together: set[tuple[str, str]] = set()
+        """Who said of whom that they work together already (R23)."""
+        self.new: dict[tuple[Recipient, int], set[tuple[str, str]]] = defaultdict(set)
+        """Of whom the last run told for the first time: who to which match, of which reporter for which."""
+        self._known: set[tuple[Recipient, Standing, Standing, str]] = set()
         model.matched = self.matched
 
     def open(self) -> dict[int, Match]:
@@ -129,6 +135,10 @@ class FollowUp:
         opened = self.open()
         self.told_now |= {(to, notice.about) for to, notice in told}
         self.looked_at |= concerned
+        for to, who, other, kind in self.model.known - self._known:
+            if match := self.model.matches.get((who.youngster, kind)):
+                self.new[to, match.name].add((who.reporter, other.reporter))
+        self._known = set(self.model.known)
         for name, rounds in self.rounds.items():
             if name not in opened and rounds[-1].runs:
                 rounds[-1].state = "lapsed"
@@ -171,9 +181,14 @@ class FollowUp:
         last_day = self.model.last_days.get(led.reporter)
         return last_day is None or last_day >= today or led.proposed_on > last_day
 
-    def adopt(self, found: Mapping[int, tuple[UUID, str | None, str, str]], today: date) -> set[tuple[Recipient, int]]:
-        """Take over who leads each open match after a run (id, reporter, state and reason), if the rule allows it; who
-        is told of that, and of which match."""
+    def adopt(
+        self,
+        found: Mapping[int, tuple[UUID, str | None, str, str]],
+        today: date,
+        quiet: Set[tuple[Recipient, int]] = frozenset(),
+    ) -> None:
+        """Take over who leads each open match after a run (id, reporter, state and reason), if the rule allows it, and
+        tell who is asked: but who is told of that match itself just then, and not quietly, reads it there."""
         opened = self.open()
         assert found.keys() == opened.keys(), "an open match without one lead or proposal (R22), or an ended one with"
         before = {name: Led(**vars(led)) for name, led in self.leads.items()}
@@ -203,11 +218,10 @@ class FollowUp:
                 led.asked.add(reporter)
         for name in self.leads.keys() - found.keys():
             del self.leads[name]
-        told -= self.told_now
+        told -= self.told_now - quiet
         self.told_now, self.looked_at = set(), set()
         for to, about in told:
             self.model.inboxes[to].append(Notice("lead", about))
-        return told
 
     def _allowed(
         self, match: Match, left: set[Standing], found: tuple[UUID, str | None, str, str], before: Mapping[int, Led]
@@ -354,6 +368,17 @@ class FollowUp:
     def _open(self, name: int, today: date) -> None:
         led = self.leads[name]
         led.reporter, led.accepted, led.answer_by, led.proposed_on = None, False, None, today
+
+    def mute(self, name: int, reporter: str, today: date) -> None:
+        """The reporter says of all who are shown that they work together already."""
+        others = {one.reporter for one in self.shown(self.open()[name], today)} - {reporter}
+        self.together |= {(reporter, other) for other in others}
+
+    def check_quiet(self, quiet: set[tuple[Recipient, int]]) -> None:
+        """What was told quietly in the last run tells of nobody but those of whom the reader said so."""
+        for one in quiet:
+            assert self.new[one] <= self.together, "somebody new waits for a digest (R23)"
+        self.new.clear()
 
     # What the days bring.
 

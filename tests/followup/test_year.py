@@ -16,13 +16,16 @@ SEED = int(os.environ.get("YEAR_SEED", "1"))
 
 
 @pytest.mark.timeout(7200 if LONG else 300)
-def test_a_year_is_as_the_model_says(index: Index) -> None:
-    year = Year(index, SEED, *((1000, 30, 10) if LONG else (40, 10, 3)))
+@pytest.mark.parametrize("quiet", [True, False] if LONG else [True])
+def test_a_year_is_as_the_model_says(index: Index, quiet: bool) -> None:
+    """Forty youngsters; with TEST_LONG a thousand, twice: with quiet matches (R23) and without."""
+    year = Year(index, SEED, *((1000, 30, 10) if LONG else (40, 10, 3)), quiet=quiet)
     for day in range(365):
         year.day(day)
         begin = datetime.combine(year.today + timedelta(days=1), datetime.min.time(), index.clock().tzinfo)
         index.clock.now = begin + timedelta(hours=year.chance.randrange(6, 17))
     year.tick()
+    year.mail()
     year.beside.compare()
     year.beside.compare_notices()
     steps = Counter(
@@ -30,6 +33,7 @@ def test_a_year_is_as_the_model_says(index: Index) -> None:
     )
     assert steps == year.steps
     assert index.database.scalar(_DELAYED) == 0
+    print("with quiet matches" if quiet else "without quiet matches")
     for what, number in year.figures().items():
         print(f"{what}: {number}")
     print(dict(sorted(year.acts.items())))

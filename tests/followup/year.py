@@ -76,10 +76,13 @@ class Year:
 
     Args:
         youngsters: how many are signalled in the year, by about 2.5 reporters each.
+        quiet: whether what people said to work on together (R23) is kept; without, to compare the mails.
     """
 
-    def __init__(self, index: Index, seed: int, youngsters: int, institutions: int, reporters: int) -> None:
-        self.index, self.chance = index, random.Random(seed)  # noqa: S311 (repeatable)
+    def __init__(
+        self, index: Index, seed: int, youngsters: int, institutions: int, reporters: int, *, quiet: bool = True
+    ) -> None:
+        self.index, self.chance, self.quiet = index, random.Random(seed), quiet  # noqa: S311 (repeatable)
         self.people: list[Person] = []
         self.oins: dict[str, str] = {}
         self.post = Post()
@@ -135,7 +138,7 @@ class Year:
                     entry = schemas.ReporterEntry(
                         name=name, email=f"{name}@example.org", position="x", designated_from=today, **of
                     )
-                    reads = self.chance.choice([0.9, 0.6, 0.35, 0.15, 0.02])
+                    reads = self.chance.choice([0.5, 0.25, 0.1, 0.03, 0.01])
                     leads = self.chance.choice([0.9, 0.6, 0.2])
                     self.people.append(Person(name, add(entry).id, oin, reads, leads))
         with database.superuser.begin() as connection:
@@ -190,7 +193,7 @@ class Year:
     _attached: set[int] = set()  # noqa: RUF012
 
     def figures(self) -> dict[str, float]:
-        """What came of it: how many matches, of how many of them contact was recorded, and mails for each reporter."""
+        """What came of it: of how many matches contact was recorded, and the mails for each reporter."""
         rounds = self.follow_up.rounds.values()
         met = sum(any(one.contacted_on or one.outcome for one in of) for of in rounds)
         mails = sorted(self.post.got[f"{person.name}@example.org"] for person in self.people)
@@ -200,6 +203,8 @@ class Year:
             "followed up, %": round(100 * met / len(rounds), 1),
             "steps after a missed deadline": sum(self.steps.values()),
             "acts": sum(self.acts.values()),
+            "notices": self.index.database.scalar("SELECT count(*) FROM notice WHERE reporter_id IS NOT NULL"),
+            "of them quiet": self.index.database.scalar("SELECT count(*) FROM notice WHERE quiet"),
             "mails to a reporter: mean": round(sum(mails) / len(mails), 1),
             "mails to a reporter: nine of ten at most": mails[len(mails) * 9 // 10],
             "mails to a reporter: most": mails[-1],
@@ -210,6 +215,7 @@ class Year:
     def day(self, number: int) -> None:
         """Morning, what people do, and the clock, if it is up."""
         self._leave()
+        self.number = number
         for one in self.plan.get(number, ()):
             self.signal(*one)
         self.run()
@@ -252,9 +258,10 @@ class Year:
         """The matcher, until no work is waiting; and a minute later the mail goes."""
         keys, pool = self.index.app.extensions["index_keys"], self.index.database.engine("worker")
         now = self.index.clock()
-        waiting = self.index.database.scalar("SELECT count(*) FROM work")
-        assert bool(waiting) == bool(self.model.work), (waiting, self.model.work)
+        waiting = [self.ids[row.signal_id] for row in self.index.database.rows("SELECT signal_id FROM work")]
+        assert {s.youngster for s in self.model.work} <= {s.youngster for s in waiting}, "nobody would look there"
         if waiting:
+            self.model.work = waiting  # the clock may have asked in two parts, and at more than it had to
             while match_waiting(pool, now, now + timedelta(minutes=1), keys=keys, size=10**6).more:
                 pass
             self.model.run(now, 10**6)
@@ -307,7 +314,7 @@ class Year:
 
     def _withdraw(self) -> None:
         for id_, signal in list(self.ids.items()):
-            if self.chance.random() < 0.0012 and self.model.placed(signal, self.today):
+            if self.chance.random() < 0.0015 and self.model.placed(signal, self.today):
                 self.index.clock.move(seconds=1)
                 person = self.of[signal.reporter]
                 if self.model.left(person.name, self.today) or signal not in self.model.signals:
@@ -316,6 +323,15 @@ class Year:
                 answer = self.index.act(f"/signals/{id_}/withdrawal", {"reason": "risk_gone"}, headers)
                 assert answer.status_code == 201, answer.text
                 self.model.withdraw(signal, "risk_gone", datetime.fromisoformat(answer.json["endedAt"]))
+                if self.chance.random() < 0.6:  # it was not gone
+                    again = (
+                        signal.youngster,
+                        person,
+                        signal.municipality,
+                        tuple(sorted(signal.parents)),
+                        signal.shielded,
+                    )
+                    self.plan.setdefault(self.number + 1 + self.chance.randrange(30), []).append(again)
 
     def read(self, person: Person) -> None:
         """Look at all that is there, and do something about a match or two."""
@@ -340,7 +356,7 @@ class Year:
         """The open matches that this person reads; a shielded party's are the named officer's."""
         mine = []
         opened = self.follow_up.open()
-        for match, name in self.beside.known.items():
+        for match, name in sorted(self.beside.known.items(), key=lambda one: one[1]):
             if name not in opened:
                 continue
             one = opened[name]
@@ -356,12 +372,17 @@ class Year:
         """Answer who asks, call the others, go on; or do what cannot be done now."""
         follow_up, today, chance = self.follow_up, self.today, self.chance
         last, led = follow_up.rounds[name][-1], follow_up.leads[name]
-        what = chance.choices(["as it should be", "already_together", "anything", "nothing"], [80, 5, 8, 7])[0]
+        what = chance.choices(["as it should be", "already_together", "anything", "nothing"], [60, 9, 6, 25])[0]
         if what == "already_together":
             if not last.runs:
                 return None
             done = follow_up.move(name, "close_at_once", today, outcome=what)
-            return self.act(match, "closing", {"outcome": what}, headers, done)
+            follow_up.mute(name, person.name, today)
+            self.act(match, "closing", {"outcome": what}, headers, done)
+            if not self.quiet:
+                with self.index.database.superuser.begin() as connection:
+                    connection.execute(sa.text("DELETE FROM mute"))
+            return None
         if what == "anything":
             act = chance.choice(["coordination", "closing", "lead-handover", "contact", "lead-answer"])
         elif (led.reporter == person.name and not led.accepted) or (

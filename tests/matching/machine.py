@@ -10,15 +10,18 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from followup.beside import Beside
+from followup.model import FollowUp
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from matching import truth, views
 from matching.model import Model, Notice, Signal, alike, day_of, years_after
-from matching.stage import AGREEMENTS, FOREVER, INSTITUTION, NO_PARENTS, OINS, PLACES, TOWN, Stage
+from matching.stage import AGREEMENTS, DOMAINS, FOREVER, INSTITUTION, NO_PARENTS, OINS, PLACES, TOWN, Stage
 from matching.views import Contact, Reader, Seen
 
 NOTICES = """
-SELECT n.kind, m.id AS match, n.archived_signal_id, n.reporter_id, n.municipality_code, n.officer_oin
+SELECT n.kind, m.id AS match, n.archived_signal_id, n.reporter_id, n.municipality_code, n.officer_oin,
+       n.coordinator_oin
 FROM notice n LEFT JOIN match m ON m.id = n.match_id
 """
 YOUNGSTERS, PARENTS = st.integers(0, 2), st.frozensets(st.integers(10, 12), max_size=2)
@@ -53,6 +56,14 @@ class Life(RuleBasedStateMachine):
         self.known |= {f"Toegangsteam {n}": f"team {code}" for code, n in PLACES.items()}
         names = self.stage.rows("SELECT id, name FROM reporter WHERE id = ANY(:ids)", ids=list(self.by_id))
         self.known |= {row.name: self.by_id[row.id] for row in names}
+        self.follow_up = FollowUp(self.model, DOMAINS, in_person=views.IN_PERSON)
+        self.beside = Beside(self.follow_up, self.stage.rows, self.by_id, OF_OIN, self._youngsters)
+
+    def _youngsters(self) -> dict[UUID, int]:
+        numbers = {id_: number for number, id_ in self.ids.items()}
+        of = {s.number: s.youngster for s in self.model.signals}
+        rows = self.stage.rows("SELECT id, youngster_id FROM signal WHERE youngster_id IS NOT NULL")
+        return {row.youngster_id: of[numbers[row.id]] for row in rows}
 
     @property
     def today(self) -> date:
@@ -258,6 +269,66 @@ class Life(RuleBasedStateMachine):
     def run(self, size: int) -> None:
         self.stage.run(size)
         self.model.run(self.stage.now(), size)
+        self.beside.after_a_run(self.today)
+
+    @rule(days=st.sampled_from([0, 1, 5, 9]))
+    def clock(self, days: int) -> None:
+        """The day's clock of follow-up (R21), after some days; once more does nothing."""
+        self.run(500)
+        self.stage.wait(days=days)
+        steps = self.follow_up.tick(self.today)
+        assert self.stage.clock() == len(steps)
+        assert self.stage.clock() == 0
+        self.run(500)
+
+    @rule(
+        data=st.data(),
+        who=st.sampled_from(sorted(INSTITUTION)),
+        act=st.sampled_from(
+            ["contact", "coordination", "closing", "together", "accept", "accept", "decline", "hand over"]
+        ),
+    )
+    def follow(self, data: st.DataObject, who: str, act: str) -> None:
+        """A party does something in a match that it sees: done, or refused and nothing changed (R21, R22)."""
+        self.run(500)
+        if self.model.left(who, self.today):
+            return
+        headers = self.stage.headers(Reader("reporter", who))
+        _, listed = self.stage.ask("GET", "/matches?limit=200", headers)
+        if not listed["items"]:
+            return
+        self.stage.tick()
+        match = UUID(data.draw(st.sampled_from(sorted(one["id"] for one in listed["items"])), "match"))
+        name, model, today = self.beside.known[match], self.follow_up, self.today
+        path, body, done = act, None, False
+        if act == "contact":
+            body, done = {"contactedOn": today.isoformat()}, model.move(name, "record_contact", today, today)
+        elif act == "coordination":
+            done = model.move(name, "coordinate", today)
+        elif act == "closing":
+            body, done = {"outcome": "joint_plan"}, model.move(name, "close", today, outcome="joint_plan")
+        elif act == "together":
+            if not model.rounds[name][-1].runs:
+                return
+            path, body = "closing", {"outcome": "already_together"}
+            done = model.move(name, "close_at_once", today, outcome="already_together")
+            model.mute(name, who, today)
+        elif act == "hand over":
+            _, read = self.stage.ask("GET", f"/matches/{match}", headers)
+            model.see(name)
+            named = {self.known[one["name"]]: one["contact"] for one in read["parties"] if one["shownAs"] == "reporter"}
+            if not named:
+                return
+            to = data.draw(st.sampled_from(sorted(named)), "to")
+            path, body = "lead-handover", {"to": named[to]}
+            done = model.hand_over(name, who, to, today)
+        else:
+            path, body, done = "lead-answer", {"answer": act}, model.answer(name, who, act, today)
+        headers |= {"Idempotency-Key": str(uuid4())}
+        status, answer = self.stage.ask("POST", f"/matches/{match}/{path}", headers, body)
+        assert status == (201 if done else 409), answer
+        self.run(500)
+        self.beside.compare()
 
     @rule(by=st.sampled_from([{"days": 4}, {"days": 1}, {"seconds": 90}, {"days": 731}, {"days": 1900}]))
     def wait(self, by: dict[str, float]) -> None:
@@ -270,7 +341,7 @@ class Life(RuleBasedStateMachine):
         if who.role == "reporter" and self.model.left(who.of, self.today):
             assert self.stage.ask("GET", "/matches", headers)[0] == 403
             return
-        assert self._matches(headers) == views.matches(self.model, who, self.today)
+        assert self._matches(headers, sees=who.role != "supervisor") == views.matches(self.model, who, self.today)
         _, lines = self.stage.ask("GET", "/notices?limit=200", headers)
         assert Counter(line["kind"] for line in lines["items"]) == views.inbox(self.model, who, self.today)
         if who.role != "supervisor":
@@ -301,13 +372,15 @@ class Life(RuleBasedStateMachine):
             found = listed("/orphaned-signals?limit=200")
             assert {number: set(one["causes"]) for number, one in found.items()} == orphans
 
-    def _matches(self, headers: dict[str, str]) -> list[Seen]:
+    def _matches(self, headers: dict[str, str], *, sees: bool) -> list[Seen]:
         _, listed = self.stage.ask("GET", "/matches?limit=200", headers)
         numbers = {str(id_): number for number, id_ in self.ids.items()}
         seen = []
         for line in listed["items"]:
             status, match = self.stage.ask("GET", f"/matches/{line['id']}", headers)
             assert (status, match["kind"]) == (200, line["kind"])
+            if sees:
+                self.follow_up.see(self.beside.known[UUID(line["id"])])
             own = tuple(sorted(numbers[one["id"]] for one in match["ownSignals"]))
             places = tuple(sorted({point["municipality"] for point in match["contactPoints"]}))
             contacts = tuple(sorted(self._contact(party) for party in match["parties"]))
@@ -347,6 +420,7 @@ class Life(RuleBasedStateMachine):
             )
             told[self._recipient(row)].append(Notice(row.kind, about))
         assert alike(told, self.model.inboxes), (dict(told), dict(self.model.inboxes))
+        self.beside.compare()
         self._nothing_is_left()
 
     def _compare_matches(self) -> None:
@@ -377,9 +451,10 @@ class Life(RuleBasedStateMachine):
     def _recipient(self, row: Any) -> str:
         if row.reporter_id:
             return f"reporter {self.by_id[row.reporter_id]}"
-        return (
-            f"municipality {row.municipality_code}" if row.municipality_code else f"officer {OF_OIN[row.officer_oin]}"
-        )
+        if row.municipality_code:
+            return f"municipality {row.municipality_code}"
+        role = "officer" if row.officer_oin else "coordinator"
+        return f"{role} {OF_OIN[row.officer_oin or row.coordinator_oin]}"
 
     def teardown(self) -> None:
         if hasattr(self, "model"):

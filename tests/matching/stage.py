@@ -12,14 +12,16 @@ import sqlalchemy as sa
 from matching.views import Reader
 from support import ADMINISTRATOR, CLINIC, DORDRECHT, NOW, POLICE, SCHOOL, STEIN, WESTERVELD, Index, People, pseudonym
 
+from verwijsindex.followup.clock import tick
 from verwijsindex.matching import families
-from verwijsindex.matching.service import match_waiting
+from verwijsindex.matching.service import LOCK_TRIED, match_waiting
 from verwijsindex.registry import schemas
 from verwijsindex.registry import service as registry
 
 GP, TOWN = "00000004444444444000", "00000001701000000000"
 OINS = {"school": SCHOOL, "clinic": CLINIC, "police": POLICE, "gp": GP}
 INSTITUTION = {"school-0": "school", "school-1": "school", "clinic": "clinic", "police": "police", "gp": "gp"}
+DOMAINS = {"school": "education", "clinic": "health_care", "police": "police_and_justice", "gp": "health_care"}
 PLACES = {WESTERVELD: "Westerveld", DORDRECHT: "Dordrecht", STEIN: "Stein"}
 AGREEMENTS = {
     "school": (WESTERVELD, DORDRECHT),
@@ -45,6 +47,9 @@ class Stage(Protocol):
 
     def run(self, size: int) -> None:
         """One run of the matcher."""
+
+    def clock(self) -> int:
+        """What the day brings to follow-up; how many steps after missed deadlines."""
 
     def wait(self, **by: float) -> None:
         """Time goes by: a timedelta's arguments."""
@@ -128,6 +133,9 @@ class IndexStage:
         """One run of the matcher."""
         keys = self.index.app.extensions["index_keys"]
         match_waiting(self.index.database.engine("worker"), self.now(), self.now(), keys=keys, size=size)
+
+    def clock(self) -> int:
+        return tick(self.index.database.engine("worker"), self.now(), self.now(), lock=LOCK_TRIED).steps
 
     def leave(self, reporter: str, last_day: date | None) -> None:
         if last_day is None:

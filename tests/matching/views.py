@@ -148,6 +148,8 @@ def inbox(model: Model, reader: Reader, today: date) -> Counter[str]:
     recipients = [f"{'municipality' if reader.role == 'supervisor' else reader.role} {reader.of}"]
     if reader.role in ("reporter", "coordinator"):
         recipients = [f"reporter {name}" for name in stands_for(model, reader, today)]
+    if reader.role == "coordinator":
+        recipients.append(f"coordinator {reader.of}")
     return Counter(notice.kind for one in recipients for notice in model.inboxes[one])
 
 
