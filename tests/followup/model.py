@@ -216,6 +216,8 @@ class FollowUp:
             led.answer_by = after(today, ANSWER_WITHIN) if reporter and state == "proposed" else None
             if reporter:
                 led.asked.add(reporter)
+            if led.accepted and self.rounds[name][-1].state == "contacted":
+                self.rounds[name][-1].state = "lead_agreed"
         for name in self.leads.keys() - found.keys():
             del self.leads[name]
         told -= self.told_now - quiet

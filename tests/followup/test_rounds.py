@@ -79,3 +79,27 @@ def test_who_leads_at_the_end_of_a_chain_stays_when_something_happens_at_its_oth
     index.place(0, SCHOOL, 1, parents=parents(10))
     index.match()
     assert _rows(index, without) == []
+
+
+def test_who_comes_to_lead_after_the_contact_can_go_on(index: Index) -> None:
+    """The school leads the match of the youngster and so that of the family too, where contact was recorded before:
+    as long as the round stayed `contacted`, nobody could say "coordinated" (seen)."""
+    index.allow_parents(SCHOOL, CLINIC, POLICE)
+    index.place(0, SCHOOL, parents=parents(10))
+    index.place(0, CLINIC, parents=parents(10))
+    index.place(1, POLICE, parents=parents(10))
+    index.match()
+    found = {one["kind"]: f"/matches/{one['id']}" for one in index.get("/matches", index.reader(CLINIC)).json["items"]}
+
+    def act(kind: str, what: str, body: dict[str, str] | None, oin: str) -> None:
+        answer = index.act(f"{found[kind]}/{what}", body, index.reader(oin))
+        assert answer.status_code == 201, answer.text
+
+    act("youngster", "lead-answer", {"answer": "accept"}, CLINIC)
+    act("family", "lead-answer", {"answer": "decline"}, CLINIC)
+    act("family", "contact", {"contactedOn": index.clock().date().isoformat()}, CLINIC)
+    [school] = index.get(found["youngster"], index.reader(CLINIC)).json["parties"]
+    act("youngster", "lead-handover", {"to": school["contact"]}, CLINIC)
+    act("youngster", "lead-answer", {"answer": "accept"}, SCHOOL)
+    index.match()
+    act("family", "coordination", None, SCHOOL)

@@ -20,7 +20,8 @@ from matching.stage import AGREEMENTS, INSTITUTION, NO_PARENTS, OINS, PLACES, TO
 from matching.views import Reader
 from support import NOW, Database, Index, MovableClock
 
-from verwijsindex.matching.service import LOCK_WAITED_FOR
+from verwijsindex.followup.clock import tick
+from verwijsindex.matching.service import LOCK_TRIED, LOCK_WAITED_FOR
 
 THREADS, MATCHERS = 32, 3
 ROUNDS, ACTS, ANEW = 2000 if os.environ.get("TEST_LONG") else 6, 2, 6
@@ -29,6 +30,18 @@ In the end of a round no later work mends what a race broke."""
 YOUNGSTERS = 6
 PARENTS = {0: (10,), 1: (10, 11), 2: (11,), 3: (12, 13), 4: (12, 13), 5: ()}
 """Whose children they are: of the first three the outer ones share none."""
+
+
+FOLLOWING: tuple[tuple[str, Any], ...] = (
+    ("contact", {"contactedOn": NOW.date().isoformat()}),
+    ("lead-answer", {"answer": "accept"}),
+    ("lead-answer", {"answer": "accept"}),
+    ("lead-answer", {"answer": "decline"}),
+    ("lead-handover", None),
+    ("coordination", None),
+    ("closing", {"outcome": "joint_plan"}),
+    ("closing", {"outcome": "already_together"}),
+)
 
 
 class Ticking(MovableClock):
@@ -89,8 +102,8 @@ class Crowd:
         """One act of somebody; what is refused, is because another came first."""
         stage, places = self.stage, sorted(PLACES)
         what = chance.choices(
-            ["signal", "withdrawal", "destruction", "restriction", "handover", "move", "match", "death"],
-            [40, 16, 3, 12, 12, 8, 3, 1],
+            ["signal", "withdrawal", "destruction", "restriction", "handover", "move", "match", "death", "follow-up"],
+            [40, 16, 3, 12, 12, 8, 3, 1, 40],
         )[0]
         if what == "signal" or not self.signals:
             reporter, youngster = chance.choice(sorted(INSTITUTION)), chance.randrange(YOUNGSTERS)
@@ -113,8 +126,25 @@ class Crowd:
             for match in listed["items"][:1]:
                 body = {"residenceMunicipality": chance.choice(places)}
                 self.ask("POST", f"/matches/{match['id']}/move", headers, body, {201, 404})
+        elif what == "follow-up":
+            self.follow(chance)
         else:
             self.on_signal(chance, what)
+
+    def follow(self, chance: random.Random) -> None:
+        """A party does something about a match (R21, R22)."""
+        headers = self.stage.headers(Reader("reporter", chance.choice(sorted(INSTITUTION))))
+        _, listed = self.ask("GET", "/matches", headers, None, {200})
+        if not listed["items"]:
+            return
+        match = f"/matches/{chance.choice(listed['items'])['id']}"
+        act, body = chance.choice(FOLLOWING)
+        if act == "lead-handover":
+            status, read = self.ask("GET", match, headers, None, {200, 404})
+            if status == 404:
+                return
+            body = {"to": chance.choice(read["parties"])["contact"]}
+        self.ask("POST", f"{match}/{act}", headers, body, {201, 404, 409})
 
     def on_signal(self, chance: random.Random, what: str) -> None:
         signal, reporter = chance.choice(self.signals)
@@ -168,6 +198,9 @@ def test_after_each_round_all_is_as_the_model_says(stage: IndexStage) -> None:
     def match() -> None:
         while not over.wait(0.005):
             stage.run(random.choice([5, 500]))  # noqa: S311
+            if random.random() < 0.2:  # noqa: S311
+                later = stage.now() + timedelta(days=random.choice([5, 40]))  # noqa: S311
+                tick(stage.index.database.engine("worker"), later, later, lock=LOCK_TRIED, size=20)
 
     with ThreadPoolExecutor(MATCHERS) as matchers, ThreadPoolExecutor(THREADS) as threads:
         matching = [matchers.submit(match) for _ in range(MATCHERS)]

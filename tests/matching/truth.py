@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
+from followup.model import BETWEEN_STEPS, TOLD, after
 from matching.model import Model, Signal, Standing
 
 Rows = Callable[..., list[sa.Row[Any]]]
@@ -47,15 +48,24 @@ JOIN death d ON d.key = y.key AND d.told_at >= s.received_at
 """Signals of whom the death was told; none when the matcher has seen it."""
 
 
+LACKING = """
+SELECT m.id FROM match m WHERE m.ended_at IS NULL AND (
+    NOT EXISTS (SELECT FROM round r WHERE r.match_id = m.id)
+    OR NOT EXISTS (SELECT FROM lead l WHERE l.match_id = m.id AND l.state IN ('proposed', 'accepted')))
+"""
+"""Open matches that nobody follows up, or for which nobody leads or is asked to; none when the clock has looked."""
+
+
 def check(rows: Rows, today: date) -> None:
     """Nothing is left over, parties, supervisions, pairs and standings are those of the signals that are left,
-    everybody who should know was told, and nobody of the same one twice."""
+    everybody who should know was told, and nobody of the same one twice; and all is followed up."""
     [left] = rows(LEFT_OVER)
     assert set(left._mapping.values()) == {0}, left
     assert rows("SELECT FROM work WHERE parked_at IS NOT NULL") == []
     model = what_is_left(rows)
     _parties(rows, model, today)
     _told(rows, model, today)
+    _followed_up(rows, model, today)
 
 
 def what_is_left(rows: Rows) -> Model:
@@ -127,3 +137,44 @@ def _told(rows: Rows, model: Model, today: date) -> None:
         " WHERE o.match_id = n.match_id AND r.id = n.reporter_id)"
     )
     assert twice == [], "somebody was told of nobody new"
+
+
+def _followed_up(rows: Rows, model: Model, today: date) -> None:
+    """R21, R22: each open match has a round that runs or was closed, none that ended has one that runs; one leads or is
+    asked, who is shown there; and no deadline is without its day."""
+    assert rows(LACKING) == [], "an open match without a round, or without a lead or a proposal"
+    rounds = defaultdict(list)
+    for row in rows("SELECT r.*, m.ended_at AS over FROM round r JOIN match m ON m.id = r.match_id ORDER BY r.number"):
+        rounds[row.match_id].append(row)
+    for own in rounds.values():
+        last = own[-1]
+        assert [row.number for row in own] == list(range(1, len(own) + 1))
+        assert {row.state for row in own[:-1]} <= {"renewed", "closed"}, "an earlier round runs, or lapsed"
+        assert last.state != "renewed", "a round that no other followed"
+        if last.over:
+            assert last.state in ("lapsed", "closed"), "a round of a match that ended runs"
+        else:
+            assert last.state != "lapsed", "a round of an open match lapsed"
+            _has_its_day(last)
+    for row in rows(
+        "SELECT m.youngster_id, m.kind, l.reporter_id, l.state, m.ended_at AS over,"
+        " (SELECT state FROM round WHERE match_id = m.id ORDER BY number DESC LIMIT 1) AS round"
+        " FROM lead l JOIN match m ON m.id = l.match_id"
+    ):
+        assert row.over is None, "a lead of a match that ended"
+        shown = model.on(row.youngster_id, today)
+        if row.kind == "family":
+            shown |= model.contacts(row.youngster_id, today)
+        assert row.reporter_id is None or str(row.reporter_id) in {one.reporter for one in shown}
+        assert (row.state, row.round) != ("accepted", "contacted"), "who leads agreed to, and nobody can go on"
+
+
+def _has_its_day(last: sa.Row[Any]) -> None:
+    """The clock will come for a round that waits for something, and not too late."""
+    waits = []
+    if last.state in ("notified", "seen"):
+        waits.append((last.contact_due_on, last.contact_steps))
+    if last.state in ("notified", "seen", "contacted", "lead_agreed"):
+        waits.append((last.coordination_due_on, last.coordination_steps))
+    due = [after(due_on, 1 + BETWEEN_STEPS * steps) for due_on, steps in waits if steps < len(TOLD)]
+    assert not due or (last.next_step_on and last.next_step_on <= min(due)), "a deadline that nobody will look at"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from matching.truth import DYING, check
+from matching.truth import DYING, LACKING, check
 from standardwebhooks import Webhook, WebhookVerificationError
 from system.fire.acts import Actors
 from system.receiver import Handler, Receiver
@@ -63,6 +63,7 @@ def judge(
     reporter that any of them is of; `actors`: who did more than to signal."""
     system.until_no_work(120)
     until(lambda: not system.rows(DYING), 60)
+    until(lambda: not system.rows(LACKING), 60)  # of the version before
     _all_there_once(system, placed, reporters)
     check(system.rows, amsterdam_date(datetime.now(UTC)))
     if actors:
