@@ -79,9 +79,9 @@ class Beside:
         for name, rounds in self.model.rounds.items():
             if name in found:
                 expected[name] = [
-                    (n, r.state, r.contact.due, r.contact.done, r.coordination.due, r.coordination.done,
+                    (r.number, r.state, r.contact.due, r.contact.done, r.coordination.due, r.coordination.done,
                      r.contacted_on, r.outcome)
-                    for n, r in enumerate(rounds, 1)
+                    for r in rounds
                 ]  # fmt: skip
         assert found == expected, [(name, found[name], expected.get(name)) for name in found
                                    if found[name] != expected.get(name)][:3]  # fmt: skip

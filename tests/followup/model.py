@@ -70,7 +70,9 @@ class Round:
     coordination: Deadline
     state: str = "notified"
     contacted_on: date | None = None
+    coordinated: bool = False
     outcome: str | None = None
+    number: int = 1
 
     @property
     def runs(self) -> bool:
@@ -92,6 +94,22 @@ class Led:
     asked: set[str] = field(default_factory=set)
     ids: set[UUID] = field(default_factory=set)
     """Of the rows that were seen."""
+
+    def leave(self, there: set[str]) -> None:
+        """Only these may come back."""
+        self.asked &= there
+        if (self.reporter or "") not in there:
+            self.nobody()
+
+    def begin_anew(self, told: set[str]) -> None:
+        """Who is told of somebody begins anew; who leads goes on."""
+        self.asked -= told - ({self.reporter} if self.accepted else set())
+        if not self.accepted and (self.reporter in told or self.reporter is None):
+            self.nobody()
+
+    def nobody(self) -> None:
+        """It is open to all, or will be."""
+        self.reporter, self.accepted, self.answer_by = None, False, None
 
 
 class FollowUp:
@@ -118,6 +136,11 @@ class FollowUp:
         """Whom the last run told of which match."""
         self.looked_at: set[int] = set()
         """At which youngsters it looked."""
+        self.over: dict[tuple[int, str], int] = {}
+        """Of a youngster and a kind, the match that ended last."""
+        self.kinds: dict[int, str] = {}
+        self.waiting: dict[int, Led] = {}
+        """Who led matches that ended, and was asked: as long as they may come back (R30)."""
         self.together: set[tuple[str, str]] = set()
         """Who said of whom that they work together already (R23)."""
         self.new: dict[tuple[Recipient, int], set[tuple[str, str]]] = defaultdict(set)
@@ -139,16 +162,27 @@ class FollowUp:
             if match := self.model.matches.get((who.youngster, kind)):
                 self.new[to, match.name].add((who.reporter, other.reporter))
         self._known = set(self.model.known)
-        for name, rounds in self.rounds.items():
-            if name not in opened and rounds[-1].runs:
-                rounds[-1].state = "lapsed"
+        for name in self.rounds.keys() - opened.keys() - self.waiting.keys():
+            last = self.rounds[name][-1]
+            last.state = "lapsed" if last.runs else last.state
+            self.over[self.model.about[name], self.kinds[name]] = name
+            self.waiting[name] = self.leads.pop(name, Led())
+        for name, led in self.waiting.items():
+            if (youngster := self.model.about[name]) in concerned:
+                signals = [s for s in self.model.signals if s.youngster == youngster and self.model.placed(s, today)]
+                led.leave({s.reporter for s in signals})
         newly = {notice.about for to, notice in told if not to.startswith("municipality ")}
         for name, match in opened.items():
             if match.youngster in concerned and (name not in self.rounds or name in newly):
-                self._begin(name, match, today)
+                reporters = {
+                    to.split()[1] for to, notice in told if notice.about == name and to.startswith("reporter ")
+                }
+                self._begin(name, match, reporters, name in newly, today)
 
-    def _begin(self, name: int, match: Match, today: date) -> None:
+    def _begin(self, name: int, match: Match, told: set[str], newly: bool, today: date) -> None:
+        first = name not in self.rounds
         rounds = self.rounds.setdefault(name, [])
+        self.kinds[name] = match.kind
         own = [self.within.get(code, (5, 10)) for code in match.supervisors]
         contact, coordination = (Deadline(after(today, min(days[n] for days in own))) for n in (0, 1))
         if rounds and (last := rounds[-1]).runs:
@@ -157,7 +191,26 @@ class FollowUp:
             if last.state != "coordinated" and last.coordination.done < len(TOLD):
                 coordination = Deadline(last.coordination.due, last.coordination.done)
             last.state = "renewed"
-        rounds.append(Round(contact, coordination))
+        rounds.append(Round(contact, coordination, number=rounds[-1].number + 1 if rounds else 1))
+        before = self.over.get((match.youngster, match.kind)) if first else None
+        if before is not None:
+            led = self.waiting[before]
+            self.waiting[before], self.leads[name] = Led(), led
+            led.begin_anew(told)
+            led.answer_by = after(today, ANSWER_WITHIN) if led.answer_by else None
+            if not newly:
+                self._go_on(rounds[0], self.rounds[before][-1])
+
+    @staticmethod
+    def _go_on(back: Round, ended: Round) -> None:
+        """The match came back, and nobody is told (R30): what was done is done."""
+        back.number, back.contacted_on, back.coordinated = ended.number, ended.contacted_on, ended.coordinated
+        if ended.state == "closed":
+            back.state, back.outcome = "closed", ended.outcome
+        elif ended.coordinated:
+            back.state = "coordinated"
+        elif ended.contacted_on:
+            back.state = "contacted"
 
     def shown(self, match: Match, today: date) -> set[Standing]:
         """Whom a match shows."""
@@ -193,7 +246,7 @@ class FollowUp:
         assert found.keys() == opened.keys(), "an open match without one lead or proposal (R22), or an ended one with"
         before = {name: Led(**vars(led)) for name, led in self.leads.items()}
         told: set[tuple[Recipient, int]] = set()
-        for name, (id_, reporter, state, _) in found.items():
+        for name, (id_, reporter, state, reason) in found.items():
             match, led = opened[name], self.leads.setdefault(name, Led())
             is_now = (reporter, state) == (led.reporter, "accepted" if led.accepted else "proposed")
             if match.youngster not in self.looked_at:
@@ -209,7 +262,7 @@ class FollowUp:
                 self.rounds[name][-1].state = "contacted"
             if id_ not in led.ids:
                 self._allowed(match, shown - {one for one in shown if one.reporter in led.asked}, found[name], before)
-                if state == "proposed":
+                if reason not in ("leads_already", "asked_already"):
                     told |= self._to_tell(match, shown, reporter, today)
             led.ids.add(id_)
             led.reporter, led.accepted, led.proposed_on = reporter, state == "accepted", today
@@ -218,8 +271,6 @@ class FollowUp:
                 led.asked.add(reporter)
             if led.accepted and self.rounds[name][-1].state == "contacted":
                 self.rounds[name][-1].state = "lead_agreed"
-        for name in self.leads.keys() - found.keys():
-            del self.leads[name]
         told -= self.told_now - quiet
         self.told_now, self.looked_at = set(), set()
         for to, about in told:
@@ -312,7 +363,7 @@ class FollowUp:
                 last.state = "lead_agreed" if led and led.accepted else "contacted"
                 last.contacted_on = contacted_on
             elif act == "coordinate":
-                last.state = "coordinated"
+                last.state, last.coordinated = "coordinated", True
             else:
                 last.state, last.outcome = "closed", outcome
         return True
@@ -417,6 +468,9 @@ class FollowUp:
         if step == "parties":
             return {(self.model.recipient(one, today), Notice("reminder", match.name)) for one in there}
         if step == "coordinators":
-            institutions = {self.model.institution[one.reporter] for one in there} - self.in_person
-            return {(f"coordinator {one}", Notice("escalation", match.name)) for one in institutions}
+            recipients = {(one, self.model.recipient(one, today)) for one in there}
+            officers = {to for _, to in recipients if to.startswith("officer ")}
+            others = {self.model.institution[one.reporter] for one, to in recipients if to not in officers}
+            told = officers | {f"coordinator {one}" for one in others - self.in_person}
+            return {(to, Notice("escalation", match.name)) for to in told}
         return {(f"municipality {one}", Notice("escalation", match.name)) for one in match.supervisors}

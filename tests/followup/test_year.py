@@ -18,8 +18,8 @@ SEED = int(os.environ.get("YEAR_SEED", "1"))
 @pytest.mark.timeout(7200 if LONG else 300)
 @pytest.mark.parametrize("quiet", [True, False] if LONG else [True])
 def test_a_year_is_as_the_model_says(index: Index, quiet: bool) -> None:
-    """Forty youngsters; with TEST_LONG a thousand, twice: with quiet matches (R23) and without."""
-    year = Year(index, SEED, *((1000, 30, 10) if LONG else (40, 10, 3)), quiet=quiet)
+    """Two dozen youngsters; with TEST_LONG a thousand, twice: with quiet matches (R23) and without."""
+    year = Year(index, SEED, *((1000, 30, 10) if LONG else (24, 8, 3)), quiet=quiet)
     for day in range(365):
         year.day(day)
         begin = datetime.combine(year.today + timedelta(days=1), datetime.min.time(), index.clock().tzinfo)

@@ -239,7 +239,9 @@ class Year:
         def one(_: int) -> int:
             done, more = 0, True
             while more:
-                ticked = tick(pool, now, now + timedelta(minutes=1), lock=LOCK_TRIED, size=self.chance.choice([500, 25]))
+                ticked = tick(
+                    pool, now, now + timedelta(minutes=1), lock=LOCK_TRIED, size=self.chance.choice([500, 25])
+                )
                 done, more = done + ticked.steps, ticked.more
             return done
 
