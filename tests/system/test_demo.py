@@ -110,6 +110,8 @@ def check_account(text: str) -> None:
         "case supervisor of",
         "From signal to notice",
         "signal.registered",
+        "as it was sealed",
+        "is not what was sealed",
     ):
         assert promised in text
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from verwijsindex.client import ClientError
-from verwijsindex.demo import account, playing, staying, telling
+from verwijsindex.demo import account, auditing, playing, staying, telling
 from verwijsindex.demo.commands import Once, Rows
 from verwijsindex.demo.receiver import Receiver
 from verwijsindex.embedded.process import ProcessError
@@ -42,7 +42,7 @@ def _play(console: Console, once: bool, rows: int) -> int:
         try:
             played = playing.play(console, stack, receiver, rows)
             telling.tell(console, played, TICK)
-            checks = telling.check_all(played, stack.folder)
+            checks = [*telling.check_all(played, stack.folder), *auditing.audit(console, stack)]
             console.print(account.checked(checks))
             if not once:
                 staying.offer(console, stack, played)
