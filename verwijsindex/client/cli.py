@@ -7,6 +7,7 @@ from verwijsindex.client import (
     follow_up_commands,
     reading_commands,
     subscription_commands,
+    watch_commands,
 )
 from verwijsindex.client.check.commands import app as check
 from verwijsindex.client.commands import app
@@ -16,6 +17,7 @@ app.add_typer(act_commands.app)
 app.add_typer(follow_up_commands.app, name="follow-up")
 app.add_typer(check)
 app.add_typer(death_commands.app)
+app.add_typer(watch_commands.app)
 app.add_typer(subscription_commands.app, name="subscription")
 
 __all__ = ["app"]

@@ -17,6 +17,7 @@ from verwijsindex.client.channel import PATIENCE, Channel, Clock, Tell, Wait, ut
 from verwijsindex.client.config import ClientConfig
 from verwijsindex.client.deaths import Deaths
 from verwijsindex.client.draft import SignalDraft
+from verwijsindex.client.errors import UnreachableError
 from verwijsindex.client.follow_up import FollowUp
 from verwijsindex.client.idempotency import IdempotencyKeys
 from verwijsindex.client.outcome import Outcome
@@ -24,6 +25,7 @@ from verwijsindex.client.posting import BATCH, Poster
 from verwijsindex.client.pseudonymise import Pseudonymiser
 from verwijsindex.client.subscriptions import Subscriptions
 from verwijsindex.client.tokens import AccessTokens
+from verwijsindex.client.watching import Watch, read_keys
 from verwijsindex.pseudonyms.bsn import Bsn
 
 
@@ -62,6 +64,13 @@ class VerwijsindexClient:
         """The client's own webhook subscription."""
         self.acts = Acts(self._authorized, config.index)
         """What is done with a signal that is placed."""
+        self.ledger = (
+            Watch(self._channel, config.index, read_keys(config.ledger_key), config.checkpoints)
+            if config.ledger_key
+            else None
+        )
+        """Looks after the ledger, at the end of the `with` block too; None where no key is configured."""
+        self._tell = tell
         self.follow_up = FollowUp(self._authorized, config.index)
         """What is done with a match."""
         self._keys = IdempotencyKeys(own_key)
@@ -75,7 +84,14 @@ class VerwijsindexClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._channel.http.close()
+        """Raises LedgerChangedError when all went well but the ledger is not what it was (`Watch.look`)."""
+        try:
+            if error is None and self.ledger:
+                self.ledger.look()
+        except UnreachableError as unreachable:  # what was to be done is done; the next use looks again
+            self._tell(f"the ledger was not looked at: {unreachable}")
+        finally:
+            self._channel.http.close()
 
     def submit(self, signals: Iterable[SignalDraft]) -> Iterator[Outcome]:
         """Sends signals and tells of each what became of it, in their order.

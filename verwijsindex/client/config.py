@@ -73,6 +73,12 @@ class ClientConfig(BaseModel):
     key_list_signer: KeyPaths = Field(
         description="Public JWK of who signs the list of key versions; a list of two while that key turns."
     )
+    ledger_key: KeyPath | None = Field(
+        default=None, description="Verifier key of the ledger, of which checkpoints are kept then."
+    )
+    checkpoints: KeyPath = Field(
+        default=Path("ledger.checkpoints"), validate_default=True, description="Where they are kept."
+    )
 
     @classmethod
     def load(cls, path: Path) -> "ClientConfig":
