@@ -25,7 +25,11 @@ _WAITING = """
 SELECT EXISTS (SELECT FROM work) OR EXISTS (SELECT FROM move) OR EXISTS (
     SELECT FROM death d JOIN youngster y ON y.key = d.key
     WHERE EXISTS (SELECT FROM signal s WHERE s.youngster_id = y.id AND s.received_at <= d.told_at)
-       OR EXISTS (SELECT FROM archived_signal a WHERE a.youngster_id = y.id AND a.received_at <= d.told_at)) AS waiting
+       OR EXISTS (SELECT FROM archived_signal a WHERE a.youngster_id = y.id AND a.received_at <= d.told_at))
+    OR EXISTS (SELECT FROM lead l JOIN match m ON m.id = l.match_id AND m.ended_at IS NULL
+        JOIN reporter r ON r.id = l.reporter_id WHERE l.state IN ('proposed', 'accepted')
+        AND (l.proposed_at AT TIME ZONE 'Europe/Amsterdam')::date <= r.designated_until
+        AND r.designated_until < (clock_timestamp() AT TIME ZONE 'Europe/Amsterdam')::date) AS waiting
 """
 
 
@@ -79,6 +83,10 @@ class SystemStage:
     def pseudonym(self, number: int) -> dict[str, Any]:
         return {"keyVersion": 1, "value": self.system.pseudonym(number).to_text()}
 
+    def clock(self) -> int:
+        """The workers' own comes with each sweep."""
+        return 0
+
     def rows(self, statement: str, **values: Any) -> list[sa.Row[Any]]:
         return self.system.rows(statement, **values)
 
@@ -103,10 +111,12 @@ class SystemLife(Life):
     together. The clock cannot be moved."""
 
     wait = None  # type: ignore[assignment]
+    clock = None  # type: ignore[assignment]
 
     @invariant()
     def settled(self) -> None:
         if hasattr(self, "model"):
+            self.follow_up.tick(self.today)  # as the workers' own: of a reporter who left
             self.run(500)
 
 

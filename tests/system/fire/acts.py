@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What is done with placed signals under fire: withdrawn, restricted, handed over, moved, and deaths that are told.
+"""What is done with placed signals under fire: withdrawn, restricted, handed over, moved, deaths that are told, and
+what parties do in their matches.
 
 Each is sent until it has its answer, with the same idempotency key, whatever becomes of the services meanwhile.
 """
@@ -20,14 +21,26 @@ from verwijsindex.access.caller import SCOPES, PersonRole
 from verwijsindex.issuer.signing import Terms
 from verwijsindex.registry import schemas
 from verwijsindex.registry import service as registry
+from verwijsindex.signals.dates import amsterdam_date
 
 TOWN = "00000001701000000000"
+
+
+FOLLOWING: tuple[tuple[str, Any], ...] = (
+    ("contact", None),
+    ("lead-answer", {"answer": "accept"}),
+    ("lead-answer", {"answer": "accept"}),
+    ("lead-answer", {"answer": "decline", "reason": "no_capacity"}),
+    ("coordination", None),
+    ("closing", {"outcome": "joint_plan"}),
+)
 
 
 class Actors:
     """A coordinator of each institution, a rights desk and a municipality, and what they did.
 
     `ended`: how often each signal was answered to have ended. `withdrawn`: how many of those were withdrawals.
+    `followed`: how many acts of follow-up were answered 201, of each kind.
     """
 
     def __init__(self, system: System, load: Load, reporters: list[Reporter], seed: int) -> None:
@@ -35,6 +48,7 @@ class Actors:
         self._chance = random.Random(f"{seed} acts")  # noqa: S311 (repeatable)
         self.ended: Counter[UUID] = Counter()
         self.withdrawn = 0
+        self.followed: Counter[str] = Counter()
         now, person = datetime.now(UTC), {"name": "X", "telephone": "0612345678", "email": "x@example.org"}
         with system._registrar.begin() as connection:
             registry.set_oin(connection, ADMINISTRATOR, now, schemas.MunicipalityOin(code=WESTERVELD, oin=TOWN))
@@ -53,9 +67,13 @@ class Actors:
             return
         signal = chance.choice(placed[-60:])
         oin = next(one.oin for one in self.reporters if one.id == signal.reporter)
-        what = chance.choices(["withdrawal", "restriction", "handover", "move", "death"], [8, 4, 4, 3, 1])[0]
+        what = chance.choices(
+            ["withdrawal", "restriction", "handover", "move", "death", "follow-up"], [8, 4, 4, 3, 1, 20]
+        )[0]
         path, coordinator = f"/signals/{signal.id}/{what}", self._person("coordinator", oin)
-        if what == "withdrawal":
+        if what == "follow-up":
+            self._follow(signal.reporter, oin)
+        elif what == "withdrawal":
             body = {"reason": chance.choice(["risk_gone", "unjustified"])}
             status = self._until_answered("POST", path, coordinator, body, {201, 404})
             self.ended[signal.id] += status == 201
@@ -72,6 +90,21 @@ class Actors:
         else:
             dead = {"pseudonym": {"keyVersion": 1, "value": self.system.pseudonym(signal.youngster).to_text()}}
             self._until_answered("POST", "/deaths", self.system.headers(TOWN), dead, {202})
+
+    def _follow(self, reporter: UUID, oin: str) -> None:
+        """A party does something in one of its matches (R21, R22); what is answered 201 is counted."""
+        headers = self.system.headers(oin) | {"On-Behalf-Of": str(reporter)}
+        try:
+            listed = self.system.http.get("/api/v1/matches?limit=20", headers=headers)
+        except httpx.TransportError:
+            return
+        if listed.status_code != 200 or not listed.json()["items"]:
+            return
+        match = self._chance.choice(listed.json()["items"])["id"]
+        act, body = self._chance.choice(FOLLOWING)
+        body = {"contactedOn": amsterdam_date(datetime.now(UTC)).isoformat()} if act == "contact" else body
+        status = self._until_answered("POST", f"/matches/{match}/{act}", headers, body, {201, 404, 409})
+        self.followed[act] += status == 201
 
     def _person(self, role: PersonRole, of: str) -> dict[str, str]:
         terms = Terms(self.system.stack.index, SCOPES[role], timedelta(minutes=55))

@@ -68,6 +68,7 @@ def judge(
     check(system.rows, amsterdam_date(datetime.now(UTC)))
     if actors:
         _ended_once(system, actors)
+        _followed_once(system, actors)
     else:
         system.check_truth(placed)
     _inboxes(system, reporters)
@@ -99,6 +100,14 @@ def _ended_once(system: System, actors: Actors) -> None:
     assert system.rows("SELECT FROM signal WHERE id = ANY(:ids)", ids=ended) == []
     [told] = system.rows("SELECT count(*) AS n FROM event WHERE kind = 'signal.withdrawn'")
     assert told.n == actors.withdrawn > 0
+
+
+def _followed_once(system: System, actors: Actors) -> None:
+    """I1, I4: each act of follow-up that was answered 201 is in the ledger, and no other: once in its own match, and in
+    those of siblings at the same moment."""
+    print(f"follow-up: {dict(actors.followed)}")
+    acts = system.rows("SELECT DISTINCT at FROM event WHERE kind IN ('round.moved', 'lead.answered')")
+    assert len(acts) == actors.followed.total() > 0
 
 
 def _inboxes(system: System, reporters: list[Reporter]) -> None:
