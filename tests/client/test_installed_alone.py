@@ -25,6 +25,8 @@ def test_the_client_and_its_commands_load_nothing_of_the_server() -> None:
         "verwijsindex.followup",
         "verwijsindex.followup.states",
         "verwijsindex.keyfiles",
+        "verwijsindex.ledger",
+        *(f"verwijsindex.ledger.{name}" for name in ("base64", "checkpoint", "tree")),
         "verwijsindex.tls",
         "verwijsindex.pseudonyms",
         *(

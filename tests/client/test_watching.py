@@ -210,4 +210,4 @@ def test_watch_is_for_whoever_has_the_key(services: Services, grow: Callable[...
     assert watch.look().size == 3
     grow()
     assert watch.look().size == 6
-    assert len(read_notes((tmp_path / "kept").read_text())) == 2
+    assert len(read_notes((tmp_path / "kept").read_text())) == 1
