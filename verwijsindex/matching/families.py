@@ -137,9 +137,7 @@ def concerned(connection: Connection, youngsters: Sequence[UUID]) -> list[UUID]:
 
 def shown(connection: Connection, youngsters: Sequence[UUID], today: date) -> list[Shown]:
     """Whom the open matches of these youngsters show."""
-    return [
-        Shown(**row._mapping) for row in connection.execute(_SHOWN, {"concerned": list(youngsters), "today": today})
-    ]
+    return [Shown(*row) for row in connection.execute(_SHOWN, {"concerned": list(youngsters), "today": today})]
 
 
 def bring_up_to_date(connection: Connection, youngsters: Sequence[UUID], now: datetime, today: date) -> None:

@@ -141,6 +141,6 @@ def follow(connection: Connection, youngsters: Sequence[UUID], now: datetime) ->
     asked = leads.bring_up_to_date(connection, shown, concerned, back, told, now)
     # Who is told of a match just now reads there who is asked to lead it; of whom the mail of that waits (R23), the
     # question does not.
-    know = {replace(one, kind="lead") for one in told}
+    know = {replace(one, kind="lead") for one in told} if asked else set()
     wanted += told + [one for one in asked if one not in know]
     return wanted + telling.of_moves(connection, [m.youngster_id for m in moved], [m.reporter_id for m in moved], today)

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, text
 
 # A digest leaves the next time it is that time in Amsterdam; a time that is not there, or there twice, on the day the
 # clocks change cannot be chosen. What waits already takes along what is told now, and leaves no later than it would
-# have. That row is locked until this commits: so it does not leave before what it tells can be read. Of one that is
-# leaving at this moment (`spread_mail`) the end is waited for, and then there is a new one.
+# have. That row is locked until this commits, also where it is not written: so it does not leave before what it tells
+# can be read. Of one that is leaving at this moment (`spread_mail`) the end is waited for, and then there is a new one.
 # Each arm of the UNION is a look into one index.
 _WANT = text(
     """
@@ -43,7 +43,7 @@ _WANT = text(
     ) n
     ORDER BY n.reporter_id, n.municipality_code, n.officer_oin, n.coordinator_oin, n.digest
     ON CONFLICT (reporter_id, municipality_code, officer_oin, coordinator_oin, digest)
-        DO UPDATE SET due_at = least(mail_wanted.due_at, excluded.due_at)
+        DO UPDATE SET due_at = excluded.due_at WHERE excluded.due_at < mail_wanted.due_at
     """
 )
 

@@ -49,6 +49,48 @@ BEGIN
 END $$;
 """
 
+# As in 0024, and who is in one circle was told.
+MUTES = """
+CREATE OR REPLACE FUNCTION mute_shown(asked uuid, at timestamptz) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    today CONSTANT date := scope_today();
+    officer CONSTANT boolean := scope_own_officer() IS NOT NULL;
+    mine CONSTANT uuid[] := ARRAY(SELECT * FROM seated(asked));
+    others CONSTANT uuid[] := ARRAY(
+        SELECT DISTINCT c.reporter_id
+        FROM match m JOIN concerned(m.youngster_id, today) c ON c.elsewhere = (m.kind = 'family')
+        JOIN reporter r ON r.id = c.reporter_id AND coalesce(r.designated_until >= today, true)
+        WHERE m.id = asked AND NOT c.shielded AND NOT c.reporter_id = ANY(mine));
+    made bigint;
+BEGIN
+    INSERT INTO mute (id, youngster_id, reporter_id, other_id, standing_id, by_officer, muted_at)
+    SELECT gen_random_uuid(), pair.youngster_id, pair.reporter_id, pair.other_id, pair.standing_id, officer, at
+    FROM (
+        SELECT DISTINCT stood.* FROM (
+            SELECT st.youngster_id, st.reporter_id, o.other_id, st.id AS standing_id
+            FROM match m JOIN seats(m.youngster_id, today) seat ON seat.reporter_id = ANY(mine)
+            JOIN signal s ON s.id = seat.signal_id JOIN standing st ON st.id = s.standing_id
+            CROSS JOIN unnest(others) o (other_id)
+            WHERE m.id IN (SELECT * FROM followed(asked))
+              AND (EXISTS (SELECT FROM told t JOIN standing os ON os.id = t.contact_id
+                           WHERE t.standing_id = st.id AND t.kind = m.kind AND t.to_officer = officer
+                             AND os.reporter_id = o.other_id)
+                   OR EXISTS (SELECT FROM told_circle c JOIN standing os ON os.id = ANY(c.reporters || c.officers)
+                              WHERE m.kind = 'youngster' AND c.youngster_id = m.youngster_id
+                                AND st.id = ANY(CASE WHEN officer THEN c.officers ELSE c.reporters END)
+                                AND os.reporter_id = o.other_id))
+            FOR KEY SHARE OF st
+        ) stood
+    ) pair ORDER BY pair.youngster_id, pair.reporter_id, pair.other_id
+    ON CONFLICT (youngster_id, reporter_id, other_id) DO UPDATE
+        SET standing_id = excluded.standing_id, by_officer = excluded.by_officer, muted_at = excluded.muted_at
+        WHERE (mute.standing_id, mute.by_officer) <> (excluded.standing_id, excluded.by_officer);
+    GET DIAGNOSTICS made = ROW_COUNT;
+    RETURN made;
+END $$;
+"""
+
 # As in 0010.
 GUARD = """
 CREATE OR REPLACE FUNCTION refuse_matcher_of_before() RETURNS trigger LANGUAGE plpgsql
@@ -173,6 +215,7 @@ def upgrade() -> None:
     """Circles, and references in bulk. Killed between two of its transactions it is run again, and may be."""
     op.execute(CIRCLES)
     op.execute(GUARD)
+    op.execute(MUTES)
     op.execute(SIGNAL)
     for table, references in REFERENCES.items():
         op.execute(_function(table, references))
