@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from ledger.ledgers import SIGNER
 from pydantic import SecretStr
 from support import CLINIC, NOW, PASSWORDS, POLICE, SCHOOL, Database, Index, pseudonym
 from typer.testing import CliRunner
@@ -21,6 +22,10 @@ from verwijsindex import backup, database
 from verwijsindex.backup import BackupError, Manifest, back_up, check, restore
 from verwijsindex.cli import command_line
 from verwijsindex.embedded.postgres import EmbeddedPostgres
+from verwijsindex.ledger.base64 import decode
+from verwijsindex.ledger.checkpoint import Checkpoint
+from verwijsindex.ledger.sealing import seal
+from verwijsindex.ledger.tree import extends
 from verwijsindex.matching.sweeping import sweep_ends
 from verwijsindex.operating import ENVIRONMENT, addresses
 from verwijsindex.signals.tombstones import Tombstones, read
@@ -81,6 +86,10 @@ def test_on_a_fresh_cluster_everything_is_as_it_was_and_goes_on(
     """By the commands, while signals come in; the restored system goes on with what waited. Seen failing when the dump
     was not of the counted snapshot."""
     _played(index)
+    seal(index.database.engine("worker"), NOW, SIGNER)
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.write_text(index.database.scalar("SELECT note FROM checkpoint"))
+    (tmp_path / "key").write_text(f"{SIGNER.key}\n")
     before = _content(index.database)
     run = backup._run
 
@@ -96,10 +105,12 @@ def test_on_a_fresh_cluster_everything_is_as_it_was_and_goes_on(
     assert done.exit_code == 0, done.output
     [made] = (tmp_path / "backups").iterdir()
     assert str(made) in done.output.splitlines()
-    arguments = ["db", "restore", str(made), "--no-tombstones"]
+    outside = ["--checkpoint", str(checkpoint), "--ledger-key", str(tmp_path / "key")]
+    arguments = ["db", "restore", str(made), "--no-tombstones", *outside]
     done = CliRunner().invoke(commands, arguments, env={owner: _owner(fresh).get_secret_value()})
     assert done.exit_code == 0, done.output
     assert "index key of version 1" in done.output
+    assert "the ledger is what was sealed, up to event" in done.output
 
     assert _content(fresh) == before != _content(index.database)
     for pool in ("intake_pool", "index_pool"):
@@ -113,6 +124,11 @@ def test_on_a_fresh_cluster_everything_is_as_it_was_and_goes_on(
     index.place(0, SCHOOL, n=1)
     index.match()
     assert _inboxes(index) == [after[0] + 1, after[1] + 1, after[2], after[3] + 1]
+    old = Checkpoint.open(checkpoint.read_text(), [SIGNER.key])
+    seal(fresh.engine("worker"), NOW, SIGNER)
+    new = Checkpoint.open(index.get("/checkpoints/newest", {}).json["checkpoint"], [SIGNER.key])
+    proof = index.get(f"/consistency-proofs?from={old.size}&to={new.size}", {}).json["proof"]
+    assert extends(old.size, old.root, new.size, new.root, [decode(one) for one in proof])
 
 
 @pytest.fixture

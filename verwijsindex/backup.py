@@ -25,6 +25,8 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from verwijsindex import __version__, catalogue, database
 from verwijsindex.embedded.postgres import programs_folder
 from verwijsindex.embedded.process import ProcessError
+from verwijsindex.ledger.checkpoint import LedgerError
+from verwijsindex.ledger.restoring import Compared, Outside, compare
 from verwijsindex.matching.replaying import end_again, replay
 from verwijsindex.signals.tombstones import Buried
 
@@ -168,6 +170,17 @@ def restore(url: SecretStr, folder: Path, now: datetime, buried: Buried | None =
     with _owner(url) as connection:
         ended = end_again(connection, buried.withdrawn, now)
         return manifest, replay(connection, buried.destroyed, now), ended
+
+
+def check_ledger(url: SecretStr, outside: Outside) -> Compared:
+    """Compare the ledger of a restored database with checkpoints that were kept outside (R25). Raises BackupError."""
+    with _owner(url) as connection:
+        if "leaf" not in catalogue.tables(connection):
+            raise BackupError("this backup is of a version without checkpoints: there is nothing to compare")
+        try:
+            return compare(connection, outside)
+        except LedgerError as error:
+            raise BackupError(f"the tables are there, but {error}") from None
 
 
 def check(url: SecretStr, folder: Path, manifest: Manifest) -> None:

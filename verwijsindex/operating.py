@@ -22,6 +22,8 @@ from pydantic_settings import SettingsError
 
 from verwijsindex import __version__, backup, database, logs, metrics
 from verwijsindex.keyfiles import KeyFileError
+from verwijsindex.ledger.checkpoint import LedgerError
+from verwijsindex.ledger.restoring import Outside
 from verwijsindex.pseudonyms.key_list import KeyListError
 from verwijsindex.settings import IndexSettings, IssuerSettings, PseudonymSettings, Settings, settings_faults, utc_now
 from verwijsindex.signals.tombstones import read as read_tombstones
@@ -185,6 +187,15 @@ def restore(
     no_tombstones: Annotated[
         bool, typer.Option("--no-tombstones", help="There are none: what was destroyed or withdrawn since is back.")
     ] = False,
+    checkpoints: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--checkpoint", help="Of the index: checkpoints of the ledger that were kept outside; repeatable."
+        ),
+    ] = None,
+    ledger_key: Annotated[
+        Path | None, typer.Option(help="With --checkpoint: file with the ledger's verifier key.")
+    ] = None,
 ) -> None:
     """Put a backup into the empty database that `db init` made, and compare the two.
 
@@ -195,14 +206,28 @@ def restore(
         branch = backup.Manifest.read(folder).branch
         if branch == "index" and bool(tombstones) == no_tombstones:
             raise typer.BadParameter("say --tombstones FILE for each host's, or --no-tombstones: never both")
+        if bool(checkpoints) != bool(ledger_key):
+            raise typer.BadParameter("--checkpoint and --ledger-key go together")
+        outside = Outside.read(checkpoints, ledger_key) if checkpoints and ledger_key else None
         buried = read_tombstones(tombstones) if tombstones else None
         manifest, again, ended = backup.restore(_owner_url(branch), folder, utc_now(), buried)
-    except backup.BackupError as error:
+        compared = backup.check_ledger(_owner_url(branch), outside) if outside else None
+    except (backup.BackupError, LedgerError) as error:
         sys.exit(f"not restored: {error}")
     except OSError as error:
         sys.exit(f"not restored: {error.filename}: {error.strerror}")
     rows = sum(manifest.rows.values())
     typer.echo(f"{branch}: as it was at {manifest.taken_at}, {rows} rows in {len(manifest.rows)} tables")
+    if compared:
+        typer.echo(
+            f"the ledger is what was sealed, up to event {compared.agrees.size - 1} by the checkpoint of"
+            f" {compared.agrees.at:%F %T} UTC; {compared.lost} events that checkpoints outside know of are lost"
+        )
+    elif branch == "index":
+        typer.echo(
+            "the ledger was compared with nothing outside: before anything serves, get a checkpoint that an institution"
+            " kept, and `verwijsindex ledger export` and `verify`"
+        )
     if buried:
         typer.echo(f"of {len(buried.destroyed)} tombstones {again} were of signals in it: they are destroyed again")
         typer.echo(f"of {len(buried.withdrawn)} signals withdrawn {ended} were live in it: they have ended again")

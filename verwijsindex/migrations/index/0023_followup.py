@@ -18,7 +18,9 @@ ALTER TABLE municipality
     ADD COLUMN coordination_within_days smallint NOT NULL DEFAULT 10,
     ADD COLUMN lead_order varchar[],
     ADD CONSTRAINT municipality_deadlines CHECK (
-        contact_within_days BETWEEN 1 AND 60 AND coordination_within_days BETWEEN contact_within_days AND 120);
+        -- not BETWEEN: of two of them PostgreSQL writes other brackets into a dump, and a restore calls that a difference
+        contact_within_days >= 1 AND contact_within_days <= 60
+        AND coordination_within_days >= contact_within_days AND coordination_within_days <= 120);
 """
 
 TABLES = """
@@ -42,7 +44,8 @@ CREATE TABLE round (
     next_step_on date,
     CONSTRAINT round_ended_is_a_state CHECK ((ended_at IS NOT NULL) = (state IN ('closed', 'lapsed', 'renewed'))),
     CONSTRAINT round_closed_has_an_outcome CHECK ((outcome IS NOT NULL) = (state = 'closed')),
-    CONSTRAINT round_steps CHECK (contact_steps BETWEEN 0 AND 3 AND coordination_steps BETWEEN 0 AND 3),
+    CONSTRAINT round_steps CHECK (
+        contact_steps >= 0 AND contact_steps <= 3 AND coordination_steps >= 0 AND coordination_steps <= 3),
     CONSTRAINT round_ended_has_no_step CHECK (ended_at IS NULL OR next_step_on IS NULL),
     CONSTRAINT round_number_in_its_match UNIQUE (match_id, number)
 );
