@@ -80,7 +80,7 @@ def webhook(subject: UUID, **changes: Any) -> Received:
 def register() -> Register:
     """One institution with three reporters."""
     people = {one: Person(name, "000-555 0001", "a@post.example") for one, name in NAMES.items()}
-    return Register((Institution(ROLES[0], uuid4(), people, Path("client.toml")),), {})
+    return Register((Institution(ROLES[0], {}, people, Path("client.toml")),), {})
 
 
 def broken(findings: Findings, received: list[Received] | None = None) -> set[str]:

@@ -3,6 +3,9 @@
 
 import signal
 import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import typer
@@ -11,13 +14,16 @@ from rich.markup import escape
 
 from verwijsindex.client import ClientError
 from verwijsindex.demo import account, auditing, playing, staying, telling
+from verwijsindex.demo.clock import DemoClock
 from verwijsindex.demo.commands import Once, Rows
+from verwijsindex.demo.mailbox import Mailbox
+from verwijsindex.demo.readers import Post
 from verwijsindex.demo.receiver import Receiver
 from verwijsindex.embedded.process import ProcessError
-from verwijsindex.settings import utc_now
 
 TICK = 1.0
-"""Seconds between pushes here; a minute in production, so that their time tells nothing (R33)."""
+"""Seconds between pushes here, and between sweeps; in production a minute, so that their time tells nothing (R33), and
+five seconds."""
 NOT_KEPT, TERMINATED = 1, 143
 
 
@@ -37,10 +43,13 @@ def _play(console: Console, once: bool, rows: int) -> int:
     """The exit status: 0 if every check was kept."""
     console.rule("Verwijsindex: who is concerned about the same youngster is told of the others")
     console.print("All persons are invented and all BSNs are test numbers. Nothing of this stays on your machine.\n")
-    settings = {"VERWIJSINDEX_PUSH_TICK_SECONDS": f"{TICK:g}"}
-    with Receiver(utc_now) as receiver, playing.started(console, settings) as stack:
+    settings = dict.fromkeys(("VERWIJSINDEX_PUSH_TICK_SECONDS", "VERWIJSINDEX_SWEEP_SECONDS"), f"{TICK:g}")
+    with ExitStack() as undo:
+        clock = DemoClock(Path(undo.enter_context(tempfile.TemporaryDirectory())) / "ahead")
+        receiver, mailbox = undo.enter_context(Receiver(clock)), undo.enter_context(Mailbox())
+        stack = undo.enter_context(playing.started(console, settings | clock.settings | mailbox.settings))
         try:
-            played = playing.play(console, stack, receiver, rows)
+            played = playing.play(console, stack, clock, Post(receiver, mailbox), rows)
             telling.tell(console, played, TICK)
             checks = [*telling.check_all(played, stack.folder), *auditing.audit(console, stack)]
             console.print(account.checked(checks))

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from verwijsindex.client import Accepted, Bsn, ClientConfig, Informed, SignalDraft, VerwijsindexClient
 from verwijsindex.client.errors import ClientProblem
+from verwijsindex.demo.cast import DORDRECHT
 from verwijsindex.demo.checks import Check, check, differ
 from verwijsindex.demo.registering import Institution, Register
-from verwijsindex.settings import utc_now
+from verwijsindex.settings import Clock, utc_now
 from verwijsindex.signals.dates import amsterdam_date
 
 PATIENCE = 20.0  # seconds
@@ -29,15 +30,15 @@ class Someone:
     institution: str
     client: VerwijsindexClient
 
-    def signal(self, bsn: str, *parents: str) -> UUID:
+    def signal(self, bsn: str, *parents: str, residence: str = DORDRECHT) -> UUID:
         """A signal that must be accepted; its id."""
-        now = utc_now()
+        now = self.client.clock()
         draft = SignalDraft(
             reporter=self.reporter,
             bsn=Bsn.parse(bsn),
             parents=tuple(map(Bsn.parse, parents)),
             birth_date=date(now.year - 9, 5, 4),
-            residence_municipality="0505",
+            residence_municipality=residence,
             made_at=now - timedelta(minutes=1),
             reasonable_suspicion=True,
             informing=Informed(amsterdam_date(now - timedelta(days=1)), "both"),
@@ -80,10 +81,10 @@ class Family:
 
 def play_family(register: Register, spare: Sequence[str]) -> Family:
     """Play it with three BSNs that nobody has signalled: a brother, a sister, and a parent of both."""
-    brother, sister, parent = spare
+    brother, sister, parent = spare[:3]
     care, health, other = register.institutions[0], register.institutions[1], register.institutions[2]
     with ExitStack() as clients:
-        first, second, later = (_someone(clients, one, n) for one, n in ((care, -1), (health, -1), (other, -1)))
+        first, second, later = (someone(clients, one, n) for one, n in ((care, -1), (health, -1), (other, -1)))
         before = second.inbox()
         signal = first.signal(brother, parent)
         second.signal(sister, parent)
@@ -156,8 +157,9 @@ def steps(family: Family) -> Iterator[tuple[str, str, str]]:
     yield f"{family.later} signals the boy", family.later, "an archived signal: whom to ask about before"
 
 
-def _someone(clients: ExitStack, institution: Institution, n: int) -> Someone:
-    client = clients.enter_context(VerwijsindexClient(ClientConfig.load(institution.config)))
+def someone(clients: ExitStack, institution: Institution, n: int, clock: Clock = utc_now) -> Someone:
+    """The n-th reporter of an institution, with a client until `clients` end."""
+    client = clients.enter_context(VerwijsindexClient(ClientConfig.load(institution.config), clock=clock))
     reporter = list(institution.reporters)[n]
     return Someone(reporter, institution.reporters[reporter].name, institution.role.name, client)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -79,18 +80,18 @@ def _views_of(one: Institution) -> dict[UUID, View]:
 def _supervision(index: str, token: str, first_opened: set[str]) -> View:
     """Opens what reporters of one institution opened too, so that the account can show both sides of a match."""
     with httpx.Client(base_url=f"{index}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=30) as http:
-        matches = [line["id"] for line in _pages(http, "/matches")]
+        matches = [line["id"] for line in pages(http, "/matches")]
         chosen = _spread([match for match in matches if match in first_opened])
         opened = {match: http.get(f"/matches/{match}").raise_for_status().json() for match in chosen}
-        return View([], list(_pages(http, "/notices")), matches, opened)
+        return View([], list(pages(http, "/notices")), matches, opened)
 
 
-def _pages(http: httpx.Client, path: str) -> Iterator[Json]:
+def pages(http: httpx.Client, path: str, **which: str) -> Iterator[Json]:
+    """All items of a list."""
     cursor = ""
     while True:
-        page = (
-            http.get(path, params={"limit": "100"} | ({"cursor": cursor} if cursor else {})).raise_for_status().json()
-        )
+        asked = which | {"limit": "100"} | ({"cursor": cursor} if cursor else {})
+        page = http.get(path, params=asked).raise_for_status().json()
         yield from page["items"]
         cursor = page.get("nextCursor") or ""
         if not cursor:
@@ -103,11 +104,16 @@ def count_events(stack: Stack) -> Counter[tuple[str, str]]:
     return Counter({(row.kind, row.outcome): row.times for row in _as_owner(stack, counted)})
 
 
-def nothing_waits(stack: Stack) -> bool:
-    """Whether the matcher has no work and every webhook is delivered. Work that was parked counts as waiting."""
+def nothing_waits(stack: Stack, now: datetime) -> bool:
+    """Whether the matcher has no work, every webhook is delivered and every mail sent but digests whose time has not
+    come. Work that was parked counts as waiting."""
     waiting = text(
-        "SELECT EXISTS (SELECT FROM work) OR EXISTS (SELECT FROM delivery WHERE delivered_at IS NULL) AS waiting"
-    )
+        """
+        SELECT EXISTS (SELECT FROM work) OR EXISTS (SELECT FROM delivery WHERE delivered_at IS NULL)
+            OR EXISTS (SELECT FROM mail WHERE sent_at IS NULL AND refused_at IS NULL)
+            OR EXISTS (SELECT FROM mail_wanted WHERE NOT digest OR due_at <= :now) AS waiting
+        """
+    ).bindparams(now=now)
     return not _as_owner(stack, waiting)[0].waiting
 
 

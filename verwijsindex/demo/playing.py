@@ -14,11 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from verwijsindex.access.caller import SCOPES
 from verwijsindex.demo.cast import DORDRECHT, PLACES
+from verwijsindex.demo.clock import DemoClock
 from verwijsindex.demo.expectation import Expectation, Sent
 from verwijsindex.demo.exports import Expected, ExportPlan, write_exports
 from verwijsindex.demo.family import Family, play_family
 from verwijsindex.demo.findings import Findings, nothing_waits, read_all
-from verwijsindex.demo.receiver import Received, Receiver
+from verwijsindex.demo.followed import Followed, play_follow_up
+from verwijsindex.demo.mailbox import Mail
+from verwijsindex.demo.readers import Post
+from verwijsindex.demo.receiver import Received
 from verwijsindex.demo.registering import Institution, Register, fill_register, register_clients, subscribe
 from verwijsindex.demo.sending import Outcome, send_all
 from verwijsindex.demo.timing import Timing, measure
@@ -48,6 +52,8 @@ class Played:
     subscriber: Institution
     received: list[Received]
     family: Family
+    followed: Followed
+    mails: list[Mail]
 
 
 @contextmanager
@@ -68,13 +74,13 @@ def started(console: Console, settings: Mapping[str, str]) -> Iterator[Stack]:
         yield stack
 
 
-def play(console: Console, stack: Stack, receiver: Receiver, rows: int) -> Played:
-    """Play the day of all institutions. `rows` is how many their exports have together.
+def play(console: Console, stack: Stack, clock: DemoClock, post: Post, rows: int) -> Played:
+    """Play the day of all institutions, and days after it. `rows` is how many their exports have together.
 
     Raises:
         ClientError: a service does not answer, or refuses everything.
     """
-    now = utc_now()
+    now, receiver = clock(), post.receiver
     register = fill_register(stack, now)
     register_clients(stack, register, now, lambda text: console.print(text, markup=False))
     subscriber, other, *_ = register.institutions
@@ -85,6 +91,7 @@ def play(console: Console, stack: Stack, receiver: Receiver, rows: int) -> Playe
     folder = stack.folder / "exports"
     folder.mkdir()
     exports = write_exports(folder, plans, SEED, now, rows)
+    spare = exports.spare
     everyone = [(one, exports.exports[one.role.client_id].path) for one in register.institutions]
     outcomes = _send(console, everyone, sum(export.rows for export in exports.exports.values()))
     smallest = min(everyone, key=lambda pair: exports.exports[pair[0].role.client_id].rows)
@@ -92,9 +99,11 @@ def play(console: Console, stack: Stack, receiver: Receiver, rows: int) -> Playe
     settled = _settle(console, stack)
     timing = Timing()
     if settled:
-        timing = measure(subscriber, other, receiver, exports.spare[:QUIET_SIGNALS], DORDRECHT)
+        timing = measure(subscriber, other, receiver, spare[:QUIET_SIGNALS], DORDRECHT)
         settled = _settle(console, stack)
     found, received = read_all(stack, register, _tokens(console, stack, register)), receiver.received()
+    family = play_family(register, spare[QUIET_SIGNALS:])
+    followed = play_follow_up(console, stack, register, clock, post, spare[QUIET_SIGNALS + 3 :])
     return Played(
         register=register,
         exports=exports,
@@ -106,7 +115,9 @@ def play(console: Console, stack: Stack, receiver: Receiver, rows: int) -> Playe
         found=found,
         subscriber=subscriber,
         received=received,
-        family=play_family(register, exports.spare[QUIET_SIGNALS : QUIET_SIGNALS + 3]),
+        family=family,
+        followed=followed,
+        mails=post.mailbox.mails(),
     )
 
 
@@ -153,7 +164,7 @@ def _settle(console: Console, stack: Stack) -> bool:
     """Wait until everything is matched and every webhook has been delivered; whether that came to pass."""
     give_up_at = time.monotonic() + PATIENCE
     with console.status("waiting for the last match and the last webhook"):
-        while not nothing_waits(stack):
+        while not nothing_waits(stack, utc_now()):
             stack.check()
             if time.monotonic() > give_up_at:
                 return False

@@ -49,10 +49,10 @@ CONTACT_POINTS: dict[ContactPointKind, tuple[str, str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Institution:
-    """An institution that takes part: its coordinator, its reporters by their ids, its client's configuration."""
+    """An institution that takes part: its coordinator and its reporters by their ids, its client's configuration."""
 
     role: Role
-    coordinator: UUID
+    coordinators: dict[UUID, Person]
     reporters: dict[UUID, Person]
     config: Path
 
@@ -115,7 +115,7 @@ def _add_place(connection: Connection, now: datetime, place: Place, supervisor: 
 
 def _add_institution(
     connection: Connection, now: datetime, role: Role, people: list[Person]
-) -> tuple[UUID, dict[UUID, Person]]:
+) -> tuple[dict[UUID, Person], dict[UUID, Person]]:
     coordinator, *reporters = people
     _add(connection, now, InstitutionEntry(oin=role.oin, name=role.name, category_code=role.category))
     for code in role.municipalities:
@@ -132,7 +132,7 @@ def _add_institution(
         )
     coordinates = _person(connection, now, CoordinatorEntry(oin=role.oin, **_contact(coordinator)))
     since = (now - timedelta(days=60)).date()
-    return coordinates, {
+    return {coordinates: coordinator}, {
         _person(
             connection,
             now,

@@ -12,11 +12,14 @@ from rich.console import Console
 from verwijsindex.demo.cast import PLACES
 from verwijsindex.demo.playing import Played
 from verwijsindex.embedded.stack import Stack
+from verwijsindex.settings import utc_now
+from verwijsindex.signals.dates import amsterdam_date
 
 
 def write_environment(stack: Stack) -> Path:
     """A file of mode 0600 that a shell can source: where the commands find this demo's keys and databases."""
     names = [name for name in stack.environment if name.startswith("VERWIJSINDEX_")]
+    names += ["DEMO_AHEAD", "PYTHONPATH"]  # the demo's clock
     lines = [f"{name}={shlex.quote(stack.environment[name])}" for name in sorted(names)]
     lines.append(f"DEMO={shlex.quote(str(stack.folder))}")
     lines.append(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
@@ -39,8 +42,8 @@ def commands(stack: Stack, played: Played) -> list[tuple[str, str]]:
         ("a reporter's inbox", f"verwijsindex client inbox --reporter {reporter} {config}"),
         ("a match: whom to call", f"verwijsindex client match {match_id} --reporter {reporter} {config}"),
         (
-            "an export, sent again: nothing comes twice",
-            f'verwijsindex client send "$DEMO/exports/{told.role.client_id}.csv" {config}',
+            "where its follow-up stands",
+            f"verwijsindex client follow-up show {match_id} --reporter {reporter} {config}",
         ),
         (
             f"the inbox of the case supervisor of {place.name}",
@@ -49,9 +52,13 @@ def commands(stack: Stack, played: Played) -> list[tuple[str, str]]:
             f'curl -s -H "Authorization: Bearer $TOKEN" "{stack.index}/api/v1/notices?limit=3"',
         ),
         (
+            "and the matches there of which a deadline was missed",
+            f'curl -s -H "Authorization: Bearer $TOKEN" "{stack.index}/api/v1/follow-ups?deadline=missed&limit=3"',
+        ),
+        (
             f"the signals of {told.role.name}, as its coordinator sees them",
             "TOKEN=$(verwijsindex issuer mint --role coordinator"
-            f" --institution {told.role.oin} --person {told.coordinator})\n"
+            f" --institution {told.role.oin} --person {next(iter(told.coordinators))})\n"
             f'curl -s -H "Authorization: Bearer $TOKEN" "{stack.index}/api/v1/signals?limit=3"',
         ),
         ("its webhook subscription", f"verwijsindex client subscription show {config}"),
@@ -72,6 +79,8 @@ def offer(console: Console, stack: Stack, played: Played) -> None:
     environment = write_environment(stack)
     console.rule("It stays up: go on in another terminal; Ctrl-C ends it and removes it all")
     say(f"index {stack.index}   pseudonym service {stack.pseudonyms}   issuer {stack.issuer}")
+    today = played.followed.steps[-1].day
+    say(f"its clock is {(today - amsterdam_date(utc_now())).days} days ahead of this machine's: it is {today}")
     say("\n# first, once for each terminal")
     say(f"set -a; . {shlex.quote(str(environment))}; set +a")
     for about, command in commands(stack, played):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
-from verwijsindex.demo import account, checks
+from verwijsindex.demo import account, checks, followed_account
 from verwijsindex.demo.cast import PLACES
 from verwijsindex.demo.family import checks_of_family
 from verwijsindex.demo.playing import Played
@@ -26,6 +26,7 @@ def tell(console: Console, played: Played, tick: float) -> None:
         account.timing(played.timing, tick),
         account.events(played.found.events),
         account.family(played.family),
+        followed_account.followed(played.followed),
     ):
         console.print(part)
         console.print()
@@ -61,6 +62,7 @@ def check_all(played: Played, folder: Path) -> list[checks.Check]:
     refused = sum(outcome.refused_by_index for outcome in (*played.outcomes.values(), again))
     numbers = {bsn.encode() for bsn in (*played.exports.all_bsns(), *played.exports.spare)}
     leaking = [f"{one.headers.get('webhook-id')}" for one in played.received if numbers & numbers_in(one.body)]
+    leaking += ["a mail" for mail in played.mails if numbers & numbers_in(mail.raw)]
     leaking += [
         path.name
         for path in (*folder.glob("*.log"), *folder.glob("*/refused.csv"))
@@ -81,7 +83,8 @@ def check_all(played: Played, folder: Path) -> list[checks.Check]:
         *checks.checks_of_webhooks(played.received, found, played.subscriber.reporters),
         *checks.checks_of_ledger(expected, found, refused),
         *checks_of_family(played.family),
-        checks.check("no BSN stands in a log, a report or a webhook (I5)", leaking),
+        *followed_account.checks_of_follow_up(played.followed, played.mails),
+        checks.check("no BSN stands in a log, a report, a webhook or a mail (I5)", leaking),
     ]
 
 
