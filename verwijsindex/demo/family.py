@@ -131,7 +131,7 @@ def checks_of_family(family: Family) -> list[Check]:
             ],
         ),
         check(
-            "who was told of a party is told once that it withdrew, and whom to ask, and the match is gone (R37)",
+            "who was told of a party is told once that it withdrew and whom to ask; the match is gone (R37)",
             [
                 *differ("notices", ["party_withdrew"], [one["kind"] for one in family.withdrawal]),
                 *differ("whom to ask", [("coordinator", institution)], asked),
