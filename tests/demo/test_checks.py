@@ -179,6 +179,7 @@ def test_the_exit_status_tells(
     monkeypatch.setattr("verwijsindex.demo.playing.play", lambda *_: None)
     monkeypatch.setattr("verwijsindex.demo.telling.tell", lambda *_: None)
     monkeypatch.setattr("verwijsindex.demo.telling.check_all", lambda *_: [checks.Check("it holds", differences)])
+    monkeypatch.setattr("verwijsindex.demo.auditing.audit", lambda *_: [])
     monkeypatch.setattr("signal.signal", lambda *_: None)
     with pytest.raises(SystemExit) as ended:
         program.main(once=True, rows=100)

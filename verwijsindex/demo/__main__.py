@@ -51,7 +51,7 @@ def _play(console: Console, once: bool, rows: int) -> int:
         try:
             played = playing.play(console, stack, clock, Post(receiver, mailbox), rows)
             telling.tell(console, played, TICK)
-            checks = [*telling.check_all(played, stack.folder), *auditing.audit(console, stack)]
+            checks = [*telling.check_all(played, stack.folder), *auditing.audit(console, stack, clock)]
             console.print(account.checked(checks))
             if not once:
                 staying.offer(console, stack, played)

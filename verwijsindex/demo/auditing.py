@@ -11,17 +11,18 @@ from rich.console import Console
 
 from verwijsindex.demo.checks import Check, check
 from verwijsindex.embedded.stack import Stack
+from verwijsindex.settings import Clock
 
 PATIENCE = 15.0  # seconds: after three sweeps nothing waits any more, and no newer checkpoint comes
 _TAMPERED = (b'"kind":"match.read"', b'"kind":"match.ended"')
 """That somebody looked at a match becomes that it ended."""
 
 
-def audit(console: Console, stack: Stack) -> list[Check]:
+def audit(console: Console, stack: Stack, clock: Clock) -> list[Check]:
     """Keep a checkpoint as an outsider does, export, verify, change one event in a copy, and verify that."""
     console.rule("The ledger: who did and saw what, for an auditor without access")
     kept, whole, copy = (stack.folder / name for name in ("kept.checkpoint", "demo.ledger", "tampered.ledger"))
-    kept.write_text(_checkpoint(stack))
+    kept.write_text(_checkpoint(stack, clock))
     (stack.folder / "ledger.vkey").write_text(stack.ledger_key.read_text())
     console.print(f"A checkpoint that anybody may keep:\n{kept.read_text()}", markup=False, highlight=False)
     _show(console, f"ledger export {whole.name}")
@@ -41,10 +42,10 @@ def audit(console: Console, stack: Stack) -> list[Check]:
     ]
 
 
-def _checkpoint(stack: Stack) -> str:
+def _checkpoint(stack: Stack, clock: Clock) -> str:
     """The newest, once it covers all that was read."""
     give_up_at = time.monotonic() + PATIENCE
-    began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    began = clock().strftime("%Y-%m-%dT%H:%M:%SZ")
     while True:
         answer = httpx.get(f"{stack.index}/api/v1/checkpoints/newest", timeout=10)
         if answer.status_code == 200:
