@@ -145,12 +145,13 @@ _FORGET_WITHDRAWN = text(
 
 # Whether who stands (the reporter, or the named officer in its place) said of a contact "we already work together"
 # (R23). One who is shielded is told of at once, whatever was said before: mail that waits would tell who it is (R36).
+# An aggregate, unlike EXISTS, is never answered by a look at all that is shielded.
 _MUTED = """EXISTS (
     SELECT FROM mute u JOIN standing c ON c.id = p.contact_id
     WHERE u.youngster_id = p.youngster_id AND u.reporter_id = p.reporter_id AND u.other_id = p.contact_reporter
       AND u.standing_id = p.standing_id AND u.by_officer = p.shielded
-      AND NOT EXISTS (SELECT FROM live_signals(:today) l WHERE l.youngster_id = c.youngster_id
-                      AND l.reporter_id = c.reporter_id AND l.shielded OFFSET 0) OFFSET 0)"""
+      AND NOT (SELECT bool_or(l.shielded) FROM live_signals(:today) l WHERE l.youngster_id = c.youngster_id
+               AND l.reporter_id = c.reporter_id) OFFSET 0)"""
 # Nearly all on a youngster are in its circle, and only of a pair that is not it is asked further. The statement sees
 # what was told before it, and remembers what is new: who stands there now has then been told of all who do, which is a
 # circle.
