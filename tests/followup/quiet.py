@@ -66,9 +66,9 @@ class Notices:
         return cast(Answer, self.index.http.delete(f"/api/v1/mutes/{mute}", headers=headers))
 
 
-def say_together(index: Index, match: str, oin: str) -> Answer:
-    """The institution's first reporter says "we already work together on this youngster"."""
-    return index.act(f"/matches/{match}/closing", {"outcome": "already_together"}, index.reader(oin))
+def say_together(index: Index, match: str, oin: str, n: int = 0) -> Answer:
+    """The institution's n-th reporter says "we already work together on this youngster"."""
+    return index.act(f"/matches/{match}/closing", {"outcome": "already_together"}, index.reader(oin, n))
 
 
 def withdraw(index: Index, signal: UUID, oin: str, reason: str = "risk_gone") -> None:

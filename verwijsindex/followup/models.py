@@ -92,8 +92,8 @@ class Mute(SQLModel, table=True):
     """That a reporter, or `by_officer` the named officer in its place, said of another "we already work together on
     this youngster" (R23): that the one is told of the other waits for the digest. The other is told as before.
 
-    It goes with the standing of who said it, with the youngster, and when the other has no signal on that youngster any
-    more, live or archived.
+    It goes with the standing of who said it, with the youngster, and when the other has no signal on that youngster or
+    a sibling any more, live or archived.
     """
 
     __table_args__ = (
@@ -104,7 +104,7 @@ class Mute(SQLModel, table=True):
     id: UUID
     youngster_id: UUID = Field(sa_column_args=[ForeignKey("youngster.id", ondelete="CASCADE")], primary_key=True)
     reporter_id: UUID = Field(foreign_key="reporter.id", primary_key=True)
-    other_id: UUID = Field(foreign_key="reporter.id", primary_key=True)
+    other_id: UUID = Field(foreign_key="reporter.id", primary_key=True, index=True)
     standing_id: UUID = Field(sa_column_args=[ForeignKey("standing.id", ondelete="CASCADE")], index=True)
     by_officer: bool
     muted_at: datetime = Field(sa_type=Moment)

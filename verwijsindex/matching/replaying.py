@@ -60,9 +60,9 @@ def replay(connection: Connection, signals: Collection[UUID], now: datetime) -> 
     there = [*ended, *connection.execute(_ARCHIVED, asked)]
     youngsters = sorted({row.youngster_id for row in there if row.youngster_id})
     wanted = looking.follow(connection, youngsters, now)
-    ending.take_out(connection, [row.id for row in ended], youngsters)
+    _, left = ending.take_out(connection, [row.id for row in ended], youngsters)
     destroyed = {row.id for row in there}
-    ending.destroy(connection, destroyed, now)
-    ending.forget(connection, destroyed, youngsters)
+    left |= ending.destroy(connection, destroyed, now)
+    ending.forget(connection, destroyed, youngsters, left)
     notices.place(connection, wanted, now, now)
     return len(there)

@@ -45,7 +45,7 @@ _ARCHIVED_OF_DEAD = text(
 _ARCHIVE_ENDED = text(
     "SELECT id, youngster_id FROM archived_signal WHERE destroy_on <= :today ORDER BY destroy_on LIMIT :size"
 )
-_TAKE_OUT_OF_ARCHIVE = text("DELETE FROM archived_signal WHERE id = ANY(:signals)")
+_TAKE_OUT_OF_ARCHIVE = text("DELETE FROM archived_signal WHERE id = ANY(:signals) RETURNING reporter_id")
 _ARCHIVE_COLUMNS = {
     "id": "uuid",
     "youngster_id": "uuid",
@@ -80,7 +80,9 @@ _FORGET_PARENTS = text(
 _FORGET_STANDINGS = text(
     "DELETE FROM standing st WHERE st.youngster_id = ANY(:youngsters)"
     " AND (st.handed_over_at IS NOT NULL OR st.youngster_id = ANY(:left))"
-    " AND NOT EXISTS (SELECT FROM signal s WHERE s.standing_id = st.id) RETURNING st.youngster_id"
+    " AND NOT EXISTS (SELECT FROM signal s WHERE s.standing_id = st.id)"
+    " RETURNING st.youngster_id, st.reporter_id, NOT EXISTS (SELECT FROM archived_signal a"
+    " WHERE a.youngster_id = st.youngster_id AND a.reporter_id = st.reporter_id) AS for_good"
 )
 # A line in an inbox says that its reader had a signal on the youngster of its match. It goes once there is none any
 # more, live or archived (of officers and coordinators: none of the institution); and one of an archived signal goes
@@ -117,12 +119,20 @@ _FORGET_LINES = text(
     " (SELECT client_id FROM delivery WHERE notice_id = line.id OFFSET 0) d) ORDER BY s.client_id FOR KEY SHARE"
     ") DELETE FROM notice WHERE id IN (SELECT id FROM line) AND (SELECT count(*) FROM held) IS NOT NULL"
 )
-# Who said of whom "we already work together" goes with the standing of who said it; and when the other has no signal
-# on the youngster any more, live or archived (R16, R23).
+# Who said of whom "we already work together" goes with the standing of who said it; and when the other leaves a
+# youngster for good, unless it is there still, live or archived, or stands on a sibling (R16, R23). Of whom a mute
+# names and who is in the archive of a sibling it is not remembered of which: it may go too early, which delays nothing.
 _FORGET_MUTES = text(
-    "DELETE FROM mute u WHERE u.youngster_id = ANY(:youngsters) AND NOT EXISTS (SELECT FROM signal s"
-    " WHERE s.youngster_id = u.youngster_id AND s.reporter_id = u.other_id) AND NOT EXISTS (SELECT FROM archived_signal"
-    " a WHERE a.youngster_id = u.youngster_id AND a.reporter_id = u.other_id)"
+    """
+    DELETE FROM mute u WHERE u.other_id = ANY(:reporters)
+      AND NOT EXISTS (SELECT FROM signal s WHERE s.youngster_id = u.youngster_id AND s.reporter_id = u.other_id)
+      AND NOT EXISTS (
+        SELECT FROM archived_signal a WHERE a.youngster_id = u.youngster_id AND a.reporter_id = u.other_id)
+      AND NOT EXISTS (
+        SELECT FROM signal o JOIN signal_parent op ON op.signal_id = o.id
+        JOIN signal_parent sp ON sp.parent_id = op.parent_id JOIN signal s ON s.id = sp.signal_id
+        WHERE o.youngster_id = u.youngster_id AND s.reporter_id = u.other_id)
+    """
 )
 _FORGET_YOUNGSTERS = text(
     "DELETE FROM youngster y WHERE y.id = ANY(:youngsters)"
@@ -168,9 +178,9 @@ def settle(
     if (gone or withdrawn) and not bury(sorted(gone), withdrawn):
         gone = set()
     connection.execute(_ARCHIVE, {"rows": as_json(kept)})
-    touched = take_out(connection, [row["id"] for row in kept] + sorted(gone), youngsters)
-    destroy(connection, gone, now)
-    forget(connection, gone, touched | dead.keys() | {one.youngster_id for one in ended})
+    touched, left = take_out(connection, [row["id"] for row in kept] + sorted(gone), youngsters)
+    left |= destroy(connection, gone, now)
+    forget(connection, gone, touched | dead.keys() | {one.youngster_id for one in ended}, left)
     events.append(
         connection,
         [events.Event(events.SIGNAL_ARCHIVED, now, events.UPKEEP, says={"signalId": str(r["id"])}) for r in kept],
@@ -185,14 +195,16 @@ def end_archive(connection: Connection, now: datetime, bury: Bury, size: int) ->
     signals = {row.id for row in rows}
     if not signals or not bury(sorted(signals), {}):
         return 0
-    destroy(connection, signals, now)
-    forget(connection, signals, {row.youngster_id for row in rows})
+    left = destroy(connection, signals, now)
+    forget(connection, signals, {row.youngster_id for row in rows}, left)
     return len(signals)
 
 
-def take_out(connection: Connection, signals: Sequence[UUID], youngsters: Sequence[UUID]) -> set[UUID]:
+def take_out(
+    connection: Connection, signals: Sequence[UUID], youngsters: Sequence[UUID]
+) -> tuple[set[UUID], set[UUID]]:
     """These signals leave, with what was there for them alone: work, parents, standings of these youngsters. The
-    youngsters on whom a standing ended."""
+    youngsters on whom a standing ended, and the reporters who left one of them for good: not into the archive."""
     asked = {"signals": list(signals)}
     parents = list(connection.execute(_PARENTS, asked).scalars())
     left: set[UUID] = set()
@@ -203,27 +215,38 @@ def take_out(connection: Connection, signals: Sequence[UUID], youngsters: Sequen
         connection.execute(_FORGET_PARENTS, {"parents": parents})
     # Also of who handed all over, and has none that ends.
     standings = {"youngsters": list(youngsters), "left": sorted(left)}
-    return set(connection.execute(_FORGET_STANDINGS, standings).scalars())
+    ended = connection.execute(_FORGET_STANDINGS, standings).all()
+    return {row.youngster_id for row in ended}, {row.reporter_id for row in ended if row.for_good}
 
 
-def destroy(connection: Connection, signals: Collection[UUID], now: datetime) -> None:
+def destroy(connection: Connection, signals: Collection[UUID], now: datetime) -> set[UUID]:
     """These leave the archive, each with a tombstone and an event (R16). Those in the table of signals are taken out
-    before."""
-    if signals:
-        ids = sorted(signals)
-        connection.execute(_TAKE_OUT_OF_ARCHIVE, {"signals": ids})
-        connection.execute(_BURY, {"signals": ids, "now": now})
-        gone = [events.Event(events.SIGNAL_DESTROYED, now, events.UPKEEP, says={"signalId": str(one)}) for one in ids]
-        events.append(connection, gone)
+    before. The reporters of those that were in the archive."""
+    if not signals:
+        return set()
+    ids = sorted(signals)
+    reporters = set(connection.execute(_TAKE_OUT_OF_ARCHIVE, {"signals": ids}).scalars())
+    connection.execute(_BURY, {"signals": ids, "now": now})
+    gone = [events.Event(events.SIGNAL_DESTROYED, now, events.UPKEEP, says={"signalId": str(one)}) for one in ids]
+    events.append(connection, gone)
+    return reporters
 
 
-def forget(connection: Connection, destroyed: Collection[UUID], youngsters: Collection[UUID]) -> None:
-    """What is left for nobody goes: lines in inboxes, mutes, and a youngster without any signal. Of these youngsters,
-    on whom a standing or an archived signal ended, and of these signals, which were destroyed (R16)."""
+def forget(
+    connection: Connection, destroyed: Collection[UUID], youngsters: Collection[UUID], left: Collection[UUID]
+) -> None:
+    """What is left for nobody goes: lines in inboxes, mutes, and a youngster without any signal (R16).
+
+    Args:
+        destroyed: signals.
+        youngsters: on whom a standing or an archived signal ended.
+        left: reporters who have nothing there any more, live or archived, where they had something.
+    """
+    if left:
+        connection.execute(_FORGET_MUTES, {"reporters": sorted(left)})
     if youngsters:
         asked = {"youngsters": sorted(youngsters), "destroyed": sorted(destroyed)}
         connection.execute(_FORGET_LINES, asked)
-        connection.execute(_FORGET_MUTES, asked)
         connection.execute(_FORGET_YOUNGSTERS, asked)
 
 
