@@ -111,6 +111,8 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "delivery": WRITE | {"UPDATE": "due_at leased_until attempts last_outcome delivered_at dead_at", "DELETE": "*"},
         "work": {"SELECT": "*", "INSERT": "signal_id", "DELETE": "*", "UPDATE": "parked_at"},
         "round": KEEP,
+        "figure_quarter": WRITE,
+        "follow_up_figure": APPEND,
         "lead": KEEP | {"DELETE": "*"},
         "mute": READ | {"DELETE": "*"},
         "municipality": {"SELECT": "code contact_within_days coordination_within_days lead_order"},
@@ -163,6 +165,8 @@ TABLES = (
     "party",
     "supervision",
     "round",
+    "figure_quarter",
+    "follow_up_figure",
     "lead",
     "mute",
     "notice",
@@ -265,6 +269,7 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names |= {"withdraw", "hand_over", "tell_move", "decide_on_signal", "dead_letters", "replay_dead_letters"}
     names |= {"turn_mail", "refused_mail_of_institution", "coordinated_signals"}
     names |= {"act_on_lead", "move_rounds", "see_round", "supervised_follow_ups", "visible_follow_up"}
+    names |= {"visible_follow_up_figures"}
     names |= {"mute_shown", "own_mutes", "undo_mute", "crisis_lines", "own_sealed_events"}
     workers = ("remove_contact_data", "spread_mail", "mail_address", "seal_events", "drop_old_events")
     others = {name: {"verwijsindex_worker"} for name in workers}

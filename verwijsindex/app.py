@@ -19,6 +19,7 @@ from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.acting import log_refusals
 from verwijsindex.bell import MATCH_TASK, Bell, celery_app
 from verwijsindex.database import answers, engine
+from verwijsindex.figures.api import api as figures_api
 from verwijsindex.followup.api import api as follow_up_api
 from verwijsindex.followup.mutes_api import api as mutes_api
 from verwijsindex.keyfiles import read_public_key
@@ -61,6 +62,7 @@ AUTHENTICATED = (
     dead_letters_api,
     matches_api,
     follow_up_api,
+    figures_api,
     mutes_api,
     subscriptions_api,
     mail_api,

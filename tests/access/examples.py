@@ -162,12 +162,23 @@ def _act_on_match(body: Callable[[Index], object], state: str = "notified", lead
             )
         return Asked({"matchId": _match(index)}, body(index), _key())
 
-    return Example(make, _reporter)
+    return Example(make, _reporter, absent="match-not-found")
+
+
+def _figures(index: Index, _: UUID) -> Asked:
+    """Of a quarter in which nothing was counted."""
+    with index.database.superuser.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO figure_quarter VALUES ('2026-01-01', now()) ON CONFLICT DO NOTHING")
+    return Asked(query="?quarter=2026-Q1")
 
 
 def _clinics_handle(index: Index) -> str:
-    handle = "SELECT contact_handle(:match, :reporter)"
-    return str(index.database.scalar(handle, match=_match(index), reporter=index.reporters[CLINIC][0]))
+    handle = (
+        "SELECT DISTINCT s.handle FROM match m, shown_in(m.id, m.youngster_id, :today) s"
+        " WHERE m.id = :match AND s.reporter_id = :reporter"
+    )
+    reporter = index.reporters[CLINIC][0]
+    return str(index.database.scalar(handle, match=_match(index), reporter=reporter, today=index.clock().date()))
 
 
 def _mute(index: Index) -> UUID:
@@ -304,8 +315,9 @@ EXAMPLES: dict[str, Example] = {
         _supervisor,
         spends=True,
     ),
-    "getFollowUp": Example(lambda index, _: Asked({"matchId": _match(index)}), _reads),
+    "getFollowUp": Example(lambda index, _: Asked({"matchId": _match(index)}), _reads, absent="match-not-found"),
     "listFollowUps": Example(lambda index, _: Asked(shows=(_match(index),)), _supervisor),
+    "getFollowUpFigures": Example(_figures, lambda caller: caller.role == "case_supervisor"),
     "recordContact": _act_on_match(lambda _: {"contactedOn": "2026-11-22"}),
     "recordCoordination": _act_on_match(lambda _: None, "lead_agreed", "accepted"),
     "closeFollowUp": _act_on_match(lambda _: {"outcome": "already_together"}),

@@ -4,7 +4,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ARRAY, CHAR, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from verwijsindex.followup import deadlines
@@ -38,6 +38,7 @@ class Round(SQLModel, table=True):
         CheckConstraint("ended_at IS NULL OR next_step_on IS NULL", name="round_ended_has_no_step"),
         UniqueConstraint("match_id", "number", name="round_number_in_its_match"),
         Index("round_one_runs", "match_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+        Index("ix_round_to_count", "began_at", postgresql_where=text("institutions IS NOT NULL")),
         Index("ix_round_next_step_on", "next_step_on", postgresql_where=text("next_step_on IS NOT NULL")),
     )
 
@@ -56,6 +57,8 @@ class Round(SQLModel, table=True):
     coordination_due_on: date
     coordination_steps: int = Field(default=0)
     next_step_on: date | None = None
+    institutions: list[str] | None = Field(default=None, sa_type=ARRAY(CHAR(20)))
+    """Of the parties when it began, without persons with an own agreement: to be counted once (R32), and null then."""
 
 
 class Lead(SQLModel, table=True):

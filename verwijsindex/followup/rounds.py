@@ -68,9 +68,13 @@ _RENEW = text(
 _BEGIN = text(
     """
     INSERT INTO round (id, match_id, number, state, began_at, contacted_on, contacted_at, coordinated_at, ended_at,
-                       outcome, contact_due_on, contact_steps, coordination_due_on, coordination_steps, next_step_on)
+                       outcome, contact_due_on, contact_steps, coordination_due_on, coordination_steps, next_step_on,
+                       institutions)
     SELECT uuidv7(), i.match_id, i.number, i.state, :now, i.contacted_on, i.contacted_at, i.coordinated_at, i.ended_at,
-           i.outcome, i.contact_due_on, i.contact_steps, i.coordination_due_on, i.coordination_steps, i.next_step_on
+           i.outcome, i.contact_due_on, i.contact_steps, i.coordination_due_on, i.coordination_steps, i.next_step_on,
+           ARRAY(SELECT DISTINCT o.oin FROM party p JOIN reporter o ON o.id = p.reporter_id
+                 JOIN institution n ON n.oin = o.oin JOIN category c ON c.code = n.category_code AND NOT c.in_person
+                 WHERE p.match_id = i.match_id AND p.left_at IS NULL)
     FROM json_to_recordset(CAST(:rounds AS json)) AS i (match_id uuid, number int, state text, contacted_on date,
         contacted_at timestamptz, coordinated_at timestamptz, ended_at timestamptz, outcome text,
         contact_due_on date, contact_steps int, coordination_due_on date, coordination_steps int, next_step_on date)

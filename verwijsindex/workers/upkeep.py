@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Contact data of who left, and events that were kept long enough: destroyed beside the work that matters
-(docs/retention.md)."""
+(docs/retention.md). Figures: published there, too."""
 
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
 from verwijsindex.database import transaction
+from verwijsindex.figures.publishing import publish
 from verwijsindex.ledger.dropping import BATCH, drop_old
 from verwijsindex.registry.upkeep import remove_contact_data
 from verwijsindex.signals.dates import amsterdam_date
@@ -31,6 +32,7 @@ class Upkeep:
             return
         with transaction(pool) as connection:
             removed = remove_contact_data(connection, now, amsterdam_date(now), self._contact_data_days, PERSONS)
+        publish(pool, now)
         with transaction(pool) as connection:
             dropped = drop_old(connection, now)
         self._due_at = now if removed >= PERSONS or dropped >= BATCH else now + EVERY
