@@ -6,8 +6,8 @@ The version before goes on working: it knows neither rounds nor figures.
 
 from alembic import op
 
-revision = "index_0029"
-down_revision = "index_0028"
+revision = "index_0030"
+down_revision = "index_0029"
 branch_labels = None
 depends_on = None
 
