@@ -203,12 +203,13 @@ def _read_leads(
 ) -> list[Any]:
     """Put who was asked and who leads into `matches`; also of matches beside them, whose leads are to lead here too.
     The rows of who is not shown any more; those of a match that ended stay as long as it may come back."""
-    around = set(youngsters).union(*(match.siblings for match in matches.values()))
+    looked_at = set(youngsters)
+    around = looked_at.union(*(match.siblings for match in matches.values()))
     there = {(match.youngster_id, match.kind) for match in matches.values()}
     ended = []
     for row in connection.execute(_LEADS, {"around": list(around), "today": today}):
         match = matches.get(row.match_id)
-        if row.youngster_id not in youngsters:  # nobody looks at it now: it is not known whom it shows
+        if row.youngster_id not in looked_at:  # nobody looks at it now: it is not known whom it shows
             if row.over:
                 continue
             match = matches.setdefault(row.match_id, _Led(row.youngster_id, row.kind))

@@ -260,7 +260,7 @@ _OF_SUPERVISION = text(
         ORDER BY match_id, municipality_code, standing_id ON CONFLICT DO NOTHING
     )
     SELECT DISTINCT u.match_id, CAST(NULL AS uuid) AS reporter_id, u.municipality_code,
-           CAST(NULL AS char(20)) AS officer_oin
+           CAST(NULL AS char(20)) AS officer_oin, false AS quiet
     FROM fresh u
     WHERE (EXISTS (SELECT FROM signal s WHERE s.standing_id = u.standing_id AND s.held_since IS NULL OFFSET 0)
            OR NOT EXISTS (SELECT FROM known t WHERE t.match_id = u.match_id
@@ -331,7 +331,10 @@ def of_matches(connection: Connection, matched: Sequence[UUID], today: date) -> 
         return []
     asked: dict[str, Any] = {"concerned": list(matched), "today": today}
     rows = [*connection.execute(_OF_PARTIES, asked), *connection.execute(_OF_SUPERVISION, asked)]
-    return [Wanted("match", **row._mapping) for row in rows]
+    return [
+        Wanted("match", reporter, municipality, officer, match, quiet=quiet)
+        for match, reporter, municipality, officer, quiet in rows
+    ]
 
 
 def of_moves(
