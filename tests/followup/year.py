@@ -17,7 +17,7 @@ from followup.model import FollowUp, works
 from matching.model import Model, Signal, day_of, years_after
 from support import ADMINISTRATOR, DORDRECHT, STEIN, WESTERVELD, Index, pseudonym
 
-from verwijsindex.followup.clock import tick
+from verwijsindex.followup.clock import Ticked, tick
 from verwijsindex.matching.service import LOCK_TRIED, match_waiting
 from verwijsindex.notices.mail_form import Form
 from verwijsindex.notices.mail_server import Handed
@@ -255,6 +255,8 @@ class Year:
             self.steps[match, step, self.today] += 1
         self.run()
         assert one(0) == 0, "a step came twice"
+        self.run()
+        assert tick(pool, now, now, lock=LOCK_TRIED) == Ticked(0, 0, 0, 0, more=False), "it never comes to rest"
 
     def run(self) -> None:
         """The matcher, until no work is waiting; and a minute later the mail goes."""

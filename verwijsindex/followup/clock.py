@@ -83,8 +83,7 @@ _LOOK_AGAIN = text(
     ) s WHERE m.id = ANY(:matches)
     """
 )
-# Opened by a matcher of the version before; or led by somebody who left since, which no signal tells.
-_WITHOUT = text(
+_LACKING = text(
     """
     SELECT m.id FROM match m WHERE m.ended_at IS NULL AND (
         NOT EXISTS (SELECT FROM round r WHERE r.match_id = m.id)
@@ -92,9 +91,11 @@ _WITHOUT = text(
     LIMIT :size
     """
 )
+# Who leads, or is asked to, and left since, which no signal tells.
 _LEFT = text(
     """
     SELECT l.match_id FROM reporter r JOIN lead l ON l.reporter_id = r.id AND l.state IN ('proposed', 'accepted')
+    JOIN match m ON m.id = l.match_id AND m.ended_at IS NULL
     WHERE r.designated_until < :today AND (l.proposed_at AT TIME ZONE 'Europe/Amsterdam')::date <= r.designated_until
     LIMIT :size
     """
@@ -128,9 +129,8 @@ def tick(pool: Engine, now: datetime, push_due_at: datetime, *, lock: TextClause
         unanswered = connection.execute(_UNANSWERED, {"today": today, "size": size}).all()
         matches = sorted({row.match_id for row in unanswered})
         connection.execute(_OPEN_TO_ALL, {"matches": matches, "now": now})
-        lacking = connection.execute(_WITHOUT, {"size": size}).scalars().all()
         left = connection.execute(_LEFT, {"today": today, "size": size}).scalars().all()
-        look_at = sorted({*matches, *lacking, *left})
+        look_at = sorted({*matches, *left})
         connection.execute(_LOOK_AGAIN, {"matches": look_at, "today": today})
         told = notices.place(connection, _wanted(connection, steps, today), now, push_due_at)
         events.append(
@@ -153,6 +153,14 @@ def tick(pool: Engine, now: datetime, push_due_at: datetime, *, lock: TextClause
             ],
         )
     return Ticked(len(steps), len(unanswered), len(look_at), told, more=max(len(due), len(unanswered)) == size)
+
+
+def ask_for_lacking(connection: Connection, now: datetime, size: int = BATCH) -> int:
+    """Have the matcher look at open matches without a round, or without a lead or a proposal: those that a matcher of
+    the version before opened. It reads all open matches, so not at each sweep. How many there were, `size` at most."""
+    lacking = connection.execute(_LACKING, {"size": size}).scalars().all()
+    connection.execute(_LOOK_AGAIN, {"matches": sorted(lacking), "today": amsterdam_date(now)})
+    return len(lacking)
 
 
 def _steps(connection: Connection, due: Sequence[dict[str, Any]], today: date) -> list[tuple[UUID, Step]]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Contact data of who left, and events that were kept long enough: destroyed beside the work that matters
-(docs/retention.md). Figures: published there, too."""
+"""Beside the work that matters: contact data of who left, and events that were kept long enough, are destroyed
+(docs/retention.md), figures are published, and matches that nobody follows up are found (R21)."""
 
 from datetime import datetime, timedelta
 
@@ -8,6 +8,8 @@ from sqlalchemy import Engine
 
 from verwijsindex.database import transaction
 from verwijsindex.figures.publishing import publish
+from verwijsindex.followup import clock
+from verwijsindex.followup.clock import ask_for_lacking
 from verwijsindex.ledger.dropping import BATCH, drop_old
 from verwijsindex.registry.upkeep import remove_contact_data
 from verwijsindex.signals.dates import amsterdam_date
@@ -35,4 +37,7 @@ class Upkeep:
         publish(pool, now)
         with transaction(pool) as connection:
             dropped = drop_old(connection, now)
-        self._due_at = now if removed >= PERSONS or dropped >= BATCH else now + EVERY
+        with transaction(pool) as connection:
+            lacking = ask_for_lacking(connection, now)
+        more = removed >= PERSONS or dropped >= BATCH or lacking >= clock.BATCH
+        self._due_at = now if more else now + EVERY

@@ -18,7 +18,7 @@ ALTER TABLE municipality
     ADD COLUMN coordination_within_days smallint NOT NULL DEFAULT 10,
     ADD COLUMN lead_order varchar[],
     ADD CONSTRAINT municipality_deadlines CHECK (
-        -- not BETWEEN: of two of them PostgreSQL writes other brackets into a dump, and a restore calls that a difference
+        -- not BETWEEN: of two of them PostgreSQL writes other brackets into a dump, and a restore finds a difference
         contact_within_days >= 1 AND contact_within_days <= 60
         AND coordination_within_days >= contact_within_days AND coordination_within_days <= 120);
 """
