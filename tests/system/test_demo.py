@@ -41,7 +41,7 @@ class Running:
         with suppress(psutil.NoSuchProcess):
             self.below |= {one.pid: one for one in psutil.Process(self.process.pid).children(recursive=True)}
 
-    def wait_until(self, ready: Callable[[], bool], seconds: float = 120) -> None:
+    def wait_until(self, ready: Callable[[], bool], seconds: float = 240) -> None:
         """Until it is so; fails if the demo ends before."""
         give_up_at = time.monotonic() + seconds
         while not ready():

@@ -22,8 +22,8 @@ from verwijsindex.demo.receiver import Receiver
 from verwijsindex.embedded.process import ProcessError
 
 TICK = 1.0
-"""Seconds between pushes here, and between sweeps; in production a minute, so that their time tells nothing (R33), and
-five seconds."""
+"""Seconds between pushes here, between sweeps and between checkpoints; in production a minute, so that their time tells
+nothing (R33), five seconds, and half a minute."""
 NOT_KEPT, TERMINATED = 1, 143
 
 
@@ -43,7 +43,7 @@ def _play(console: Console, once: bool, rows: int) -> int:
     """The exit status: 0 if every check was kept."""
     console.rule("Verwijsindex: who is concerned about the same youngster is told of the others")
     console.print("All persons are invented and all BSNs are test numbers. Nothing of this stays on your machine.\n")
-    settings = dict.fromkeys(("VERWIJSINDEX_PUSH_TICK_SECONDS", "VERWIJSINDEX_SWEEP_SECONDS"), f"{TICK:g}")
+    settings = {f"VERWIJSINDEX_{what}_SECONDS": f"{TICK:g}" for what in ("PUSH_TICK", "SWEEP", "SEAL")}
     with ExitStack() as undo:
         clock = DemoClock(Path(undo.enter_context(tempfile.TemporaryDirectory())) / "ahead")
         receiver, mailbox = undo.enter_context(Receiver(clock)), undo.enter_context(Mailbox())

@@ -13,7 +13,7 @@ from verwijsindex.demo.checks import Check, check
 from verwijsindex.embedded.stack import Stack
 from verwijsindex.settings import Clock
 
-PATIENCE = 15.0  # seconds: after three sweeps nothing waits any more, and no newer checkpoint comes
+PATIENCE = 5.0  # seconds: after some sweeps nothing waits any more, and no newer checkpoint comes
 _TAMPERED = (b'"kind":"match.read"', b'"kind":"match.ended"')
 """That somebody looked at a match becomes that it ended."""
 
