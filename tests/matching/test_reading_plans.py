@@ -13,6 +13,8 @@ from support import NOW, Database
 
 from bench import national
 from verwijsindex.database import Scope, transaction
+from verwijsindex.followup.acts import supervised
+from verwijsindex.followup.schemas import FollowUpsAsked, FollowUpsOut
 from verwijsindex.matching.reading import open_match, open_matches
 from verwijsindex.matching.schemas import MatchOut
 from verwijsindex.notices.reading import inbox
@@ -105,6 +107,9 @@ def test_a_read_looks_up_its_rows_by_their_keys(country: Database, who: str) -> 
     for kind, match in kinds.items():
         cost[kind], read = rows_read(partial(_open, keys, match))
         assert read.parties
+    for asked in (FollowUpsAsked(limit=50), FollowUpsAsked(limit=50, deadline="missed")):
+        cost[f"follow-ups {asked.deadline}"], found = rows_read(partial(_supervised, asked))
+        assert bool(found.items) == (who == "supervisor" and asked.deadline is None)
     cost["inbox"], told = rows_read(lambda connection: inbox(connection, page))
     archived = [notice.archived_signal for notice in told.items if notice.archived_signal]
     assert bool(archived) == (who != "supervisor")
@@ -113,6 +118,10 @@ def test_a_read_looks_up_its_rows_by_their_keys(country: Database, who: str) -> 
     cost["own signals"], _ = rows_read(lambda connection: own_signals(connection, keys, page, overdue=False))
     cost["institution's"], _ = rows_read(lambda connection: institutions_signals(connection, page, None, overdue=False))
     assert max(cost.values()) < 2_000, cost
+
+
+def _supervised(asked: FollowUpsAsked, connection: sa.Connection) -> FollowUpsOut:
+    return supervised(connection, asked)
 
 
 def _open(keys: IndexKeys, match: UUID, connection: sa.Connection) -> MatchOut:
