@@ -30,8 +30,8 @@ def test_those_on_one_youngster_are_one_circle_and_no_pairs(index: Index) -> Non
 
 
 def test_who_was_not_there_when_another_came_takes_along_what_it_was_told(index: Index) -> None:
-    """R30: the restricted one and the newcomer were not told of each other, and all others were. Seen failing (the
-    school and the clinic were told of each other anew) without what leaves a circle being said of each two."""
+    """R30: the restricted one and the newcomer were not told of each other, and all others were. Seen failing
+    (no pairs) when who leaves a circle took nothing along."""
     restricted = index.place(0, SCHOOL)
     index.place(0, CLINIC)
     _match(index)
@@ -62,7 +62,7 @@ def test_a_circle_goes_with_who_was_in_it(index: Index) -> None:
 
 def test_who_withdrew_is_unknown_again_and_knows_whom_it_was_told_of(index: Index) -> None:
     """R37: the party withdrew, of which another signal is restricted. When that is lifted the others are told anew, and
-    the party is not."""
+    the party is not. Seen failing when it took nothing along (0 known), and when it stayed known to the others (2)."""
     restricted = index.place(0, SCHOOL)
     open_one = index.place(0, SCHOOL)
     index.place(0, CLINIC)
