@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import ends, figures, intake, latency, matcher, pseudonyms, turn, webhooks
+from bench import ends, figures, intake, latency, ledger, matcher, pseudonyms, turn, webhooks
 from bench.figures import Figure
 
 KEPT = Path("dist") / "bench.json"
@@ -33,6 +33,7 @@ def main(
 
     measured("Intake", intake.measure(console, full=full))
     measured("Matcher", matcher.measure(console, full=full, intake=groups["Intake"][0].value))
+    measured("Ledger", ledger.measure(console, full=full, intake_rate=groups["Intake"][0].value))
     measured("Ends", ends.measure(console, full=full))
     measured("Pseudonym service", pseudonyms.measure(console, full=full))
     measured("Turning a key", turn.measure(console, full=full))
