@@ -108,8 +108,8 @@ def test_a_port_in_use_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     ("refused", "told"),
     [
         (psycopg.OperationalError(), "the database does not answer"),
-        (psycopg.errors.LockNotAvailable(), "nothing was changed, run it again"),
-        (psycopg.errors.DeadlockDetected(), "nothing was changed, run it again"),
+        (psycopg.errors.LockNotAvailable(), "run it again, it goes on where it stopped"),
+        (psycopg.errors.DeadlockDetected(), "run it again, it goes on where it stopped"),
         (psycopg.errors.DiskFull(), "the disk of the database is full"),
     ],
 )

@@ -68,7 +68,7 @@ def command_line(asked: str | None = None) -> typer.Typer:
 
 
 _NO_DATABASE = "the database does not answer, or does not know this role or password; look at the address"
-_HELD = "others hold what this must change for a moment: nothing was changed, run it again"
+_HELD = "others hold what this must change for a moment: run it again, it goes on where it stopped"
 _DATABASE_SAYS = {
     "55P03": _HELD,
     "40P01": _HELD,  # a deadlock with who goes on meanwhile

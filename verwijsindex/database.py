@@ -269,11 +269,14 @@ def upgrade(url: SecretStr, branch: str, revision: str = "head") -> None:
     """Bring the database of `branch` (one of DATABASES) to `revision`; needs the owner's address."""
     from alembic import command  # noqa: PLC0415 (with its templates a tenth of the start of each process)
 
-    config = _alembic(branch)
-    with engine(url, pool_size=1).connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, f"{branch}@{revision}")
-        connection.commit()
+    config, owner = _alembic(branch), engine(url, pool_size=1)
+    try:
+        with owner.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, f"{branch}@{revision}")
+            connection.commit()
+    finally:
+        owner.dispose()  # and with it the lock of who migrates
 
 
 def revisions(branch: str) -> set[str]:

@@ -308,7 +308,7 @@ class System:
         """Each run of the matcher that brought a party told everyone in the match then, once; a municipality that
         came without one was told alone (R8, I3)."""
         told = self.rows(
-            "SELECT match_id, change, coalesce(CAST(reporter_id AS text), municipality_code) AS who, placed_at"
+            "SELECT match_id, change, coalesce(CAST(reporter_id AS text), municipality_code) AS who, placed_at, kind"
             " FROM notice WHERE match_id = ANY(:matches) ORDER BY match_id, change",
             matches=[match.match for match in found.values()],
         )
@@ -319,7 +319,11 @@ class System:
                     changes.setdefault(row.change, []).append(row)
             assert list(changes) == list(range(1, 1 + len(changes)))
             present: set[str] = set()
-            for rows in changes.values():
+            for all_rows in changes.values():
+                rows = [row for row in all_rows if row.kind == "match"]
+                if not rows:  # a lead, of a match that the version before opened without one
+                    assert {row.kind for row in all_rows} == {"lead"}
+                    continue
                 [moment] = {row.placed_at for row in rows}
                 parties = {str(who) for who, since in match.parties.items() if since == moment}
                 municipalities = {who for who, since in match.supervising.items() if since == moment}
