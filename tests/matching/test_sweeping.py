@@ -72,7 +72,7 @@ def test_what_expired_is_archived_for_five_years_however_late_it_is_looked_at(
     swept = _sweep(index, tombstones)
     assert (swept.looked.archived, swept.looked.destroyed, swept.looked.notices, swept.more) == (3, 0, 0, False)
     assert _archive(index) == {(signal, "expired", FIVE_MORE) for signal in signals}
-    for table in ("signal", "standing", "told", "told_supervision", "work", "tombstone"):
+    for table in ("signal", "standing", "told", "told_circle", "told_supervision", "work", "tombstone"):
         assert index.database.scalar(f"SELECT count(*) FROM {table}") == 0, table
     assert index.database.scalar("SELECT count(*) FROM youngster") == 2
     for table, until in (("match", "ended_at"), ("party", "left_at"), ("supervision", "left_at")):
