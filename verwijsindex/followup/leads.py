@@ -142,7 +142,9 @@ def bring_up_to_date(
     placed = _propose(connection, matches, missing, today)
     if ended:
         connection.execute(_END, {"leads": [row.id for row in ended]})
-        connection.execute(_LOSE, {"matches": sorted({r.match_id for r in ended if r.state == "accepted"})})
+    lost = sorted({r.match_id for r in ended if r.state == "accepted"})
+    if lost:
+        connection.execute(_LOSE, {"matches": lost})
     if placed:
         connection.execute(_END_OPEN, {"matches": [lead["match_id"] for lead in placed]})
         connection.execute(_PLACE, {"leads": as_json(placed), "now": now})
