@@ -94,6 +94,8 @@ class Led:
     asked: set[str] = field(default_factory=set)
     ids: set[UUID] = field(default_factory=set)
     """Of the rows that were seen."""
+    untold: bool = False
+    """Who led asked another, who was not told yet."""
 
     def leave(self, there: set[str]) -> None:
         """Only these may come back."""
@@ -257,10 +259,15 @@ class FollowUp:
             led.asked &= names
             if self.stays(led, names, today):
                 assert is_now, "it does not stay"
+                if led.untold and not led.accepted:
+                    told |= self._to_tell(match, shown, reporter, today)
+                led.untold = False
                 continue
             if led.accepted and self.rounds[name][-1].state == "lead_agreed":
                 self.rounds[name][-1].state = "contacted"
             if id_ not in led.ids:
+                places = self._places(match, today)
+                self._places_asked = {places[one] for one in led.asked}
                 self._allowed(match, shown - {one for one in shown if one.reporter in led.asked}, found[name], before)
                 if reason not in ("leads_already", "asked_already"):
                     told |= self._to_tell(match, shown, reporter, today)
@@ -283,8 +290,10 @@ class FollowUp:
         _, reporter, state, reason = found
         today = self.today
         able = {one for one in left if not self.model.left(one.reporter, today)}
+        places = self._places(match, today)
+        able = {one for one in able if places[one.reporter] not in self._places_asked}
         rank = {one: self._rank(one, today) for one in able if self._domain(one) not in NEVER}
-        beside = self.beside(match, today)
+        beside = self._known_beside(match, today)
         leading = {self.leads[name].reporter for name in beside if name in self.leads and self.leads[name].accepted}
         kept = {
             led.reporter
@@ -301,7 +310,7 @@ class FollowUp:
             assert (reporter, reason) == (None, "nobody_to_propose")
         else:
             first, *others = sorted(rank, key=lambda one: rank[one])
-            others = [one for one in others if one.reporter != first.reporter]
+            others = [one for one in others if places[one.reporter] != places[first.reporter]]
             assert reporter == first.reporter, "not who comes first"
             same = others and self._domain(others[0]) == self._domain(first)
             assert reason == ("first_there" if same else "first_domain" if others else "only_candidate")
@@ -312,9 +321,29 @@ class FollowUp:
     def _domain(self, one: Standing) -> str:
         return self.domains[self.model.institution[one.reporter]]
 
+    def _known_beside(self, match: Match, today: date) -> set[int]:
+        """Of the others those that show nobody whom this one does not: the rest would tell of another sibling (R10)."""
+        shown = {one.reporter for one in self.shown(match, today)}
+        return {
+            name
+            for name in self.beside(match, today)
+            if (other := self.open()[name]).youngster == match.youngster
+            or (other.youngster in self.looked_at and {one.reporter for one in self.shown(other, today)} <= shown)
+        }
+
+    _places_asked: Set[str] = frozenset()
+
+    def _places(self, match: Match, today: date) -> dict[str, str]:
+        """Whom the match shows for each: behind one named officer all are one (R36)."""
+        found: dict[str, str] = {}
+        shown = self.shown(match, today)
+        for one in sorted(shown, key=lambda one: (one.youngster != match.youngster, self._since(one, today))):
+            to = self.model.recipient(one, today)
+            found.setdefault(one.reporter, to if to.startswith("officer ") else one.reporter)
+        return found
+
     def _rank(self, one: Standing, today: date) -> tuple[int, datetime]:
-        since = min(s.received for s in self.model.signals if s.standing is one and self.model.live(s, today))
-        return ORDER.index(self._domain(one)), since
+        return ORDER.index(self._domain(one)), self._since(one, today)
 
     def _to_tell(
         self, match: Match, shown: set[Standing], reporter: str | None, today: date
@@ -405,7 +434,7 @@ class FollowUp:
             self._open(one, today)
             if receiver in {s.reporter for s in self.shown(self.open()[one], today)}:
                 led = self.leads[one]
-                led.reporter, led.answer_by = receiver, after(today, ANSWER_WITHIN)
+                led.reporter, led.answer_by, led.untold = receiver, after(today, ANSWER_WITHIN), True
                 led.asked.add(receiver)
         if mine:
             self._look_again(name, today)
@@ -421,6 +450,7 @@ class FollowUp:
     def _open(self, name: int, today: date) -> None:
         led = self.leads[name]
         led.reporter, led.accepted, led.answer_by, led.proposed_on = None, False, None, today
+        led.untold = False
 
     def mute(self, name: int, reporter: str, today: date) -> None:
         """The reporter says of all who are shown that they work together already."""

@@ -130,6 +130,8 @@ def test_a_refused_address_is_shown_until_a_mail_comes_through_or_it_is_another(
         "a@",
         "x" * 300 + "@" + "y" * 300 + "\r\n.\r\nMAIL FROM:<a@example.org>",
         "",
+        "=?utf-8?q?b=40example.org=2C_a?=@example.org",
+        "=?utf-8?q?=0d=0aBcc=3A_b?=@example.org",
     ],
 )
 def test_contact_data_becomes_no_header_and_no_recipient(mails: MailPost, logged: Logged, address: str) -> None:

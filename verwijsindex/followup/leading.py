@@ -30,12 +30,14 @@ class Candidate:
     Args:
         since: from when on this one stands there.
         elsewhere: leads, or was asked to, in another match of the same youngster or family.
+        place: whom the match shows there; who stand behind one named officer are one (R36). Nothing: the reporter.
     """
 
     reporter_id: UUID
     domain: str
     since: datetime
     elsewhere: Literal["leads_already", "asked_already"] | None = None
+    place: UUID | str | None = None
 
 
 def propose(candidates: Sequence[Candidate], order: Sequence[str] = LEADING_DOMAINS) -> tuple[UUID | None, Reason]:
@@ -51,6 +53,7 @@ def propose(candidates: Sequence[Candidate], order: Sequence[str] = LEADING_DOMA
     first, *others = sorted(able, key=lambda one: _rank(one, order))
     if first.elsewhere:
         return first.reporter_id, first.elsewhere
+    others = [one for one in others if first.place is None or one.place != first.place]
     if not others:
         return first.reporter_id, "only_candidate"
     return first.reporter_id, "first_there" if others[0].domain == first.domain else "first_domain"

@@ -47,6 +47,11 @@ class Shown:
         taken after that is of who stands in the place."""
         return self.left_on is None or amsterdam_date(proposed_at) > self.left_on
 
+    @property
+    def place(self) -> UUID | str:
+        """Whom its readers see there: behind one named officer nobody counts how many stand (R36)."""
+        return self.oin if self.shielded else self.reporter_id
+
 
 @dataclass(slots=True)
 class _Led:
@@ -60,12 +65,15 @@ class _Led:
     running: tuple[UUID | None, str] | None = None
     sought: bool = False
     """It is open to every party for as long as nobody looked for the next: they were not told of it."""
+    handed: Any = None
+    """The lead to which another party asked somebody, who was not told of it yet."""
 
 
 _LEADS = text(
     """
     SELECT l.match_id, m.youngster_id, m.kind, m.ended_at IS NOT NULL AS over, l.id, l.reporter_id, l.state,
-           l.reason, l.proposed_at, m.ended_at IS NOT NULL AND EXISTS (
+           l.reason, l.proposed_at, l.told_of IS DISTINCT FROM l.proposed_at AS untold,
+           m.ended_at IS NOT NULL AND EXISTS (
                SELECT FROM signal s WHERE s.youngster_id = m.youngster_id AND s.removal_date > :today
                  AND s.ended_at IS NULL AND coalesce(s.reporter_id = l.reporter_id, true)) AS may_come_back
     FROM lead l JOIN match m ON m.id = l.match_id WHERE m.youngster_id = ANY(:around)
@@ -101,10 +109,11 @@ _LOSE = text(
 _AGREE = text(
     "UPDATE round SET state = 'lead_agreed' WHERE match_id = ANY(:matches) AND state = 'contacted' AND ended_at IS NULL"
 )
+_TOLD = text("UPDATE lead SET told_of = proposed_at WHERE id = ANY(:leads)")
 _PLACE = text(
     """
-    INSERT INTO lead (id, match_id, reporter_id, state, reason, proposed_at, answer_due_on)
-    SELECT uuidv7(), i.match_id, i.reporter_id, i.state, i.reason, :now, i.answer_due_on
+    INSERT INTO lead (id, match_id, reporter_id, state, reason, proposed_at, told_of, answer_due_on)
+    SELECT uuidv7(), i.match_id, i.reporter_id, i.state, i.reason, :now, :now, i.answer_due_on
     FROM json_to_recordset(CAST(:leads AS json)) AS i (match_id uuid, reporter_id uuid, state text, reason text,
         answer_due_on date)
     """
@@ -148,6 +157,9 @@ def bring_up_to_date(
     if placed:
         connection.execute(_END_OPEN, {"matches": [lead["match_id"] for lead in placed]})
         connection.execute(_PLACE, {"leads": as_json(placed), "now": now})
+    handed = [match.handed for match in matches.values() if match.handed]
+    if handed:
+        connection.execute(_TOLD, {"leads": [row.id for row in handed]})
     agreed = [lead["match_id"] for lead in placed if lead["state"] == "accepted"] + list(back)
     agreed = [match for match in agreed if (matches[match].running or (None, ""))[1] == "accepted"]
     if agreed:
@@ -159,18 +171,18 @@ def bring_up_to_date(
             *(_of_lead(events.LEAD_PROPOSED, now, lead["match_id"], lead["reporter_id"]) for lead in placed),
         ],
     )
-    return _to_tell(matches, placed)
+    return _to_tell(matches, [*placed, *(dict(row._mapping) for row in handed)])
 
 
 def _of_lead(kind: events.EventKind, now: datetime, match: UUID, reporter: UUID | None) -> events.Event:
     return events.Event(kind, now, events.MATCHER, says={"matchId": str(match)}, recipient_reporter=reporter)
 
 
-def _to_tell(matches: Mapping[UUID, _Led], placed: Sequence[dict[str, Any]]) -> list[Wanted]:
+def _to_tell(matches: Mapping[UUID, _Led], leads: Sequence[dict[str, Any]]) -> list[Wanted]:
     """Who is asked in a match that is not theirs reads it in the one of their own youngster: once. Who was asked
     beside it already knows."""
     told: set[Wanted] = set()
-    for lead in placed:
+    for lead in leads:
         match_id, asked = lead["match_id"], lead["reporter_id"]
         shown = matches[match_id].shown
         if asked is None:
@@ -224,6 +236,8 @@ def _read_leads(
             match.asked.add(row.reporter_id)
         if row.state in ("proposed", "accepted"):
             match.running, match.sought = (row.reporter_id, row.state), row.reason == "next_is_sought"
+            if row.untold and row.state == "proposed" and row.reporter_id in match.shown:
+                match.handed = row
     return ended
 
 
@@ -248,15 +262,17 @@ def _propose(
         around = [matches[other].running for other in beside[match_id]]
         leads = {running[0] for running in around if running and running[1] == "accepted"}
         asked = {running[0] for running in around if running and running[1] == "proposed"}
+        were_asked = {match.shown[one].place for one in match.asked if one in match.shown}
         candidates = [
             Candidate(
                 one.reporter_id,
                 one.domain,
                 one.since,
                 "leads_already" if reporter in leads else "asked_already" if reporter in asked else None,
+                one.place,
             )
             for reporter, one in match.shown.items()
-            if reporter not in match.asked and one.left_on is None
+            if one.place not in were_asked and one.left_on is None
         ]
         reporter, reason = propose(candidates, orders[match_id] or LEADING_DOMAINS)
         if reporter is None and match.running is not None and not match.sought:
@@ -271,7 +287,8 @@ def _propose(
 
 
 def _beside(matches: Mapping[UUID, _Led]) -> dict[UUID, list[UUID]]:
-    """Of each match the others of its youngster, and of a sibling the one of its family."""
+    """Of each match the others of its youngster, and of a sibling the one of its family: where that one shows somebody
+    whom this one does not, or nobody looks at it now, who leads there would tell of another sibling (R10)."""
     of_youngster: dict[UUID, list[UUID]] = defaultdict(list)
     for match_id, match in matches.items():
         of_youngster[match.youngster_id].append(match_id)
@@ -283,6 +300,8 @@ def _beside(matches: Mapping[UUID, _Led]) -> dict[UUID, list[UUID]]:
                 for sibling in sorted(match.siblings)
                 for other in of_youngster[sibling]
                 if matches[other].kind == "family"
+                and matches[other].shown
+                and matches[other].shown.keys() <= match.shown.keys()
             ),
         ]
         for match_id, match in matches.items()

@@ -63,7 +63,8 @@ class Round(SQLModel, table=True):
 
 class Lead(SQLModel, table=True):
     """Who leads a match or is asked to, and who of those who are shown in it was asked before. Of each open match one
-    row is `proposed` or `accepted`; a proposal without a reporter is open to every party.
+    row is `proposed` or `accepted`; a proposal without a reporter is open to every party. `told_of`: the
+    `proposed_at` of what was told; where it is another, the matcher has to tell who is asked.
 
     A row goes as soon as its reporter is not shown in the match any more. Of a match that ended it stays as long as its
     reporter has a signal on the youngster, and goes on in the match that comes back (R30).
@@ -89,6 +90,7 @@ class Lead(SQLModel, table=True):
     reason: str
     proposed_at: datetime = Field(sa_type=Moment)
     answer_due_on: date | None = None
+    told_of: datetime | None = Field(default=None, sa_type=Moment)
 
 
 class Mute(SQLModel, table=True):

@@ -34,7 +34,8 @@ _NUMBERS = [(one.name.partition(" (")[0], one.telephone) for one in NATIONAL_NUM
 _AS_SENT = SMTPUTF8.clone(max_line_length=990)
 """A header is one line (of 998 characters at most, RFC 5322): a long link that is cut would be encoded, and is then no
 link to a mail program."""
-_ADDRESS = re.compile(r"([^\s@<>()\[\]\\,;:\"]{1,64})@([^\s@<>()\[\]\\,;:\"]{1,190})")
+# Nothing that a header would decode (RFC 2047): another address could be in it.
+_ADDRESS = re.compile(r"(?!.*=\?)([^\s@<>()\[\]\\,;:\"]{1,64})@([^\s@<>()\[\]\\,;:\"]{1,190})")
 
 
 class NoAddressError(ValueError):
