@@ -61,10 +61,6 @@ _SHOWN = text(
         SELECT youngster_id, 'youngster' AS kind, reporter_id, standing_id, CAST(NULL AS uuid) AS sibling_id FROM own
         UNION ALL SELECT youngster_id, 'family', reporter_id, standing_id, NULL FROM own
         UNION ALL SELECT youngster_id, 'family', reporter_id, standing_id, sibling_id FROM contact
-    ), since AS MATERIALIZED (
-        SELECT standing_id, min(received_at) AS since, bool_or(shielded) AS shielded FROM live_signals(:today)
-        WHERE youngster_id = ANY(CAST(:concerned AS uuid[]) || ARRAY(SELECT sibling_id FROM sibling))
-        GROUP BY standing_id
     )
     SELECT m.id AS match_id, s.youngster_id, s.kind, s.reporter_id, s.sibling_id, c.domain, f.since, f.shielded, r.oin,
            CASE WHEN r.designated_until < :today THEN r.designated_until END AS left_on
@@ -72,7 +68,10 @@ _SHOWN = text(
          AND m.youngster_id = ANY(:concerned)
     JOIN reporter r ON r.id = s.reporter_id
     JOIN institution i ON i.oin = r.oin JOIN category c ON c.code = i.category_code
-    JOIN since f ON f.standing_id = s.standing_id
+    CROSS JOIN LATERAL (
+        SELECT min(received_at) AS since, bool_or(shielded) AS shielded FROM live_signals(:today)
+        WHERE standing_id = s.standing_id
+    ) f
     """  # noqa: S608 (constants)
 )
 _PAIRS = f"""
