@@ -26,7 +26,7 @@ from verwijsindex.embedded.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
-BEFORE = "06c0906"  # 0.2.0
+BEFORE = "05b0670"  # 0.3.0
 HERE = Path(__file__).resolve().parents[3]
 SECONDS = 30 if os.environ.get("TEST_LONG") else 1
 WORKERS, SERVERS = ("worker", "deliverer", "clock"), ("pseudonyms", "index")
@@ -41,7 +41,7 @@ def before(tmp_path: Path) -> Path:
         ["git", "-C", str(HERE), "archive", BEFORE, "verwijsindex", "tests"], capture_output=True, check=False
     )
     if archive.returncode:
-        pytest.skip(f"this clone's history has no {BEFORE} (0.2.0): git fetch --unshallow, then try again")
+        pytest.skip(f"this clone's history has no {BEFORE} (0.3.0): git fetch --unshallow, then try again")
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive.stdout, check=True)
     return folder
 
