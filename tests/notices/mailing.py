@@ -89,7 +89,7 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-HANG, CLOSE = "hang", "close"
+HANG, CLOSE, DRIP, NO_END = "hang", "close", "a byte now and then", "lines without end"
 USUAL = {
     "connect": "220 here",
     "EHLO": "250 here",
@@ -104,8 +104,8 @@ USUAL = {
 
 @contextmanager
 def scripted(**at: str) -> Iterator[tuple[list[str], int]]:
-    """A server that at one stage (`connect`, `EHLO`, `MAIL`, `RCPT`, `DATA`, `body`) hangs, closes or answers so: what
-    it was asked, and its port."""
+    """A server that at one stage (`connect`, `EHLO`, `MAIL`, `RCPT`, `DATA`, `body`) hangs, closes, comes to no end or
+    answers so: what it was asked, and its port."""
     answers = USUAL | {"." if stage == "body" else stage: answer for stage, answer in at.items()}
     asked: list[str] = []
     released = threading.Event()
@@ -114,7 +114,11 @@ def scripted(**at: str) -> Iterator[tuple[list[str], int]]:
         answer = answers.get(stage, "502 what?")
         if answer == HANG:
             released.wait(30)
-        if answer in {HANG, CLOSE}:
+        for _ in range(100) if answer in {DRIP, NO_END} else ():
+            client.sendall(b"2" if answer == DRIP else b"250-and more\r\n")
+            released.wait(0.1)
+        if answer in {HANG, CLOSE, DRIP, NO_END}:
+            asked.append(f"{answer}: done")
             return False
         client.sendall(answer.encode() + b"\r\n")
         return True

@@ -4,7 +4,7 @@
 from typing import Any
 
 import pytest
-from notices.mailing import CLOSE, HANG, MailPost, Taking, mail_server, scripted
+from notices.mailing import CLOSE, DRIP, HANG, NO_END, MailPost, Taking, mail_server, scripted
 from support import ADMINISTRATOR, CLINIC, SCHOOL, Logged
 
 from verwijsindex.metrics import REGISTRY
@@ -53,14 +53,16 @@ def test_a_refusal_at_each_stage(waiting: MailPost, logged: Logged, stage: str, 
     assert len(handler.got) == (0 if for_good else 1)
 
 
-@pytest.mark.parametrize("how", [HANG, CLOSE])
+@pytest.mark.parametrize("how", [HANG, CLOSE, DRIP, NO_END])
 @pytest.mark.parametrize("stage", ["connect", "EHLO", "MAIL", "RCPT", "DATA", "body"])
 def test_a_server_that_hangs_or_closes(
     waiting: MailPost, monkeypatch: pytest.MonkeyPatch, logged: Logged, stage: str, how: str
 ) -> None:
+    """An answer that never ends is none: seen failing (the mailer waited on) without `_Answering`."""
     monkeypatch.setattr("verwijsindex.notices.mail_server.SECONDS", 0.3)
-    with scripted(**{stage: how}) as (_, port):
+    with scripted(**{stage: how}) as (asked, port):
         assert waiting.send(port) == 0
+        assert how in {HANG, CLOSE} or f"{how}: done" not in asked
     [row] = waiting.rows()
     assert (row.leased_until, row.sent_at, row.refused_at) == (None, None, None)
     assert row.last_outcome in {"TimeoutError", "SMTPServerDisconnected", "ConnectionResetError"}

@@ -6,7 +6,9 @@ addresses (I5).
 """
 
 import smtplib
+import socket
 import ssl
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -30,6 +32,35 @@ class Handed:
 
     how: Literal["taken", "later", "refused", "trouble"]
     outcome: str = "ok"
+
+
+class _Answering(smtplib.SMTP):
+    """Waits `SECONDS` for each whole answer. The timeout of a socket is one of each byte: a server that says one now
+    and then, or lines without end, would keep the mailer for ever."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        """As in smtplib; what has not ended in time is no answer, whatever it began with."""
+        late = threading.Event()
+        timer = threading.Timer(SECONDS, self._cut, [late])
+        timer.start()
+        try:
+            answer = super().getreply()
+        finally:
+            timer.cancel()
+        if late.is_set():
+            self.close()
+            raise smtplib.SMTPServerDisconnected
+        return answer
+
+    def _cut(self, late: threading.Event) -> None:
+        late.set()
+        if self.sock:
+            with suppress(OSError):
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+
+class _AnsweringByTls(_Answering, smtplib.SMTP_SSL):
+    """The same from the first byte in TLS."""
 
 
 class MailServer:
@@ -96,9 +127,9 @@ class MailServer:
         named = self._sender.rpartition("@")[2]  # not this machine's own name, which is nobody's business
         context = self._trust or ssl.create_default_context()
         if self._security == "tls":
-            smtp: smtplib.SMTP = smtplib.SMTP_SSL(self._host, self._port, named, timeout=SECONDS, context=context)
+            smtp: smtplib.SMTP = _AnsweringByTls(self._host, self._port, named, timeout=SECONDS, context=context)
         else:
-            smtp = smtplib.SMTP(self._host, self._port, named, timeout=SECONDS)
+            smtp = _Answering(self._host, self._port, named, timeout=SECONDS)
         try:
             if self._security == "starttls":
                 smtp.starttls(context=context)
