@@ -210,7 +210,8 @@ def take_out(
     left: set[UUID] = set()
     if signals:
         connection.execute(_FORGET_WORK, asked)
-        left = set(connection.execute(_TAKE_OUT, asked).scalars())
+        # A signal that no matcher has seen yet has no standing.
+        left = {standing for standing in connection.execute(_TAKE_OUT, asked).scalars() if standing}
     if parents:
         connection.execute(_FORGET_PARENTS, {"parents": parents})
     # Also of who handed all over, and has none that ends.
