@@ -40,6 +40,8 @@ def test_the_client_follows_a_match_up(services: Services, match: Match) -> None
         with pytest.raises(ClientProblem) as refused:
             do.hand_over_lead(other, one, UUID(contact))  # it leads nothing
         assert refused.value.status == 409
+        assert refused.value.possible == ("coordinate", "close", "close_at_once")
+        assert "possible now: coordinate, close, close_at_once" in str(refused.value)  # what to do instead is told
         assert do.record_coordination(asked, one)["state"] == "coordinated"
         assert do.close(asked, one, "joint_plan")["outcome"] == "joint_plan"
         with pytest.raises(ClientProblem) as unknown:

@@ -10,6 +10,9 @@ import httpx
 
 from verwijsindex.pseudonyms.bsn import hides_bsn
 
+_ACTS = 10
+"""More than follow-up has: so many of an answer's `possible` are told at most."""
+
 
 class ClientError(Exception):
     """Anything that this package raises while it talks; its text says what to do."""
@@ -54,10 +57,17 @@ class ClientProblem(ClientError):  # noqa: N818 (RFC 9457's word)
     """A refusal by a service (problem+json, RFC 9457)."""
 
     def __init__(
-        self, status: int, kind: str, detail: str, errors: tuple[ProblemFault, ...] = (), limit: str = ""
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        errors: tuple[ProblemFault, ...] = (),
+        limit: str = "",
+        possible: tuple[str, ...] | None = None,
     ) -> None:
         faults = "".join(f"; {fault.place}: {fault.detail}" for fault in errors)
-        super().__init__(f"{detail} ({kind}, HTTP {status}){faults}")
+        acts = "" if possible is None else f"; possible now: {', '.join(possible) or 'nothing'}"
+        super().__init__(f"{detail} ({kind}, HTTP {status}){faults}{acts}")
         self.status = status
         self.type = kind
         """Such as `urn:problem-type:verwijsindex:no-valid-agreement`; `about:blank` where there was none."""
@@ -65,6 +75,8 @@ class ClientProblem(ClientError):  # noqa: N818 (RFC 9457's word)
         self.errors = errors
         self.limit = limit
         """Whose limit was reached, `reporter` or `institution`; empty where it was none, or not said."""
+        self.possible = possible
+        """What can be done with the follow-up instead (R21); None where the refusal does not say."""
 
     @property
     def slug(self) -> str:
@@ -94,7 +106,9 @@ class ClientProblem(ClientError):  # noqa: N818 (RFC 9457's word)
         errors = body.get("errors")
         faults = [_fault(item) for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
         limit = body["limit"] if body.get("limit") in ("reporter", "institution") else ""
-        return cls(status, _words(body["type"]), _words(body.get("detail", "")), tuple(faults), limit)
+        acts = body.get("possible")
+        possible = tuple(_words(act) for act in acts[:_ACTS]) if isinstance(acts, list) else None
+        return cls(status, _words(body["type"]), _words(body.get("detail", "")), tuple(faults), limit, possible)
 
 
 def _fault(item: dict[str, Any]) -> ProblemFault:

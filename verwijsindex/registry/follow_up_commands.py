@@ -48,7 +48,7 @@ def show_follow_up(code: Annotated[str | None, typer.Argument(help="The municipa
     with registrar() as connection:
         rows = service.entries(connection, models.Municipality, code=code)
     shown = Table("municipality", "contact within", "coordination within", "lead order")
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.code):
         order = ", ".join(row.lead_order or models.LEADING_DOMAINS)
         shown.add_row(row.code, str(row.contact_within_days), str(row.coordination_within_days), order)
     Console(width=max(Console().width, WIDE)).print(shown)
