@@ -18,7 +18,8 @@ def follow_up_figures(connection: Connection, quarter: Quarter) -> FollowUpFigur
     """The figures of a quarter. Raises Problem 404 for one that was not published."""
     rows = connection.execute(_READ, {"first_day": quarter.first_day}).all()
     if not rows:
-        detail = f"Figures are published a month after their quarter: those of {quarter} from {quarter.published_from}."
+        due = f"Those of {quarter} are published from {quarter.published_from} on"
+        detail = f"{due}; there are none of a quarter in which nothing was followed up in your municipality."
         raise Problem(NOT_FOUND, detail=detail)
     totals = [FollowUpFigures(**_figures(row)) for row in rows if row.begun and row.oin is None]
     return FollowUpFiguresOut(
