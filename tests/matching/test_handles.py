@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from matching import life
 from support import ADMINISTRATOR, CLINIC, DORDRECHT, POLICE, SCHOOL, WESTERVELD, Index
 
@@ -104,13 +105,19 @@ def test_behind_an_officer_nobody_is_counted_or_recognised(index: Index) -> None
     assert list(_handles(match)) == ["Functionaris De Linde"]
     [handle] = _handles(match).values()
     assert handle not in openly.values()
-    reporters = index.database.rows("SELECT reporter_id FROM lead WHERE state = 'proposed'")
     assert match["followUp"]["lead"]["contact"] == handle
     _lead(index, match, index.officer(CLINIC), answer="decline", reason="no_capacity")
     index.match()
     [match] = _matches(index, index.reader(SCHOOL))
-    assert index.database.rows("SELECT reporter_id FROM lead WHERE state = 'proposed'") != reporters
-    assert (match["followUp"]["lead"]["contact"], _handles(match)) == (handle, {"Functionaris De Linde": handle})
+    assert match["followUp"]["lead"]["reason"] == "nobody_to_propose", "the officer answered for both"
+    _lead(index, match, index.officer(CLINIC), answer="accept")
+    for n in (0, 1):
+        with index.database.superuser.begin() as connection:
+            connection.execute(sa.text("DELETE FROM lead WHERE state <> 'accepted'"))
+            leads = {"reporter": index.reporters[CLINIC][n]}
+            connection.execute(sa.text("UPDATE lead SET reporter_id = :reporter"), leads)
+        [match] = _matches(index, index.reader(SCHOOL))
+        assert (match["followUp"]["lead"]["contact"], _handles(match)) == (handle, {"Functionaris De Linde": handle})
 
 
 def test_a_lead_is_handed_to_who_stands_in_and_handed_back(index: Index) -> None:
