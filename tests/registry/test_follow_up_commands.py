@@ -33,6 +33,7 @@ def test_a_round_has_the_deadlines_of_its_municipality_and_a_lead_its_order(inde
     order = "social_support,health_care"
     done = _run(admin, "set", WESTERVELD, "--contact-within", "2", "--lead-order", order)
     assert done.exit_code == 0, done.output
+    assert "social_support, health_care" in done.output
     assert _run(admin, "set", WESTERVELD, "--coordination-within", "4").exit_code == 0
     told = [json.loads(row.body) for row in index.database.rows("SELECT body FROM event ORDER BY id")]
     assert [(one["record"], one["recordId"], one["change"]) for one in told[-2:]] == [
@@ -80,3 +81,11 @@ def test_what_cannot_be_set_is_said_and_changes_nothing(
     assert done.exit_code == 2
     assert why in " ".join(done.output.replace("│", " ").split())
     assert _set(index) == before
+
+
+def test_who_names_nothing_to_set_hears_so(index: Index, admin: CliRunner) -> None:
+    before = index.database.scalar("SELECT count(*) FROM event")
+    done = _run(admin, "set", WESTERVELD)
+    assert done.exit_code == 2
+    assert "--lead-order" in done.output
+    assert index.database.scalar("SELECT count(*) FROM event") == before

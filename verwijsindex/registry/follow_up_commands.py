@@ -32,6 +32,8 @@ def set_follow_up(
 
     For example: `verwijsindex admin follow-up set 1701 --contact-within 3 --lead-order youth_care,social_support`
     """
+    if contact_within is None and coordination_within is None and lead_order is None:
+        raise typer.BadParameter("name what to set: --contact-within, --coordination-within or --lead-order")
     with registrar() as connection:
         entry = schemas.FollowUpEntry(
             code=code,
@@ -40,6 +42,7 @@ def set_follow_up(
             lead_order=None if lead_order is None else tuple(one.strip() for one in lead_order.split(",")),
         )
         service.set_follow_up(connection, administrator(), utc_now(), entry)
+    show_follow_up(code)
 
 
 @follow_up.command("show")
