@@ -19,6 +19,8 @@ def told(**changes: Any) -> WorkerSettings:
         broker_url=SecretStr("redis://127.0.0.1"),
         keys=Path(),
         tombstones=Path("x"),
+        ledger_key=Path("x"),
+        ledger_origin="index.example/ledger",
         **mail | changes,
     )
 

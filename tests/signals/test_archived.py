@@ -45,8 +45,10 @@ def test_who_was_told_reads_whom_to_ask(index: Index) -> None:
     answer = index.get(link, index.reader(SCHOOL))
     assert answer.status_code == 200, answer.text
     person = {"telephone": "0612345678", "email": "someone@example.org"}
+    shown = dict(answer.json)
+    assert [one["telephone"] for one in shown.pop("inDangerNow")] == ["112", "0800-2000"]
     assert (
-        answer.json
+        shown
         == {
             "id": link.rpartition("/")[2],
             "shownAs": "reporter",

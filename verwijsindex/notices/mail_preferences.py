@@ -124,9 +124,11 @@ def choose(
 
 
 def turn(connection: Connection, now: datetime, choice: Choice) -> None:
-    """What the link in a mail asks for, at the time of the digest that was chosen before; with its event."""
+    """What the link in a mail asks for, at the time of the digest that was chosen before; with its event. What is so
+    already is no act: whoever has the link could fill the ledger with it."""
     inbox = Inbox.of_choice(choice)
-    connection.execute(_TURN, inbox.named | {"digest": choice.digest, "now": now})
+    if not connection.execute(_TURN, inbox.named | {"digest": choice.digest, "now": now}).all():
+        return
     mail = "digest" if choice.digest else "at_once"
     events.append(connection, [inbox.event(events.MAIL_PREFERENCE_CHANGED, now, LINK, mail=mail)])
 

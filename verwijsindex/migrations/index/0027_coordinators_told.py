@@ -137,12 +137,13 @@ $$;
 DROP FUNCTION turn_mail(uuid, char, char, boolean, timestamptz);
 CREATE FUNCTION turn_mail(reporter uuid, municipality char(4), officer char(20), coordinated char(20),
                           to_digest boolean, at timestamptz)
-RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    INSERT INTO mail_preference
+RETURNS SETOF boolean LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    INSERT INTO mail_preference AS p
         (id, reporter_id, municipality_code, officer_oin, coordinator_oin, digest, digest_at, chosen_at)
     VALUES (gen_random_uuid(), reporter, municipality, officer, coordinated, to_digest, '07:00', at)
     ON CONFLICT (reporter_id, municipality_code, officer_oin, coordinator_oin)
-        DO UPDATE SET digest = excluded.digest, chosen_at = excluded.chosen_at
+        DO UPDATE SET digest = excluded.digest, chosen_at = excluded.chosen_at WHERE p.digest <> excluded.digest
+    RETURNING true
 $$;
 
 CREATE OR REPLACE FUNCTION refused_mail_of_institution(after uuid, size integer)
