@@ -81,3 +81,18 @@ def test_a_supervisor_lists_by_deadline_and_by_state(index: Index) -> None:
     assert [(one["id"], one["missed"]) for one in missed] == [(found[0]["id"], "contact")]
     assert index.get("/follow-ups?state=closed", index.supervisor(WESTERVELD)).json["items"] == []
     assert index.get("/follow-ups", index.reader(SCHOOL)).status_code == 403
+
+
+def test_of_who_is_shielded_the_officer_is_told_and_not_the_coordinator(index: Index) -> None:
+    """R36: that a deadline was missed tells that there is a match. Seen failing (the coordinator was told) when the
+    step of the coordinators did not ask who is shielded."""
+    index.place(0, SCHOOL, shielded=True)
+    index.place(0, CLINIC)
+    index.match()
+    index.clock.move(days=60)
+    assert _tick(index).steps == 6
+    told = index.database.rows(
+        "SELECT coordinator_oin, officer_oin FROM notice WHERE kind = 'escalation' AND municipality_code IS NULL"
+    )
+    assert {tuple(row) for row in told} == {(CLINIC, None), (None, SCHOOL)}
+    assert _kinds(index, index.coordinator(SCHOOL)) == []
