@@ -2,7 +2,6 @@
 """docs/follow-up.md draws, counts and shows what the code does. WRITE_DOCS=1 writes its made parts anew."""
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 import pytest
+from documents import keep
 from followup.test_clock import _tick
 from support import CLINIC, POLICE, SCHOOL, STEIN, WESTERVELD, Index
 
@@ -28,15 +28,7 @@ FRIDAY = datetime(2026, 12, 18, 10, tzinfo=UTC)
 
 
 def _keep(name: str, made: str) -> None:
-    """The part of the document between its marks is `made`."""
-    text = DOCUMENT.read_text()
-    marks = f"<!-- {name}: made by tests/followup/test_document.py -->\n", f"<!-- end of {name} -->\n"
-    before, _, rest = text.partition(marks[0])
-    shown, _, after = rest.partition(marks[1])
-    if os.environ.get("WRITE_DOCS"):
-        DOCUMENT.write_text(before + marks[0] + "\n" + made + "\n" + marks[1] + after)
-    else:
-        assert shown.strip() == made.strip(), "run this test with WRITE_DOCS=1, and read what it changed"
+    keep(DOCUMENT, name, made, "tests/followup/test_document.py")
 
 
 def test_the_machine_is_drawn_from_the_code() -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Events: what kinds there are, which fields each may hold, and their canonical bytes (R25, RFC 8785).
-
-A kind's fields are an allow-list: what is not listed cannot be written, so that no call can leak a value (I5).
+"""Events: who acted, what it says, its canonical bytes and its row (R25, RFC 8785). What kinds there are is in `kinds`;
+who writes an event speaks of them as `events.MATCH_READ`.
 """
 
 import secrets
@@ -16,95 +15,10 @@ from pydantic_core import to_json
 from sqlalchemy import Connection, text
 
 from verwijsindex.database import as_json
+from verwijsindex.ledger.kinds import *  # noqa: F403
+from verwijsindex.ledger.kinds import EventKind
 
 Outcome = Literal["success", "refused"]
-
-
-@dataclass(frozen=True, slots=True)
-class EventKind:
-    """A kind of act or read; `fields` are what its events may say besides who, when and outcome."""
-
-    name: str
-    fields: frozenset[str] = frozenset()
-
-
-def _kind(name: str, *fields: str) -> EventKind:
-    return EventKind(name, frozenset(fields))
-
-
-SIGNAL_REGISTERED = _kind("signal.registered", "signalId")
-SIGNAL_REFUSED = _kind("signal.refused", "problem")
-LIMIT_REACHED = _kind("limit.reached", "limit", "count")
-DEATH_TOLD = _kind("death.told")
-SIGNAL_RESTRICTED = _kind("signal.restricted", "signalId", "reporterId")
-SIGNAL_RESTRICTION_LIFTED = _kind("signal.restriction_lifted", "signalId", "reporterId")
-SIGNAL_ENDED = _kind("signal.ended", "signalId", "reporterId", "reason")
-SIGNALS_LISTED = _kind("signals.listed", "count")
-SIGNAL_READ = _kind("signal.read", "signalId")
-ARCHIVED_SIGNAL_READ = _kind("archived_signal.read", "signalId")
-# `reporterId` in these: of a coordinator's act the reporter on whose behalf it is; of a handover the receiver.
-SIGNAL_WITHDRAWN = _kind("signal.withdrawn", "signalId", "reason", "reporterId")
-INFORMING_RECORDED = _kind("signal.informing_recorded", "signalId", "status", "reporterId")
-SIGNAL_HANDED_OVER = _kind("signal.handed_over", "signalId", "reporterId")
-SIGNAL_MOVED = _kind("signal.moved", "signalId", "reporterId")
-ORPHANED_SIGNALS_LISTED = _kind("orphaned_signals.listed", "count")
-MATCH_OPENED = _kind("match.opened", "matchId")
-MATCH_ENDED = _kind("match.ended", "matchId")
-PARTY_JOINED = _kind("party.joined", "matchId", "signalId")
-PARTY_LEFT = _kind("party.left", "matchId")
-FAMILY_MATCH_OPENED = _kind("family_match.opened", "matchId")
-FAMILY_MATCH_ENDED = _kind("family_match.ended", "matchId")
-SIGNAL_ARCHIVED = _kind("signal.archived", "signalId")
-SIGNAL_DESTROYED = _kind("signal.destroyed", "signalId")
-NOTICE_PLACED = _kind("notice.placed", "matchId", "signalId", "noticeId", "coordinatorsOf")
-NOTICES_LISTED = _kind("notices.listed", "count")
-NOTICE_READ = _kind("notice.read", "noticeId")
-MATCHES_LISTED = _kind("matches.listed", "count")
-MATCH_READ = _kind("match.read", "matchId")
-MATCH_MOVED = _kind("match.moved", "matchId")
-ROUND_BEGAN = _kind("round.began", "matchId")
-ROUND_RENEWED = _kind("round.renewed", "matchId")
-ROUND_LAPSED = _kind("round.lapsed", "matchId")
-ROUND_MOVED = _kind("round.moved", "matchId", "act")
-FOLLOW_UP_READ = _kind("follow_up.read", "matchId")
-FOLLOW_UPS_LISTED = _kind("follow_ups.listed", "count")
-LEAD_ANSWERED = _kind("lead.answered", "matchId", "act", "reason")
-LEAD_PROPOSED = _kind("lead.proposed", "matchId")
-STEP_DONE = _kind("follow_up.step_done", "matchId", "told")
-LEAD_UNANSWERED = _kind("lead.unanswered", "matchId")
-LEAD_ENDED = _kind("lead.ended", "matchId")
-PAIRS_MUTED = _kind("pairs.muted", "matchId", "count")
-MUTES_LISTED = _kind("mutes.listed", "count")
-MUTE_UNDONE = _kind("mute.undone", "matchId")
-FIGURES_PUBLISHED = _kind("figures.published", "quarter")
-FIGURES_READ = _kind("figures.read", "quarter")
-REPORTERS_LISTED = _kind("reporters.listed", "count")
-REPORTER_READ = _kind("reporter.read", "reporterId")
-COORDINATORS_LISTED = _kind("coordinators.listed", "count")
-ACCESS_REFUSED = _kind(
-    *("access.refused", "problem", "operation"),
-    *("signalId", "archivedSignalId", "matchId", "noticeId", "reporterId", "subscriptionId", "muteId"),
-)
-REGISTRY_CHANGED = _kind("registry.changed", "record", "recordId", "change")
-INDEX_KEY_CHANGED = _kind("index_key.changed", "change", "version", "pseudonymVersion")
-PSEUDONYM_KEY_CHANGED = _kind("pseudonym_key.changed", "change", "version")
-CONTACT_DATA_REMOVED = _kind("contact_data.removed", "record", "recordId")
-SUBSCRIPTION_CHANGED = _kind(
-    "subscription.changed", "change", "subscriptionId", "subscriber", "subscribingInstitution", "count"
-)
-SUBSCRIPTIONS_LISTED = _kind("subscriptions.listed", "count")
-SUBSCRIPTION_READ = _kind("subscription.read", "subscriptionId")
-DEAD_LETTERS_LISTED = _kind("dead_letters.listed", "count")
-DEAD_LETTERS_REPLAYED = _kind("dead_letters.replayed", "count")
-MAIL_PREFERENCE_CHANGED = _kind("mail_preference.changed", "mail", "digestAt", "officersOf", "coordinatorsOf")
-MAIL_PREFERENCE_READ = _kind("mail_preference.read", "officersOf", "coordinatorsOf")
-REFUSED_MAILS_LISTED = _kind("refused_mails.listed", "count")
-ATTEMPTS_LISTED = _kind("attempts.listed", "subscriptionId", "count")
-EVENTS_DROPPED = _kind("events.dropped", "count")
-LEDGER_EXPORTED = _kind("ledger.exported", "part")
-OWN_EVENTS_READ = _kind("own_events.read", "signalId", "count")
-
-KINDS: dict[str, EventKind] = {k.name: k for k in list(vars().values()) if isinstance(k, EventKind)}
 
 
 @dataclass(frozen=True, slots=True)
