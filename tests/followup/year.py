@@ -36,12 +36,16 @@ _STEPS = (
     " CAST(convert_from(body, 'UTF8') AS json) ->> 'told' AS step, at FROM event"
     " WHERE kind = 'follow_up.step_done'"
 )
-# Of each notice that is mailed at once: a mail to its reader that was made at the next tick.
+# Of each notice that is mailed at once: a mail to its reader that was made at the next tick. For who left it is the
+# coordinator, who gets one mail for all that is told to whom it stands for.
 _DELAYED = """
-SELECT count(*) FROM notice n WHERE n.reporter_id IS NOT NULL AND NOT n.quiet
+SELECT n.id, n.kind, n.placed_at FROM notice n JOIN reporter r ON r.id = n.reporter_id WHERE NOT n.quiet
 AND NOT EXISTS (SELECT FROM mail_preference p WHERE p.reporter_id = n.reporter_id AND p.digest)
-AND NOT EXISTS (SELECT FROM mail m WHERE m.reporter_id = n.reporter_id AND m.sent_at IS NOT NULL
-    AND m.made_at BETWEEN n.placed_at AND n.placed_at + interval '1 minute')
+AND NOT EXISTS (SELECT FROM mail m WHERE m.sent_at IS NOT NULL
+    AND m.made_at BETWEEN n.placed_at AND n.placed_at + interval '1 minute'
+    AND CASE WHEN r.designated_until < CAST(n.placed_at AT TIME ZONE 'Europe/Amsterdam' AS date)
+        THEN m.person_id IN (SELECT c.id FROM coordinator c WHERE c.oin = r.oin)
+        ELSE m.reporter_id = n.reporter_id AND m.recipient = 'reporter' END)
 """
 
 
@@ -93,6 +97,7 @@ class Year:
         self.follow_up = FollowUp(self.model, self.domains, WITHIN)
         self.ids: dict[UUID, Signal] = {}
         self.numbers: dict[UUID, int] = {}
+        self._attached: set[int] = set()
         self.beside = Beside(
             self.follow_up, index.database.rows, {p.id: p.name for p in self.people}, self.oins, self._youngsters
         )
@@ -189,8 +194,6 @@ class Year:
                 self.numbers[row.youngster_id] = self.ids[row.id].youngster
             self._attached |= {self.ids[id_].number for id_ in missing}
         return self.numbers
-
-    _attached: set[int] = set()  # noqa: RUF012
 
     def figures(self) -> dict[str, float]:
         """What came of it: of how many matches contact was recorded, and the mails for each reporter."""
