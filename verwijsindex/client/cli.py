@@ -5,6 +5,7 @@ from verwijsindex.client import (
     act_commands,
     death_commands,
     follow_up_commands,
+    mail_commands,
     reading_commands,
     subscription_commands,
     watch_commands,
@@ -15,6 +16,8 @@ from verwijsindex.client.commands import app
 app.add_typer(reading_commands.app)
 app.add_typer(act_commands.app)
 app.add_typer(follow_up_commands.app, name="follow-up")
+app.add_typer(mail_commands.mail, name="mail")
+app.add_typer(mail_commands.mutes, name="mutes")
 app.add_typer(check)
 app.add_typer(death_commands.app)
 app.add_typer(watch_commands.app)

@@ -20,6 +20,7 @@ from verwijsindex.client.draft import SignalDraft
 from verwijsindex.client.errors import UnreachableError
 from verwijsindex.client.follow_up import FollowUp
 from verwijsindex.client.idempotency import IdempotencyKeys
+from verwijsindex.client.mail import Mail
 from verwijsindex.client.outcome import Outcome
 from verwijsindex.client.posting import BATCH, Poster
 from verwijsindex.client.pseudonymise import Pseudonymiser
@@ -73,6 +74,8 @@ class VerwijsindexClient:
         self._tell = tell
         self.follow_up = FollowUp(self._authorized, config.index)
         """What is done with a match."""
+        self.mail = Mail(self._authorized, config.index)
+        """When mail is wanted, and of whom it waits."""
         self._keys = IdempotencyKeys(own_key)
         pseudonymiser = Pseudonymiser(config, signers, self._authorized)
         self._poster = Poster(config.index, self._authorized, pseudonymiser, self._keys)

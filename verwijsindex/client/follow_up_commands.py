@@ -2,6 +2,7 @@
 """`verwijsindex client follow-up ...`: what a party does with a match, from contact to closed."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from verwijsindex.client.authorized import Json
 from verwijsindex.client.client import VerwijsindexClient
 from verwijsindex.client.commands import DEFAULT_CONFIG, AsJson, Config, print_view, told
 from verwijsindex.client.config import ClientConfig
+from verwijsindex.client.errors import ClientError
 from verwijsindex.client.follow_up import FollowUp, WhyNot
 from verwijsindex.followup.states import Outcome
 
@@ -25,12 +27,21 @@ app = typer.Typer(
 )
 Match = Annotated[UUID, typer.Argument(help="As it stands in the inbox or in the list of matches.")]
 Reporter = Annotated[UUID, typer.Option(help="The reporter who does this; it stands in the ledger.")]
+_QUIET = (
+    "From now on mail that tells of nobody but these parties waits for your digest; the inbox does not, and who is new"
+    " is mailed at once.\n"
+    "To see them: verwijsindex client mutes list --reporter {reporter}\n"
+    "To undo it:  verwijsindex client mutes undo MUTE --reporter {reporter}"
+)
 
 
 @app.command()
 def show(match: Match, reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
-    """Show where it stands, who leads or is asked to, and what can be done now."""
-    _do(config, as_json, lambda follow_up: follow_up.read(reporter, match))
+    """Show where it stands, who leads or is asked to, and what can be done now.
+
+    To name another party who leads, the match is read too.
+    """
+    _do(reporter, match, config, as_json, lambda follow_up: follow_up.read(reporter, match))
 
 
 @app.command()
@@ -45,13 +56,13 @@ def contact(
 
     Example: verwijsindex client follow-up contact MATCH --reporter REPORTER --on 2026-11-24
     """
-    _do(config, as_json, lambda follow_up: follow_up.record_contact(reporter, match, on.date()))
+    _do(reporter, match, config, as_json, lambda follow_up: follow_up.record_contact(reporter, match, on.date()))
 
 
 @app.command()
 def accept(match: Match, reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Take the lead: as who was asked, or when it is open to every party."""
-    _do(config, as_json, lambda follow_up: follow_up.accept_lead(reporter, match))
+    _do(reporter, match, config, as_json, lambda follow_up: follow_up.accept_lead(reporter, match))
 
 
 @app.command()
@@ -63,7 +74,7 @@ def decline(
     as_json: AsJson = False,
 ) -> None:
     """Do not lead, as who was asked: another is asked, or every party may."""
-    _do(config, as_json, lambda follow_up: follow_up.decline_lead(reporter, match, reason))
+    _do(reporter, match, config, as_json, lambda follow_up: follow_up.decline_lead(reporter, match, reason))
 
 
 @app.command(name="hand-over")
@@ -75,13 +86,13 @@ def hand_over(
     as_json: AsJson = False,
 ) -> None:
     """Ask another party to take over the lead, as who leads."""
-    _do(config, as_json, lambda follow_up: follow_up.hand_over_lead(reporter, match, to))
+    _do(reporter, match, config, as_json, lambda follow_up: follow_up.hand_over_lead(reporter, match, to))
 
 
 @app.command()
 def coordinated(match: Match, reporter: Reporter, config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Say that help is coordinated; there was contact, and somebody leads."""
-    _do(config, as_json, lambda follow_up: follow_up.record_coordination(reporter, match))
+    _do(reporter, match, config, as_json, lambda follow_up: follow_up.record_coordination(reporter, match))
 
 
 @app.command()
@@ -94,12 +105,28 @@ def close(
 ) -> None:
     """Close this round of follow-up; somebody who comes into the match later begins another.
 
+    With already_together, mail that tells of nobody but these parties waits for the reporter's digest from then on; the
+    inbox never waits. `verwijsindex client mutes` shows with whom that was said, and undoes it.
+
     Example: verwijsindex client follow-up close MATCH --reporter REPORTER --outcome joint_plan
     """
-    _do(config, as_json, lambda follow_up: follow_up.close(reporter, match, outcome))
+    _do(reporter, match, config, as_json, lambda follow_up: follow_up.close(reporter, match, outcome))
+    if outcome == "already_together" and not as_json:
+        typer.echo(_QUIET.format(reporter=reporter))
 
 
-def _do(config: Path, as_json: bool, act: Callable[[FollowUp], Json]) -> None:
+def _do(reporter: UUID, match: UUID, config: Path, as_json: bool, act: Callable[[FollowUp], Json]) -> None:
     with told(), VerwijsindexClient(ClientConfig.load(config)) as client:
         now_is = act(client.follow_up)
-        print_view(now_is, as_json, tables.follow_up_view(now_is))
+        parties = [] if as_json else _parties(client, reporter, match, now_is.get("lead") or {})
+        print_view(now_is, as_json, tables.follow_up_view(now_is, parties))
+
+
+def _parties(client: VerwijsindexClient, reporter: UUID, match: UUID, lead: Json) -> list[Json]:
+    """Whom the match shows, where one of them leads or is asked to; none where it cannot be read: what was done is
+    done, and the lead is then told by its contact."""
+    if lead.get("you") or "contact" not in lead:
+        return []
+    with suppress(ClientError):
+        return list(client.match(reporter, match).get("parties", []))
+    return []

@@ -48,7 +48,8 @@ POINTS = {
     "email": "e-mail",
 }
 NUMBERS = {"name": "name", "telephone": "telephone"}
-_COPIED = {"id", "contact", "caseReference", "readBy", "telephone", "email", "address", "delivery"}
+MUTES = {"with": "with", "mutedAt": "said at", "match": "match", "id": "mute"}
+_COPIED = {"id", "match", "contact", "caseReference", "readBy", "telephone", "email", "address", "delivery"}
 
 
 class _Fitting:
@@ -127,12 +128,30 @@ def _lead(lead: Json, parties: Iterable[Json]) -> str:
     if not lead:
         return "nobody"
     contact = lead.get("contact")
-    names = {party.get("contact"): party.get("name") for party in parties}
-    who = (
-        "you" if lead.get("you") else names.get(contact) or f"contact {contact}" if contact else "any party may take it"
-    )
+    if lead.get("you"):
+        who = "you"
+    else:
+        who = names_in(parties).get(contact) or f"contact {contact}" if contact else "any party may take it"
     due = f"; answer by {lead['answerDueOn']}" if lead.get("answerDueOn") else ""
     return f"{lead.get('state')}: {who} ({str(lead.get('reason')).replace('_', ' ')}){due}"
+
+
+def names_in(parties: Iterable[Json]) -> dict[str, str]:
+    """By the `contact` of each of these parties of a match, who it is: of who does not show its own name, as whom it
+    shows itself (R34, R36)."""
+    return {
+        party["contact"]: party.get("name") or _shown("shownAs", party) + f" of {party.get('institution')}"
+        for party in parties
+        if "contact" in party
+    }
+
+
+def mail_view(wanted: Json) -> RenderableType:
+    """When mail is wanted (R23)."""
+    at = _printable(wanted.get("digestAt"))
+    if wanted.get("mail") == "digest":
+        return Text(f"one mail a day, at {at} in Amsterdam, if anything is new")
+    return Text(f"mail at once; of who works together already, and nobody else, once a day at {at} in Amsterdam")
 
 
 def notice_view(notice: Json) -> RenderableType:
