@@ -6,6 +6,7 @@ from pathlib import Path
 from documents import keep
 
 from verwijsindex.ledger import events
+from verwijsindex.ledger.kinds import ACCESSES
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "ledger.md"
 SORTS = {"act": "Acts", "read": "Reads", "refusal": "Refusals", "system": "Of the system itself"}
@@ -17,8 +18,9 @@ def _kinds() -> str:
         lines = [f"**{title}**\n", "| Kind | Written when | May say |", "|---|---|---|"]
         for kind in events.KINDS.values():
             if kind.sort == sort:
+                sampled = " *" if kind.name in ACCESSES else ""
                 fields = ", ".join(f"`{name}`" for name in sorted(kind.fields))
-                lines.append(f"| `{kind.name}` | {kind.when} | {fields} |")
+                lines.append(f"| `{kind.name}`{sampled} | {kind.when} | {fields} |")
         tables.append("\n".join(lines))
     return "\n\n".join(tables)
 

@@ -61,6 +61,10 @@ def made() -> dict[str, Any]:
             for n in range(SIZE)
         ],
         "checkpoints": [{"size": n + 1, "root": roots[n].hex(), "note": note} for n, note in enumerate(notes)],
+        "sample": {
+            "seed": roots[-1].hex(),
+            "order": sorted(range(SIZE), key=lambda place: hashlib.sha256(roots[-1] + leaves[place]).digest()),
+        },
         "inclusion": [{"place": n, "size": SIZE, "proof": proof(tree.inclusion_ranges(n, SIZE))} for n in range(SIZE)],
         "consistency": [
             {"from": old, "to": new, "proof": proof(tree.consistency_ranges(old, new))}

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from verwijsindex.ledger.checkpoint import Checkpoint, LedgerError, VerifierKey, read_notes, read_verifier_keys
+from verwijsindex.ledger.sampling import Choice, Month, Scope, sample
 from verwijsindex.ledger.verification import Verdict, verify
 
 app = typer.Typer(
@@ -87,6 +88,58 @@ def verify_file(
         sys.exit("a file of keys or checkpoints is not UTF-8 text: is it another file?")
     tell(verdict, kept)
     raise typer.Exit(1 if verdict.count else 0)
+
+
+@app.command("sample")
+def sample_file(
+    file: Annotated[Path, typer.Argument(help="What `ledger export` wrote, whole.")],
+    month: Annotated[str, typer.Option(help="Whose accesses were sampled, as 2026-11; in Amsterdam.")],
+    checkpoint: Annotated[
+        list[Path], typer.Option(help="File with the checkpoint that fixes the sample: the desk gives it.")
+    ],
+    public_key: PublicKey,
+    institution: Annotated[str | None, typer.Option(metavar="OIN", help="Accesses of this institution only.")] = None,
+    municipality: Annotated[str | None, typer.Option(metavar="CODE", help="Of this municipality only.")] = None,
+) -> None:
+    """Compute which accesses of a month chance chose for the privacy officer, and verify the export on the way.
+
+    No database, no network. A line for each, in the order of the sample: its place, a tab, the event. Compare it with
+    what the officer signed off; who acted in the month could not know it (docs/ledger.md says how it is computed).
+
+    Example: verwijsindex ledger sample 2026.ledger --month 2026-11 --checkpoint november.checkpoint
+    --public-key ledger.vkey --municipality 1701
+    """
+    if institution and municipality:
+        sys.exit("name an institution or a municipality, or neither for the whole index")
+    try:
+        asked = Month.parse(month)
+        keys = read_verifier_keys(public_key.read_text("utf-8"))
+        kept = read_checkpoints(checkpoint, keys)
+        with file.open("rb") as opened, _bar() as progress:
+            task = progress.add_task("events", total=max(one.size for one in kept))
+            scope = Scope(oin=institution, municipality=municipality)
+            fixed_by, choice = sample(
+                opened, kept, keys, asked, scope, lambda count: progress.update(task, completed=count)
+            )
+    except UnicodeDecodeError:
+        sys.exit("a file of keys or checkpoints is not UTF-8 text: is it another file?")
+    except (LedgerError, ValueError) as error:
+        sys.exit(str(error))
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}")
+    _tell_sample(asked, fixed_by, choice)
+
+
+def _tell_sample(month: Month, fixed_by: Checkpoint, choice: Choice) -> None:
+    """The sample on standard output, and on standard error what fixes it."""
+    chosen = choice.chosen()
+    for one in chosen:
+        typer.echo(f"{one.place}\t{one.event.decode()}")
+    typer.echo(
+        f"{len(chosen)} of {choice.accesses} accesses of {month}, fixed by the checkpoint of {fixed_by.at:%F %T} UTC"
+        f" with {fixed_by.size} events",
+        err=True,
+    )
 
 
 def read_checkpoints(files: list[Path], keys: list[VerifierKey]) -> list[Checkpoint]:

@@ -172,3 +172,17 @@ EVENTS_DROPPED = _kind("events.dropped", "system", "events older than five years
 
 KINDS: dict[str, EventKind] = {k.name: k for k in list(vars().values()) if isinstance(k, EventKind)}
 """All of them, by name."""
+
+_NOT_SAMPLED = {
+    *(
+        FIGURES_READ,
+        MAIL_PREFERENCE_READ,
+        SUBSCRIPTIONS_LISTED,
+        SUBSCRIPTION_READ,
+        ATTEMPTS_LISTED,
+        DEAD_LETTERS_LISTED,
+    ),
+}
+ACCESSES = frozenset(kind.name for kind in KINDS.values() if kind.sort == "read" and kind not in _NOT_SAMPLED)
+"""The kinds of which the monthly sample is taken: somebody saw something of a youngster, of a colleague or of who
+looked. What only shows how a machine is connected, when mail comes or what the figures are is left out."""

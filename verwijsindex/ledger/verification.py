@@ -22,6 +22,8 @@ _SHOWN = 100
 _STEP = 4096  # lines between two looks at how far it is
 _LONGEST_LINE = 1 << 20
 _UNKNOWN = bytes(HASH_BYTES)
+See = Callable[[int, bytes, bytes], None]
+"""Is shown an event: its place, its leaf, its canonical bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ def verify(
     kept: Sequence[Checkpoint],
     keys: Iterable[VerifierKey],
     step: Callable[[int], None] = lambda _: None,
+    see: See = lambda *_: None,
 ) -> Verdict:
     """Read an export from its first line to its last, and compare it with itself and with checkpoints kept outside.
 
@@ -102,6 +105,7 @@ def verify(
         kept: what was signed, opened already, of any size.
         keys: whose signature under the checkpoints in the file counts.
         step: hears now and then how many events were read.
+        see: is shown each event that is what was sealed, in the order of their places.
 
     Raises:
         LedgerError: it is no export.
@@ -110,7 +114,7 @@ def verify(
     verdict = Verdict(whole=header.part == "whole")
     checkpoints = sorted({*kept, *_of_the_file(header, known, verdict)}, key=lambda one: one.size)
     may_be_dropped = _dropped(header, known, checkpoints, verdict)
-    _read(file, verdict, checkpoints, may_be_dropped, step)
+    _read(file, verdict, checkpoints, may_be_dropped, step, see)
     return verdict
 
 
@@ -188,12 +192,17 @@ class _Comparison:
 
 
 def _read(
-    file: BinaryIO, verdict: Verdict, checkpoints: list[Checkpoint], may_be_dropped: int, step: Callable[[int], None]
+    file: BinaryIO,
+    verdict: Verdict,
+    checkpoints: list[Checkpoint],
+    may_be_dropped: int,
+    step: Callable[[int], None],
+    see: See,
 ) -> None:
     tree = _Comparison(checkpoints, verdict)
     while line := file.readline(_LONGEST_LINE):
         expected = tree.frontier.size
-        place, leaf = _leaf(line, expected, tree.newest, verdict, may_be_dropped)
+        place, leaf = _leaf(line, expected, tree.newest, verdict, may_be_dropped, see)
         if leaf is None:
             continue
         for missing in range(expected, place):
@@ -206,7 +215,9 @@ def _read(
     tree.end()
 
 
-def _leaf(line: bytes, expected: int, newest: int, verdict: Verdict, may_be_dropped: int) -> tuple[int, bytes | None]:
+def _leaf(
+    line: bytes, expected: int, newest: int, verdict: Verdict, may_be_dropped: int, see: See
+) -> tuple[int, bytes | None]:
     """The place and the leaf of a line, after a look at what else it says; no leaf where it has no place of its own."""
     parts = line.rstrip(b"\n").split(b"\t")
     try:
@@ -223,6 +234,8 @@ def _leaf(line: bytes, expected: int, newest: int, verdict: Verdict, may_be_drop
     if len(parts) > 3:
         if leaf_hash(nonce, parts[3]) != leaf:
             verdict.find("is not what was sealed: it, its nonce or its hash was changed", place)
+        else:
+            see(place, leaf, parts[3])
         if len(parts) > 4:
             columns = parts[4].decode("ascii", "replace")
             verdict.find(f"what it is searched by is not what it says: {columns}", place)
