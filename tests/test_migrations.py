@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from support import Database
 
-ROOMS = ("limits", "registry", "signals", "matching", "followup", "figures", "notices", "ledger", "turning")
+ROOMS = ("auditing", "limits", "registry", "signals", "matching", "followup", "figures", "notices", "ledger", "turning")
 
 
 def _metadata(*modules: ModuleType) -> sa.MetaData:

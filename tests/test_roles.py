@@ -131,6 +131,12 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "tree_node": READ,
         "checkpoint": WRITE,
         "idempotency_record": {"SELECT": "*", "DELETE": "*"},
+        "watched_place": WRITE | {"UPDATE": "place"},
+        "activity": WRITE | {"DELETE": "*"},
+        "activity_day": WRITE | {"UPDATE": "count", "DELETE": "*"},
+        "unjustified_withdrawal": {"SELECT": "*", "DELETE": "*"},
+        "alert": WRITE | {"UPDATE": "counted", "DELETE": "*"},
+        "alert_event": WRITE,
     },
     "registrar": {
         **dict.fromkeys((*REGISTER, "case_supervisor", "named_officer", "rights_desk_officer", "subscription"), KEEP),
@@ -184,6 +190,12 @@ TABLES = (
     "tree_node",
     "checkpoint",
     "dropped_events",
+    "watched_place",
+    "activity",
+    "activity_day",
+    "unjustified_withdrawal",
+    "alert",
+    "alert_event",
     "index_key_version",
 )
 VIEWS = ("acting_signal", "informing_signal", "institution_signal", "placed_signal")
@@ -191,7 +203,7 @@ VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIG
 NOT_PERSONAL = {
     *("municipality", "contact_point", "category", "idempotency_record", "limit_counter", "work", "alembic_version"),
     *("index_key_version", "unsealed_event", "leaf", "tree_node", "checkpoint"),
-    "dropped_events",
+    *("dropped_events", "watched_place"),
 }
 """Tables without row-level security: public data, and queues that a role can or cannot use as a whole."""
 READ_BY_INDEX = sorted(
@@ -271,7 +283,8 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names |= {"act_on_lead", "move_rounds", "see_round", "supervised_follow_ups", "visible_follow_up"}
     names |= {"visible_follow_up_figures"}
     names |= {"mute_shown", "own_mutes", "undo_mute", "crisis_lines", "own_sealed_events"}
-    workers = ("remove_contact_data", "spread_mail", "mail_address", "seal_events", "drop_old_events")
+    workers = {"remove_contact_data", "spread_mail", "mail_address", "seal_events", "drop_old_events"}
+    workers |= {"events_to_watch", "unjustified_events"}
     others = {name: {"verwijsindex_worker"} for name in workers}
     others |= {name: {"verwijsindex_registrar"} for name in ("orphans_without_coordinator", "refused_mail_of_offices")}
     assert found == {name: {"verwijsindex_index"} for name in names} | others

@@ -66,6 +66,7 @@ MATCH_SECONDS = _histogram("match_seconds", "How long a batch of the matcher too
 NOTICES = _counter("notices_placed", "Notices placed in inboxes.")
 ENDED = _counter("signals_ended", "Signals that left: into the archive, or destroyed.", "how")
 SEALED = _counter("events_sealed", "Events that got their place in the ledger's tree.")
+ALERTS_RAISED = _counter("alerts_raised", "Alerts that were raised for privacy officers.")
 DELIVERIES = _counter("deliveries", "Tries to deliver a webhook, by how they ended.", "outcome")
 MAILS = _counter("mails", "Tries to hand a mail to the mail server, by how they ended.", "outcome")
 TASKS = _counter("tasks", "Tasks of the workers that ended.", "task", "outcome")
@@ -78,6 +79,7 @@ OLDEST_SECONDS = _gauge(
     "oldest_seconds", "How long the oldest of them has been waiting; of `end`, what ended and has not left.", "queue"
 )
 CROWDED = _gauge("crowded_parents", "Parents that link nobody, as the clock last saw: too many youngsters have them.")
+ALERTS_OPEN = _gauge("alerts_open", "Alerts that are not closed, as the clock last saw.", "state")
 DEAD_LETTERS = _gauge("dead_letters", "Webhooks that no try could deliver, and that nobody has sent again.")
 PARKED = _gauge("parked", "Rows that are parked: of `match`, signals that are not matched.", "queue")
 

@@ -170,6 +170,16 @@ OWN_EVENTS_READ = _kind(
 LEDGER_EXPORTED = _kind("ledger.exported", "read", "the operator exported the ledger", "part")
 EVENTS_DROPPED = _kind("events.dropped", "system", "events older than five years were destroyed", "count")
 
+# The privacy officer's desk.
+ALERT_RAISED = _kind(
+    *(
+        "alert.raised",
+        "system",
+        "what somebody did was far from the own past, or an unjustified signal's match was read",
+    ),
+    *("alertId", "alertKind", "count"),
+)
+
 KINDS: dict[str, EventKind] = {k.name: k for k in list(vars().values()) if isinstance(k, EventKind)}
 """All of them, by name."""
 

@@ -28,6 +28,7 @@ from pydantic_settings import SettingsError
 from sqlalchemy import Engine
 
 from verwijsindex import __version__, logs, metrics
+from verwijsindex.auditing.detecting import detect_waiting
 from verwijsindex.bell import DELIVER_TASK, MAIL_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
 from verwijsindex.database import engine, transaction
 from verwijsindex.followup.clock import tick
@@ -250,6 +251,11 @@ def seal() -> None:
     metrics.SEALED.inc(seal_when_due(pool(), utc_now(), ledger, timedelta(seconds=settings.seal_seconds)))
 
 
+def watch() -> None:
+    """Look at what got its place in the ledger, and raise alerts (R37)."""
+    metrics.ALERTS_RAISED.inc(detect_waiting(pool(), utc_now()))
+
+
 @app.task(name=SWEEP_TASK)
 def sweep() -> None:
     """Find the work that no bell announced, end and destroy what is past its time, go on with follow-up, and say that
@@ -258,6 +264,7 @@ def sweep() -> None:
     match()
     end()
     follow_up()
+    watch()
     with transaction(pool()) as connection:
         forget_old_requests(connection, utc_now())
         ACTS.forget_old(connection, utc_now())
@@ -292,6 +299,7 @@ def _work_while_redis_is_away() -> None:
             match()
             end()
             follow_up()
+            watch()
             deliverer().turn()
             if settings.mail_host:
                 mailer().turn()

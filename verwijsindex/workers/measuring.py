@@ -24,6 +24,10 @@ _DELIVERIES = text(
     " AND (s.rests_until IS NULL OR s.rests_until <= :now)"
     " WHERE d.delivered_at IS NULL AND d.due_at <= :now"
 )
+_ALERTS = text(
+    "SELECT count(*) FILTER (WHERE state = 'open') AS open, count(*) FILTER (WHERE state = 'assessed') AS assessed"
+    " FROM alert WHERE state <> 'closed'"
+)
 _DEAD = text("SELECT count(*) FROM delivery WHERE due_at = 'infinity'")
 # What ended and has not left: since its end, or since its time in the archive is over.
 _ENDED = text(
@@ -55,6 +59,7 @@ class Measuring:
                 work = connection.execute(_WORK).one()
                 deliveries = connection.execute(_DELIVERIES, {"now": now}).one()
                 crowded = connection.execute(_CROWDED).scalar_one()
+                alerts = connection.execute(_ALERTS).one()
                 dead = connection.execute(_DEAD).scalar_one()
                 ended = connection.execute(_ENDED, {"now": now, "today": amsterdam_date(now)}).scalar_one()
         except SQLAlchemyError:
@@ -71,3 +76,5 @@ class Measuring:
         metrics.WAITING.labels("deliver").set(deliveries.waiting)
         metrics.OLDEST_SECONDS.labels("deliver").set(deliveries.oldest)
         metrics.DEAD_LETTERS.set(dead)
+        for state, count in alerts._asdict().items():
+            metrics.ALERTS_OPEN.labels(state).set(count)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What is far from somebody's own past (R37): the thresholds, with their reasons, and the statement that raises.
+
+A day is compared with the highest day of the eight weeks before it, of the same person: above that by a factor, and
+above a floor. A newcomer has the floor alone. Counted are different subjects, so that a program that reads the same
+match every minute is no burst.
+
+The floors: somebody who looks up a neighbour's ten children is seen, since a lookup is a signal (R18), and a family of
+seven is not. Pseudonyms are three for each signal with two parents, and nobody learns anything by one alone: its floor
+is over those of thirteen signals, so that a burst of signals is one alert and not two. An official reads for a whole
+municipality or institution. A client is refused for many reporters when a team was not registered yet.
+What a peak after holidays and a colleague's absence make of a past stays below (tests/auditing/year.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from verwijsindex.database import as_json
+from verwijsindex.ledger import events
+
+PAST = timedelta(weeks=8)
+FACTOR = 2
+FLOORS: dict[tuple[str, str], int] = {
+    ("pseudonym_burst", "reporter"): 40,
+    ("signal_burst", "reporter"): 8,
+    ("read_burst", "reporter"): 10,
+    ("read_burst", "official"): 30,
+    ("refusal_series", "reporter"): 10,
+    ("refusal_series", "official"): 10,
+    ("refusal_series", "client"): 20,
+}
+"""For each kind of alert, and as what somebody acts: from how many in a day on it can be one."""
+WATCHER = events.Actor(role="watcher")
+"""Who raises alerts."""
+
+# Who looks holds the lock of `watched_place`, so that no other raises meanwhile; the unique index says so as well. An
+# alert that is not closed grows with its day. When one was closed, what came after it is another only if it is as much
+# again: else nothing could be closed before the day is over, or all that follows would hide behind it.
+_RAISE = text(
+    """
+    WITH days AS (
+        SELECT d.*, f.kind, (SELECT max(p.count) FROM activity_day p WHERE p.who = d.who AND p.activity = d.activity
+                             AND p.day < d.day AND p.day >= d.day - CAST(:past AS integer)) AS highest_before
+        FROM json_to_recordset(CAST(:touched AS json)) t (who text, activity text, day date)
+        JOIN activity_day d USING (who, activity, day)
+        JOIN json_to_recordset(CAST(:floors AS json)) f (kind text, acting text, floor integer)
+            ON f.kind = d.activity AND f.acting = d.acting AND d.count >= f.floor
+    ), grown AS (
+        UPDATE alert a SET counted = d.count FROM days d
+        WHERE a.kind = d.kind AND a.who = d.who AND a.day = d.day AND a.state <> 'closed' AND a.counted < d.count
+    )
+    INSERT INTO alert (id, kind, who, acting, oin, municipality_code, day, raised_at, counted, highest_before, state)
+    SELECT uuidv7(), d.kind, d.who, d.acting, d.oin, d.municipality_code, d.day, :now, d.count, d.highest_before, 'open'
+    FROM days d
+    WHERE d.count > :factor * coalesce(d.highest_before, 0)
+      AND NOT EXISTS (SELECT FROM alert a WHERE a.kind = d.kind AND a.who = d.who AND a.day = d.day
+                      AND (a.state <> 'closed' OR d.count < 2 * a.counted))
+    ORDER BY d.kind, d.who, d.day ON CONFLICT DO NOTHING
+    RETURNING id, kind, who, acting, municipality_code, counted
+    """
+)
+
+
+def raise_bursts(connection: Connection, touched: Sequence[Mapping[str, Any]], now: datetime) -> int:
+    """Raise an alert for each of these days that is far from the own past, with its event; how many.
+
+    Args:
+        connection: of the worker role, in a transaction that holds the lock of `watched_place`.
+        touched: `who`, `activity` and `day` of rows of `activity_day` that have changed. An activity has the name of
+            the alert that too much of it is.
+    """
+    if not touched:
+        return 0
+    floors = [{"kind": kind, "acting": acting, "floor": floor} for (kind, acting), floor in FLOORS.items()]
+    values = {"touched": as_json(touched), "floors": as_json(floors), "factor": FACTOR, "past": PAST.days, "now": now}
+    return tell(connection, connection.execute(_RAISE, values).all(), now)
+
+
+def tell(connection: Connection, raised: Sequence[Row[Any]], now: datetime) -> int:
+    """Write the event of each alert that was raised; how many."""
+    events.append(connection, [_told(alert, now) for alert in raised])
+    return len(raised)
+
+
+def _told(alert: Row[Any], now: datetime) -> events.Event:
+    return events.Event(
+        events.ALERT_RAISED,
+        now,
+        WATCHER,
+        says={"alertId": str(alert.id), "alertKind": alert.kind, "count": alert.counted},
+        recipient_reporter=alert.who if alert.acting == "reporter" else None,
+        recipient_municipality=alert.municipality_code,
+    )
+
+
+def oldest_kept(today: date) -> date:
+    """Days before this one are compared with none any more."""
+    return today - PAST - timedelta(days=1)
