@@ -45,6 +45,7 @@ _EVENTS = events.of_rows(
         "noticeId": "id",
         "matchId": "match_id",
         "signalId": "archived_signal_id",
+        "officersOf": "officer_oin",
         "coordinatorsOf": "coordinator_oin",
     },
     {"reporter": "reporter_id", "municipality": "municipality_code"},
@@ -73,7 +74,7 @@ _PLACE = text(
             SELECT FROM notice n WHERE n.archived_signal_id = i.archived_signal_id
             AND (n.reporter_id = i.reporter_id OR n.officer_oin = i.officer_oin))
         ORDER BY i.match_id, i.archived_signal_id, i.kind, i.reporter_id, i.municipality_code, i.officer_oin
-        RETURNING id, match_id, archived_signal_id, reporter_id, municipality_code, coordinator_oin
+        RETURNING id, match_id, archived_signal_id, reporter_id, municipality_code, officer_oin, coordinator_oin
     ), told AS ({_EVENTS})
     SELECT id FROM placed
     """  # noqa: S608 (constants)
