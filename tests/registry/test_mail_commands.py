@@ -41,12 +41,24 @@ def test_an_administrator_sets_where_mail_goes(index: Index, mail: CliRunner) ->
         assert "new@example.org" not in str(told)
 
 
+def test_the_address_of_a_municipality_is_taken_away(index: Index, mail: CliRunner) -> None:
+    """Its case supervisors are mailed again: who is, is looked up when a mail leaves (`mail_wanted`)."""
+    for arguments in (["set", "municipality", WESTERVELD, "new@example.org"], ["remove", WESTERVELD]):
+        assert mail.invoke(command_line("admin"), ["admin", "mail", *arguments]).exit_code == 0
+    of_it = "SELECT email FROM municipality WHERE code = :code"
+    assert index.database.scalar(of_it, code=WESTERVELD) is None
+    body = index.database.rows("SELECT body FROM event WHERE kind = 'registry.changed' ORDER BY id DESC LIMIT 1")
+    assert json.loads(body[0].body)["change"] == "email"
+    unknown = mail.invoke(command_line("admin"), ["admin", "mail", "remove", "9999"])
+    assert (unknown.exit_code, "there is no such municipality" in unknown.output) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
         (["reporter", str(uuid4()), "a@example.org"], "there is no such reporter"),
         (["reporter", "Jan", "a@example.org"], "a person is named by id"),
-        (["municipality", "1701", "no address"], "email"),
+        (["municipality", "1701", "no address"], "email: Write a mail address, such as name@"),
         (["neighbour", "1701", "a@example.org"], "neighbour"),
     ],
 )

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from verwijsindex.registry import models, schemas, service
-from verwijsindex.registry.commands import WIDE, Email, administrator, group, registrar
+from verwijsindex.registry.commands import WIDE, Code, Email, administrator, group, registrar
 from verwijsindex.settings import utc_now
 
 app = typer.Typer()
@@ -30,7 +30,7 @@ def set_email(
     identity: Annotated[str, typer.Argument(help="The person's id, or the municipality's CBS code.")],
     email: Email,
 ) -> None:
-    """Set where mail goes. Without an own address a municipality's mail goes to each of its case supervisors."""
+    """Set where mail goes. As long as a municipality has no own address, its case supervisors are each mailed."""
     table = _MAILED[kind]
     try:
         key = identity if table is models.Municipality else UUID(identity)
@@ -38,6 +38,13 @@ def set_email(
         raise typer.BadParameter("a person is named by id, as `list` shows it") from None
     with registrar() as connection:
         service.set_email(connection, administrator(), utc_now(), table, key, schemas.EmailEntry(email=email))
+
+
+@mail.command("remove")
+def remove_email(code: Code) -> None:
+    """Take away a municipality's own address: its mail goes to each of its case supervisors again."""
+    with registrar() as connection:
+        service.set_email(connection, administrator(), utc_now(), models.Municipality, code, None)
 
 
 @mail.command("refused")

@@ -165,13 +165,13 @@ def set_email(
     now: datetime,
     table: type[Serving | Reporter | Municipality],
     identity: UUID | str,
-    entry: EmailEntry,
+    entry: EmailEntry | None,
 ) -> None:
-    """Set where mail goes: to a person, or to a municipality's case supervision. Raises RegistryError for an unknown
-    one, or for a person who left and whose contact data was destroyed."""
+    """Set where mail goes: to a person, or to a municipality's case supervision, which can be without an own address
+    (None). Raises RegistryError for an unknown one, or for a person who left and whose contact data was destroyed."""
     with Session(connection) as session:
         row = _get(session, table, identity)
-        row.email = entry.email
+        row.email = entry.email if entry else None
         _flush(session)
     _tell(connection, actor, now, str(table.__tablename__), str(identity), "email")
 
