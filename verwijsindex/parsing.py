@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Wi
 from pydantic.alias_generators import to_camel
 
 from verwijsindex.problems import CONTENT_TOO_LARGE, INVALID_INPUT, UNSUPPORTED_MEDIA_TYPE, Fault, Problem, Where
+from verwijsindex.written import fault_told
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -166,7 +167,7 @@ def faults_of(error: ValidationError, where: Where, model: type[BaseModel], *, b
         place = "#" + "".join(f"/{part}" for part in path) if where == "body" else ".".join(path)
         detail = item["msg"] if code in _MESSAGES_WITHOUT_VALUES else _DETAILS.get(code, "This value is not valid.")
         if code == "value_error":
-            code, detail = "not_allowed", item["msg"].removeprefix("Value error, ")
+            code, detail = "not_allowed", fault_told(item)
         faults.setdefault((place, code), Fault(where, place, code, detail))
     return list(faults.values())
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, text
 from verwijsindex.problems import IDEMPOTENCY_KEY_REUSED, Problem
 from verwijsindex.pseudonyms.bsn import hides_bsn
 from verwijsindex.pseudonyms.sealing import IndexKeys
+from verwijsindex.written import Written
 
 KEPT = timedelta(days=7)
 
@@ -36,9 +37,9 @@ def _hides_no_bsn(key: str) -> str:
 KeyText = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="New for each new signal, a UUID for instance. One in which a BSN may hide is refused.",
     ),
+    Written(r"^[A-Za-z0-9_-]{1,64}$", "1 to 64 letters, digits, hyphens and underscores, such as a UUID"),
     AfterValidator(_hides_no_bsn),
 ]
 """An idempotency key: the sender's own name of one request."""

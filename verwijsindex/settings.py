@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from verwijsindex import tls
+from verwijsindex.written import Written, fault_told
 
 Clock = Callable[[], datetime]
 API_PREFIX = "/api/v1"
@@ -43,10 +44,7 @@ def settings_faults(error: ValidationError | SettingsError) -> str:
         else:
             do = "not UTF-8" if isinstance(why, UnicodeDecodeError) else "write it as JSON"
         return f"settings are missing or wrong:\n  {error}: {do}"
-    lines = [
-        f"  VERWIJSINDEX_{str(e['loc'][0]).upper()}: {e['msg'].removeprefix('Value error, ')}"
-        for e in error.errors(include_input=False)
-    ]
+    lines = [f"  VERWIJSINDEX_{str(e['loc'][0]).upper()}: {fault_told(e)}" for e in error.errors(include_input=False)]
     return "settings are missing or wrong:\n" + "\n".join(lines)
 
 
@@ -175,7 +173,9 @@ class WorkerSettings(Settings):
     ledger_key: Path = Field(description="Private JWK (Ed25519) that signs the checkpoints of the ledger.")
     ledger_origin: str = Field(description="Name of the ledger in its checkpoints, as index.example.org/ledger.")
     seal_seconds: int = Field(30, ge=0, le=60, description="How often events get their places, and a checkpoint.")
-    operator_oin: str = Field("00000000000000000000", description="OIN in the source of events.", pattern=r"^\d{20}$")
+    operator_oin: Annotated[str, Written(r"^[0-9]{20}$", "the twenty digits of an OIN")] = Field(
+        "00000000000000000000", description="OIN in the source of events."
+    )
     push_tick_seconds: float = Field(60, ge=0, description="Pushes leave at whole multiples of this.")
     sweep_seconds: float = Field(5, gt=0, description="How often work is looked for that no bell announced.")
     contact_data_days: int = Field(90, ge=0, description="How long contact data of who left is kept.")

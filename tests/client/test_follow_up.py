@@ -126,7 +126,7 @@ def test_a_reporter_chooses_when_mail_comes(services: Services, match: Match, mo
     assert run("digest", "--at", "16:30").stdout.startswith("one mail a day, at 16:30")
     assert run("show").stdout.startswith("one mail a day, at 16:30")
     unclear, never = run("digest", "--at", "4 pm"), run("digest", "--at", "02:30")
-    assert (unclear.exit_code, "HH:MM" in unclear.stderr) == (2, True)
+    assert (unclear.exit_code, "Write the time as HH:MM, from 00:00" in unclear.stderr) == (3, True)
     assert (never.exit_code, "02:00" in never.stderr) == (3, True)
     assert run("at-once").stdout.startswith("mail at once")
     with services.client() as client:

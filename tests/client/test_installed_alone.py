@@ -27,7 +27,9 @@ def test_the_client_and_its_commands_load_nothing_of_the_server() -> None:
         "verwijsindex.keyfiles",
         "verwijsindex.ledger",
         *(f"verwijsindex.ledger.{name}" for name in ("base64", "checkpoint", "tree")),
+        "verwijsindex.arguments",
         "verwijsindex.tls",
+        "verwijsindex.written",
         "verwijsindex.pseudonyms",
         *(
             f"verwijsindex.pseudonyms.{name}"

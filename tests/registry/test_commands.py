@@ -81,7 +81,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(admin: Admin, index_da
     assert "that it names is not there" in admin.refused("institution", "add", OIN, "Het Kompas", "no_such_category")
     assert "that it names is not there" in admin.refused("agreement", "add", OIN, "1701", "2026-01-01", "2027-12-31")
     assert "code" in admin.refused("municipality", "add", "17", "Westerveld")
-    assert "legal_ground" in admin.refused("municipality", "add", "1701", "Westerveld", "--legal-ground", "maybe")
+    assert "legal-ground" in admin.refused("municipality", "add", "1701", "Westerveld", "--legal-ground", "maybe")
     admin("municipality", "add", "1701", "Westerveld")
     assert "there already" in admin.refused("municipality", "add", "1701", "Westerveld")
     assert "no such municipality" in admin.refused("municipality", "ground", "0505", "off")

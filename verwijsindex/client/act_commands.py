@@ -3,13 +3,14 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from verwijsindex.arguments import day
 from verwijsindex.client.acts import Acts, Ground, Reason
 from verwijsindex.client.authorized import Json
 from verwijsindex.client.client import VerwijsindexClient
@@ -22,7 +23,7 @@ from verwijsindex.signals.informing import AgeGroup
 app = typer.Typer()
 Signal = Annotated[UUID, typer.Argument(help="The signal, as `verwijsindex client signals` shows it.")]
 Reporter = Annotated[UUID, typer.Option(help="The reporter who does this; it stands in the ledger.")]
-Day = typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")
+Day = typer.Option(parser=day, metavar="YYYY-MM-DD")
 _BECOMES: dict[Reason, str] = {
     "unjustified": "As unjustified it is destroyed.",
     "risk_gone": "Since the risk is gone it is archived, for five years at most.",
@@ -61,10 +62,10 @@ def informing(
     signal: Signal,
     reporter: Reporter,
     config: Config = DEFAULT_CONFIG,
-    on: Annotated[datetime | None, Day] = None,
+    on: Annotated[date | None, Day] = None,
     age_group: Annotated[AgeGroup | None, typer.Option(help="Of the youngster on that day; it is not kept.")] = None,
     postponed: Annotated[Ground | None, typer.Option(help="On which ground informing is postponed.")] = None,
-    review_date: Annotated[datetime | None, Day] = None,
+    review_date: Annotated[date | None, Day] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write down that the family was informed, or that it is postponed (anew).
@@ -79,9 +80,9 @@ def informing(
 
     def record(acts: Acts) -> Json:
         if on and age_group and not postponed and not review_date:
-            return acts.record_informed(reporter, signal, on.date(), age_group)
+            return acts.record_informed(reporter, signal, on, age_group)
         if postponed and review_date and not on and not age_group:
-            return acts.record_postponed(reporter, signal, postponed, review_date.date())
+            return acts.record_postponed(reporter, signal, postponed, review_date)
         raise ConfigError("name either --on with --age-group, or --postponed with --review-date")
 
     _do(config, as_json, record, "recorded")

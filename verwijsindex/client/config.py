@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from verwijsindex.client.errors import ConfigError
 from verwijsindex.keyfiles import KeyFileError, read_public_key, read_signing_key
 from verwijsindex.tls import trust
+from verwijsindex.written import fault_told
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -94,7 +95,7 @@ class ClientConfig(BaseModel):
             config = cls.model_validate(content, context={"folder": path.parent})
         except ValidationError as error:
             faults = "; ".join(
-                f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}"
+                f"{'.'.join(map(str, item['loc']))}: {fault_told(item)}"
                 for item in error.errors(include_input=False, include_url=False)
             )
             raise ConfigError(f"configuration {path} cannot be used: {faults}") from None

@@ -3,13 +3,14 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from verwijsindex.arguments import day
 from verwijsindex.client import tables
 from verwijsindex.client.authorized import Json
 from verwijsindex.client.client import VerwijsindexClient
@@ -48,7 +49,7 @@ def show(match: Match, reporter: Reporter, config: Config = DEFAULT_CONFIG, as_j
 def contact(
     match: Match,
     reporter: Reporter,
-    on: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="The day of it.")],
+    on: Annotated[date, typer.Option(parser=day, metavar="YYYY-MM-DD", help="The day of it.")],
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -56,7 +57,7 @@ def contact(
 
     Example: verwijsindex client follow-up contact MATCH --reporter REPORTER --on 2026-11-24
     """
-    _do(reporter, match, config, as_json, lambda follow_up: follow_up.record_contact(reporter, match, on.date()))
+    _do(reporter, match, config, as_json, lambda follow_up: follow_up.record_contact(reporter, match, on))
 
 
 @app.command()

@@ -3,12 +3,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
+from verwijsindex.arguments import moment
 from verwijsindex.client import tables
 from verwijsindex.client.client import VerwijsindexClient
 from verwijsindex.client.commands import DEFAULT_CONFIG, AsJson, Config, print_view, told
@@ -128,7 +129,9 @@ def replay(
     since: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%dT%H:%M:%SZ"], help="All taken since this moment (UTC), what waits, and dead letters."
+            parser=moment,
+            metavar="YYYY-MM-DDTHH:MM:SSZ",
+            help="All taken since this moment (UTC), what waits, and dead letters.",
         ),
     ] = None,
 ) -> None:
@@ -139,8 +142,7 @@ def replay(
     with _subscriptions(config) as mine:
         if (delivery is None) == (since is None):
             raise ConfigError("name either --delivery or --since")
-        moment = since.replace(tzinfo=UTC) if since else None
-        typer.echo(f"{mine.replay(_own(mine), delivery=delivery, since=moment)} go out again")
+        typer.echo(f"{mine.replay(_own(mine), delivery=delivery, since=since)} go out again")
 
 
 @app.command()

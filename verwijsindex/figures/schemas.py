@@ -7,12 +7,15 @@ from typing import Annotated
 from pydantic import Field
 
 from verwijsindex.parsing import Outgoing, Strict
+from verwijsindex.written import Written
 
 
 class FiguresAsked(Strict):
     """Of which quarter; there are no other periods and no filters."""
 
-    quarter: Annotated[str, Field(pattern=r"^[12]\d{3}-Q[1-4]$", description="For example 2026-Q3.")]
+    quarter: Annotated[
+        str, Field(description="For example 2026-Q3."), Written(r"^[12]\d{3}-Q[1-4]$", "a quarter as 2026-Q3")
+    ]
 
 
 class DeadlineFigures(Outgoing):

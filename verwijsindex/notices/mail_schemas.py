@@ -5,11 +5,14 @@ from datetime import datetime, time
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from verwijsindex.parsing import Outgoing, Strict
+from verwijsindex.written import Written
 
-TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+TimeOfDay = Annotated[
+    str, Written(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "the time as HH:MM, from 00:00 to 23:59, such as 16:30")
+]
 FIRST_DIGEST = "07:00"
 """Of who has chosen no time."""
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, model_validator
 
 from verwijsindex.parsing import Outgoing, Strict, UtcMoment
+from verwijsindex.written import Written
 
 State = Literal["pending", "active", "paused", "failed"]
 
@@ -27,9 +28,12 @@ def _address(text: str) -> str:
 Address = Annotated[
     str,
     Field(
-        pattern=r"^https?://[A-Za-z0-9.:\[\]-]{1,255}(/[!-\"$-~]{0,400})?$",
         max_length=664,
         description="Where the index posts to: https, without credentials and fragment.",
+    ),
+    Written(
+        r"^https?://[A-Za-z0-9.:\[\]-]{1,255}(/[!-\"$-~]{0,400})?$",
+        "it as https://host/path: with a host, and no user, password or fragment",
     ),
     AfterValidator(_address),
 ]

@@ -28,6 +28,7 @@ from pydantic.alias_generators import to_camel
 
 from verwijsindex.keyfiles import decode_base64url, encode_base64url
 from verwijsindex.pseudonyms.ristretto import check_point
+from verwijsindex.written import fault_told
 
 ALGORITHM = "Ed25519"
 """RFC 9864; the only one that is accepted."""
@@ -158,7 +159,7 @@ def read_key_list(text: str, *signers: OKPKey) -> KeyList:
     try:
         return KeyList.model_validate_json(signed.payload, by_alias=True, by_name=False)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'list'}: {e['msg']}" for e in error.errors())
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'list'}: {fault_told(e)}" for e in error.errors())
         raise KeyListError(f"the list of key versions is not of the right form: {faults}") from None
 
 

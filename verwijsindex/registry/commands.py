@@ -7,24 +7,27 @@ Who serves beside the reporters is in `serving_commands`.
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
 from verwijsindex import database
+from verwijsindex.arguments import day
 from verwijsindex.ledger.events import Actor
 from verwijsindex.registry import models, reading, schemas, service
 from verwijsindex.settings import Settings, utc_now
+from verwijsindex.written import fault_told
 
 app = typer.Typer(no_args_is_help=True, help="Keep the register: who may signal, and whom to call.")
-Day = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"])]
+Day = Annotated[date, typer.Argument(parser=day, metavar="YYYY-MM-DD")]
 Oin = Annotated[str, typer.Argument(help="The institution's OIN: twenty digits.")]
 Code = Annotated[str, typer.Argument(help="The municipality's CBS code: four digits.")]
 Telephone = Annotated[str, typer.Argument()]
@@ -51,10 +54,15 @@ def registrar() -> Iterator[Connection]:
     except service.RegistryError as error:
         raise typer.BadParameter(str(error)) from None
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'entry'}: {e['msg']}" for e in error.errors())
-        raise typer.BadParameter(faults) from None
+        raise typer.BadParameter("; ".join(map(_fault, error.errors()))) from None
     finally:
         pool.dispose()
+
+
+def _fault(fault: ErrorDetails) -> str:
+    """Of which argument, by the name that it has on the command line, and what to do."""
+    place = next((part.replace("_", "-") for part in fault["loc"] if isinstance(part, str)), "")
+    return f"{place}: {fault_told(fault)}" if place else fault_told(fault)
 
 
 def administrator() -> Actor:
@@ -186,8 +194,8 @@ def add_agreement(
         schemas.AgreementEntry,
         oin=oin,
         municipality_code=code,
-        valid_from=valid_from.date(),
-        valid_until=valid_until.date(),
+        valid_from=valid_from,
+        valid_until=valid_until,
         may_send_parents=may_send_parents,
     )
 
@@ -196,7 +204,7 @@ def add_agreement(
 def end_agreement(agreement_id: UUID, last_day: Day) -> None:
     """Set the last day of an agreement: no new signals after it."""
     with registrar() as connection:
-        service.end_agreement(connection, administrator(), utc_now(), agreement_id, last_day.date())
+        service.end_agreement(connection, administrator(), utc_now(), agreement_id, last_day)
 
 
 @agreement.command("list")
@@ -212,7 +220,7 @@ def add_reporter(
     position: Annotated[str, typer.Argument(help="As a colleague would be asked for: school social worker.")],
     telephone: Telephone,
     email: Email,
-    designated_from: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])] = None,
+    designated_from: Annotated[date | None, typer.Option("--from", parser=day, metavar="YYYY-MM-DD")] = None,
 ) -> None:
     """Designate a reporter of an institution, from today unless said otherwise. Prints the reporter's id."""
     add(
@@ -222,7 +230,7 @@ def add_reporter(
         position=position,
         telephone=telephone,
         email=email,
-        designated_from=(designated_from or utc_now()).date(),
+        designated_from=designated_from or utc_now().date(),
     )
 
 
@@ -230,7 +238,7 @@ def add_reporter(
 def end_designation(reporter_id: UUID, last_day: Day) -> None:
     """Set the last day on which a reporter may signal and read."""
     with registrar() as connection:
-        service.end_designation(connection, administrator(), utc_now(), reporter_id, last_day.date())
+        service.end_designation(connection, administrator(), utc_now(), reporter_id, last_day)
 
 
 @reporter.command("list")

@@ -9,12 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from verwijsindex.parsing import Outgoing
 from verwijsindex.registry.models import LEADING_DOMAINS
+from verwijsindex.written import Written
 
-Oin = Annotated[str, StringConstraints(pattern=r"^[0-9]{20}$")]
-MunicipalityCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
+Oin = Annotated[str, Written(r"^[0-9]{20}$", "the twenty digits of an OIN")]
+MunicipalityCode = Annotated[str, Written(r"^[0-9]{4}$", "the CBS code: four digits, zeros in front too, such as 0505")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Telephone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()-]{2,30}$")]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$")]
+Telephone = Annotated[
+    str, Written(r"^\+?[0-9][0-9 ()-]{2,30}$", "a telephone number, in digits, such as +31 20 555 0100")
+]
+Email = Annotated[str, Written(r"^[^@\s]{1,64}@[^@\s]{1,190}$", "a mail address, such as name@institution.example")]
 LegalGround = Literal["duty", "agreement", "consent", "off"]
 ContactPointKind = Literal["access_team", "crisis_line", "veilig_thuis"]
 
@@ -72,7 +75,7 @@ class FollowUpEntry(Entry):
     def _may_lead(cls, order: tuple[str, ...] | None) -> tuple[str, ...] | None:
         if order and (set(order) - set(LEADING_DOMAINS) or len(set(order)) < len(order)):
             may = ", ".join(LEADING_DOMAINS)
-            raise ValueError(f"each once, of: {may} (education and police are never proposed)")
+            raise ValueError(f"Name domains, each once, of: {may}. Education and police are never proposed.")
         return order
 
 
@@ -94,7 +97,7 @@ class AgreementEntry(Entry):
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> "AgreementEntry":
         if self.valid_until < self.valid_from:
-            raise ValueError("an agreement ends after it begins")
+            raise ValueError("An agreement ends after it begins: check both days.")
         return self
 
 

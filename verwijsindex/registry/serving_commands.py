@@ -19,7 +19,7 @@ desk = group(app, "desk", "Officers of a municipality's rights desk (R28).")
 
 def _end(table: type[models.Serving], person: UUID, last_day: Day) -> None:
     with registrar() as connection:
-        service.end_service(connection, administrator(), utc_now(), table, person, last_day.date())
+        service.end_service(connection, administrator(), utc_now(), table, person, last_day)
 
 
 @coordinator.command("add")

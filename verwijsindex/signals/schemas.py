@@ -26,12 +26,15 @@ from verwijsindex.pseudonyms.bsn import hides_bsn
 from verwijsindex.pseudonyms.pseudonym import Pseudonym
 from verwijsindex.signals.dates import amsterdam_date, misfit, years_after
 from verwijsindex.signals.informing import TO_INFORM, AgeGroup, InformedTo
+from verwijsindex.written import Written
 
 MADE_AT_MOST_AGO = timedelta(days=7)
 MADE_AT_MOST_AHEAD = timedelta(minutes=5)
 
 MunicipalityCode = Annotated[
-    str, Field(pattern=r"^[0-9]{4}$", description="CBS code of four digits.", examples=["1701"])
+    str,
+    Field(description="CBS code of four digits.", examples=["1701"]),
+    Written(r"^[0-9]{4}$", "the CBS code of four digits, zeros in front too, such as 0505"),
 ]
 
 
@@ -138,7 +141,9 @@ def _case_reference(value: object) -> object:
     return value
 
 
-CaseReference = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,36}$"), BeforeValidator(_case_reference)]
+CaseReference = Annotated[
+    str, Written(r"^[A-Za-z0-9-]{1,36}$", "1 to 36 letters, digits and hyphens"), BeforeValidator(_case_reference)
+]
 
 
 def _confirmed(value: object) -> object:

@@ -17,10 +17,12 @@ from pydantic.alias_generators import to_camel
 
 from verwijsindex.pseudonyms.voprf import MAX_BATCH
 from verwijsindex.signals.informing import AgeGroup, InformedTo
+from verwijsindex.written import Written, fault_told
 
 _Day = Annotated[date, Field(strict=False)]
-_Uuid = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
-_Element = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
+_Uuid = Annotated[str, Written(r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$", "a UUID")]
+_Element = Annotated[str, Written(r"^[A-Za-z0-9_-]{43}$", "43 characters of base64url")]
+_CaseReference = Annotated[str, Written(r"^[A-Za-z0-9-]{1,36}$", "1 to 36 letters, digits and hyphens")]
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _LONGEST_LIFE = 300  # seconds
 _SCOPES = {"signals:write", "signals:read", "pseudonyms:evaluate"}
@@ -53,13 +55,16 @@ class Signal(_Form):
 
     reporter: _Uuid
     pseudonym: _Pseudonym
-    residence_municipality: str = Field(pattern="^[0-9]{4}$")
-    made_at: str = Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$")
+    residence_municipality: Annotated[str, Written(r"^[0-9]{4}$", "the CBS code of four digits")]
+    made_at: Annotated[
+        str,
+        Written(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$", "a moment in UTC as 2026-11-24T10:00:00Z"),
+    ]
     turns_23_on: _Day | None = Field(default=None, alias="turns23On")
     removal_date: _Day
     reasonable_suspicion: Literal[True]
     informing: _Informed | _Postponed
-    case_reference: str | None = Field(default=None, pattern="^[A-Za-z0-9-]{1,36}$")
+    case_reference: _CaseReference | None = None
     parents: list[_Pseudonym] = Field(default_factory=list, max_length=2)
     shielded: bool = False
 
@@ -88,7 +93,9 @@ def faults(form: type[BaseModel], content: object) -> str:
         for item in error.errors(include_input=False, include_url=False, include_context=False):
             names = [str(part) for part in item["loc"] if not isinstance(part, str) or not part.startswith("_")]
             name = names[0] if names and names[0] in known else "a member"
-            wrong.append(f"{name}: {item['msg'].split(',')[0]}")
+            # After a comma pydantic tells of the value.
+            ours = item["type"] in ("value_error", "string_pattern_mismatch")
+            wrong.append(f"{name}: {fault_told(item) if ours else item['msg'].split(',')[0]}")
         return "; ".join(dict.fromkeys(wrong))
     return ""
 
