@@ -39,7 +39,7 @@ def test_who_signals_a_neighbours_ten_children_is_seen(watched: Watched) -> None
 
 def test_a_large_family_is_no_burst(watched: Watched) -> None:
     who = reporter()
-    assert watched.raised(signals(who, 7)) == []
+    assert watched.raised(signals(who, 9)) == []
 
 
 def test_who_reads_ten_matches_is_seen(watched: Watched) -> None:
@@ -50,6 +50,32 @@ def test_who_reads_ten_matches_is_seen(watched: Watched) -> None:
 def test_a_program_that_reads_one_match_every_minute_is_no_burst(watched: Watched) -> None:
     """Seen failing when events were counted, and not what was read."""
     assert watched.raised(reads(reporter(), 400, match=str(uuid4()))) == []
+
+
+def test_who_reads_what_notices_told_of_is_no_burst(watched: Watched) -> None:
+    """All at once after holidays; more than twice as much is. Seen failing without `waiting`."""
+    who = reporter()
+    told = [
+        Event(
+            events.NOTICE_PLACED,
+            NOW - DAY,
+            events.MATCHER,
+            says={"matchId": str(uuid4())},
+            recipient_reporter=who.on_behalf_of,
+        )
+        for _ in range(12)
+    ]
+    assert watched.raised(told, reads(who, 24)) == []
+    assert watched.raised(reads(who, 1)) == [("read_burst", str(who.on_behalf_of), 25)]
+
+
+def test_an_official_after_holidays(watched: Watched) -> None:
+    """The mean of a day before times the days away; from more than twice that on it is a burst. Seen failing without
+    `waiting`."""
+    who = supervisor()
+    before = [event for day in range(21, 49) for event in reads(who, 4, NOW - day * DAY)]
+    assert watched.raised(before, reads(who, 130)) == []
+    assert [kind for kind, _, _ in watched.raised(reads(who, 40))] == ["read_burst"]
 
 
 def test_an_official_reads_for_a_whole_municipality(watched: Watched) -> None:
@@ -103,7 +129,7 @@ def test_the_own_past_says_what_is_much(watched: Watched) -> None:
     assert watched.raised(quiet, signals(who, 14)) == []
     assert watched.raised(signals(who, 1)) == [("signal_burst", str(who.on_behalf_of), 15)]
     watched.now = NOW + 58 * DAY
-    assert len(watched.raised(signals(who, 8, watched.now))) == 2
+    assert len(watched.raised(signals(who, 10, watched.now))) == 2
 
 
 def test_an_alert_is_one_and_grows_with_its_day(watched: Watched) -> None:
@@ -131,7 +157,7 @@ def test_what_comes_after_an_alert_was_closed_is_another(watched: Watched) -> No
 def test_a_day_is_a_day_in_the_netherlands(watched: Watched) -> None:
     """Half past eleven in the evening in London is the next day here."""
     who = reporter()
-    assert watched.raised(signals(who, 4, NOW + 12.5 * HOUR), signals(who, 4, NOW + 13.5 * HOUR)) == []
+    assert watched.raised(signals(who, 9, NOW + 12.5 * HOUR), signals(who, 9, NOW + 13.5 * HOUR)) == []
     assert watched.database.scalar("SELECT count(*) FROM activity_day") == 2
 
 

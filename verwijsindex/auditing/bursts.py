@@ -5,11 +5,15 @@ A day is compared with the highest day of the eight weeks before it, of the same
 above a floor. A newcomer has the floor alone. Counted are different subjects, so that a program that reads the same
 match every minute is no burst.
 
-The floors: somebody who looks up a neighbour's ten children is seen, since a lookup is a signal (R18), and a family of
-seven is not. Pseudonyms are three for each signal with two parents, and nobody learns anything by one alone: its floor
-is over those of thirteen signals, so that a burst of signals is one alert and not two. An official reads for a whole
-municipality or institution. A client is refused for many reporters when a team was not registered yet.
-What a peak after holidays and a colleague's absence make of a past stays below (tests/auditing/year.py).
+What waited is no burst either: a reporter is expected to read what notices told of since the last day of reading, also
+all at once after holidays, or when a colleague's signals were handed over. An official is told with all of the
+municipality or institution, so there it is the mean of a day before times the days away.
+
+The floors: somebody who looks up a neighbour's ten children is seen, since a lookup is a signal (R18). Pseudonyms are
+three for each signal with two parents, and nobody learns anything by one alone: their floor is over those of thirteen
+signals, so that such a burst is one alert and not two. An official reads for a whole municipality or institution. A
+client is refused for many reporters when a team was not registered yet. tests/auditing/test_year.py counts the false
+alerts of a year with these.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,10 +26,16 @@ from verwijsindex.database import as_json
 from verwijsindex.ledger import events
 
 PAST = timedelta(weeks=8)
+LEAST_PAST = timedelta(weeks=4)
+"""Over no fewer days the mean of a past is taken: one busy day long ago is no habit."""
 FACTOR = 2
+WAITS = frozenset({"read_burst", "refusal_series"})
+"""Of what waits for somebody who is away, and is done on the first day back."""
+TOLD = "told"
+"""The activity of a reporter who was told of something to read."""
 FLOORS: dict[tuple[str, str], int] = {
     ("pseudonym_burst", "reporter"): 40,
-    ("signal_burst", "reporter"): 8,
+    ("signal_burst", "reporter"): 10,
     ("read_burst", "reporter"): 10,
     ("read_burst", "official"): 30,
     ("refusal_series", "reporter"): 10,
@@ -42,12 +52,20 @@ WATCHER = events.Actor(role="watcher")
 _RAISE = text(
     """
     WITH days AS (
-        SELECT d.*, f.kind, (SELECT max(p.count) FROM activity_day p WHERE p.who = d.who AND p.activity = d.activity
-                             AND p.day < d.day AND p.day >= d.day - CAST(:past AS integer)) AS highest_before
+        SELECT d.*, f.kind, p.highest_before, CASE WHEN f.waits AND d.acting = 'reporter' THEN (
+                SELECT sum(t.count) FROM activity_day t
+                WHERE t.who = d.who AND t.activity = :told AND t.day <= d.day
+                  AND t.day >= coalesce(p.last_day, d.day - CAST(:past AS integer)))
+            WHEN f.waits THEN p.sum_before * (d.day - p.last_day)
+                / greatest(p.last_day - d.day + CAST(:past AS integer), :least) END AS waiting
         FROM json_to_recordset(CAST(:touched AS json)) t (who text, activity text, day date)
         JOIN activity_day d USING (who, activity, day)
-        JOIN json_to_recordset(CAST(:floors AS json)) f (kind text, acting text, floor integer)
+        JOIN json_to_recordset(CAST(:floors AS json)) f (kind text, acting text, floor integer, waits boolean)
             ON f.kind = d.activity AND f.acting = d.acting AND d.count >= f.floor
+        CROSS JOIN LATERAL (
+            SELECT max(p.count) AS highest_before, sum(p.count) AS sum_before, max(p.day) AS last_day
+            FROM activity_day p WHERE p.who = d.who AND p.activity = d.activity AND p.day < d.day
+              AND p.day >= d.day - CAST(:past AS integer)) p
     ), grown AS (
         UPDATE alert a SET counted = d.count FROM days d
         WHERE a.kind = d.kind AND a.who = d.who AND a.day = d.day AND a.state <> 'closed' AND a.counted < d.count
@@ -55,7 +73,7 @@ _RAISE = text(
     INSERT INTO alert (id, kind, who, acting, oin, municipality_code, day, raised_at, counted, highest_before, state)
     SELECT uuidv7(), d.kind, d.who, d.acting, d.oin, d.municipality_code, d.day, :now, d.count, d.highest_before, 'open'
     FROM days d
-    WHERE d.count > :factor * coalesce(d.highest_before, 0)
+    WHERE d.count > :factor * greatest(d.highest_before, d.waiting, 0)
       AND NOT EXISTS (SELECT FROM alert a WHERE a.kind = d.kind AND a.who = d.who AND a.day = d.day
                       AND (a.state <> 'closed' OR d.count < 2 * a.counted))
     ORDER BY d.kind, d.who, d.day ON CONFLICT DO NOTHING
@@ -74,8 +92,12 @@ def raise_bursts(connection: Connection, touched: Sequence[Mapping[str, Any]], n
     """
     if not touched:
         return 0
-    floors = [{"kind": kind, "acting": acting, "floor": floor} for (kind, acting), floor in FLOORS.items()]
-    values = {"touched": as_json(touched), "floors": as_json(floors), "factor": FACTOR, "past": PAST.days, "now": now}
+    floors = [
+        {"kind": kind, "acting": acting, "floor": floor, "waits": kind in WAITS}
+        for (kind, acting), floor in FLOORS.items()
+    ]
+    values = {"touched": as_json(touched), "floors": as_json(floors), "factor": FACTOR, "now": now}
+    values |= {"past": PAST.days, "least": LEAST_PAST.days, "told": TOLD}
     return tell(connection, connection.execute(_RAISE, values).all(), now)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from verwijsindex.auditing.bursts import oldest_kept, raise_bursts, tell
+from verwijsindex.auditing.bursts import TOLD, oldest_kept, raise_bursts, tell
 from verwijsindex.database import as_json, transaction
 from verwijsindex.ledger import events
 from verwijsindex.problems import MATCH_NOT_FOUND, NOT_ALLOWED, NOT_FOUND, REPORTER_NOT_DESIGNATED, SIGNAL_NOT_FOUND
@@ -34,6 +34,7 @@ _WATCHED: list[dict[str, Any]] = [
     {"kind": events.SIGNAL_READ.name, "activity": "read_burst", "official": True},
     {"kind": events.REPORTER_READ.name, "activity": "read_burst", "official": True},
     {"kind": events.SIGNAL_REGISTERED.name, "activity": "signal_burst"},
+    {"kind": events.NOTICE_PLACED.name, "activity": TOLD},
     *({"kind": kind.name, "activity": "refusal_series"} for kind in _REFUSALS),
 ]
 
@@ -48,7 +49,7 @@ _COUNT = text(
     """
     WITH watched AS (
         SELECT e.*, w.activity, e.says->>'problem' AS problem,
-               CASE WHEN e.person IS NOT NULL THEN 'official'
+               CASE WHEN e.person IS NOT NULL THEN 'official' WHEN w.activity = :told THEN 'reporter'
                     WHEN e.reporter IS NULL OR e.says->>'problem' = :unknown_reporter THEN 'client'
                     ELSE 'reporter' END AS acting
         FROM json_to_recordset(CAST(:watched AS json)) w (kind text, activity text, official boolean)
@@ -56,7 +57,8 @@ _COUNT = text(
         WHERE w.official IS NULL OR e.person IS NOT NULL
     ), done AS (
         SELECT (at AT TIME ZONE 'Europe/Amsterdam')::date AS day, activity, acting, id AS event_id, place,
-               CASE acting WHEN 'official' THEN person WHEN 'client' THEN client_id ELSE reporter END AS who,
+               CASE acting WHEN 'official' THEN person WHEN 'client' THEN client_id
+                    ELSE coalesce(reporter, says->>'reporter') END AS who,
                oin, municipality_code,
                coalesce(says->>'matchId', says->>'signalId', says->>'archivedSignalId', says->>'noticeId',
                         says->>'reporterId', says->>'subscriptionId', says->>'muteId',
@@ -152,6 +154,7 @@ def _count(connection: Connection, first: int, upto: int, now: datetime) -> int:
     values = {
         "first": first,
         "upto": upto,
+        "told": TOLD,
         "watched": as_json(_WATCHED),
         "kinds": [one["kind"] for one in _WATCHED],
         "tried": [problem.slug for problem in _TRIED],
