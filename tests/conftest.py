@@ -80,7 +80,7 @@ def index(index_database: Database, tmp_path: Path) -> Iterator[Index]:
     """The index in this process, on an empty database with a filled register; its clock stands still."""
     made = Index(index_database, tmp_path, MovableClock())
     yield made
-    for pool in ("intake_pool", "index_pool", "sealing_pool"):
+    for pool in ("intake_pool", "index_pool", "sealing_pool", "auditor_pool"):
         made.app.extensions[pool].dispose()
 
 

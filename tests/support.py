@@ -39,6 +39,7 @@ from verwijsindex.registry.schemas import (
     InstitutionEntry,
     MunicipalityEntry,
     NamedOfficerEntry,
+    PrivacyOfficerEntry,
     ReporterEntry,
     RightsDeskOfficerEntry,
 )
@@ -232,14 +233,17 @@ class Silence:
         """Does nothing: these tests call the matcher themselves."""
 
 
-PEOPLE = ("reporters", "supervisors", "coordinators", "officers", "desk_officers")
+PEOPLE = ("reporters", "supervisors", "coordinators", "officers", "desk_officers", "privacy_officers")
+OPERATOR = "operator"
+"""Whose privacy officer audits the whole index."""
 
 
 class People:
     """Who act and read in three municipalities with contact points, and their tokens, signed with a key of the test's.
 
     A school, a clinic and the police, each with an agreement with Westerveld, a coordinator, a named officer and three
-    reporters; a case supervisor and an officer of the rights desk in each municipality.
+    reporters; a case supervisor and an officer of the rights desk in each municipality; a privacy officer of each of
+    them and of the operator.
     """
 
     def __init__(self, signer: TokenSigner, audience: str, clock: Callable[[], datetime]) -> None:
@@ -249,6 +253,7 @@ class People:
         self.coordinators: dict[str, UUID] = {}
         self.officers: dict[str, UUID] = {}
         self.desk_officers: dict[str, UUID] = {}
+        self.privacy_officers: dict[str, UUID] = {}
 
     def fill(self, connection: sa.Connection) -> None:
         """Fill an empty register with them, as of the day of NOW."""
@@ -287,6 +292,12 @@ class People:
                 for n in range(3)
             ]
             self.reporters[oin] = [reporter for reporter in reporters if reporter]
+        scopes = {code: {"municipality_code": code} for code in (WESTERVELD, DORDRECHT, STEIN)}
+        scopes |= {oin: {"oin": oin} for oin in (SCHOOL, CLINIC, POLICE)} | {OPERATOR: {}}
+        for name, scope in scopes.items():
+            privacy_officer = add(PrivacyOfficerEntry(name=f"FG {name}", **person, **scope))
+            assert privacy_officer
+            self.privacy_officers[name] = privacy_officer
 
     def machine(self, oin: str = SCHOOL, *scopes: str) -> dict[str, str]:
         """Headers with the token of an institution's client."""
@@ -309,9 +320,21 @@ class People:
         """Headers with the token of an officer of a municipality's rights desk."""
         return self._person("rights_desk", person or self.desk_officers[municipality], municipality)
 
-    def _person(self, role: PersonRole, person: UUID, of: str) -> dict[str, str]:
+    def privacy_officer(
+        self, of: str = SCHOOL, person: UUID | None = None, signed_in: Mapping[str, object] | None = None
+    ) -> dict[str, str]:
+        """Headers with the token of a privacy officer of an institution, a municipality or the OPERATOR, who signed in
+        with two factors unless said otherwise."""
+        person = person or self.privacy_officers[of]
+        signed_in = {"amr": ["pwd", "otp", "mfa"]} if signed_in is None else signed_in
+        return self._person("privacy_officer", person, None if of == OPERATOR else of, signed_in)
+
+    def _person(
+        self, role: PersonRole, person: UUID, of: str | None, signed_in: Mapping[str, object] | None = None
+    ) -> dict[str, str]:
         terms = Terms(self._audience, SCOPES[role], timedelta(minutes=10))
-        return {"Authorization": "Bearer " + self.signer.person_token(role, person, of, "console", terms, self.clock())}
+        token = self.signer.person_token(role, person, of, "console", terms, self.clock(), signed_in)
+        return {"Authorization": f"Bearer {token}"}
 
     def reader(self, oin: str = SCHOOL, n: int = 0) -> dict[str, str]:
         """Headers with which an institution's client reads for its n-th reporter."""
@@ -355,6 +378,7 @@ class Index(People):
                 base_url=INDEX,
                 intake_database_url=database.urls["verwijsindex_intake"],
                 index_database_url=database.urls["verwijsindex_index"],
+                auditor_database_url=database.urls["verwijsindex_auditor"],
                 broker_url=SecretStr("redis://127.0.0.1:1/0"),
                 keys=folder,
                 key_list=folder / "key-list.jws",

@@ -77,7 +77,7 @@ def index(_migrated_index: Database, tmp_path_factory: pytest.TempPathFactory) -
     made = Index(_migrated_index, tmp_path_factory.mktemp("index"), MovableClock())
     fill(made)
     yield made
-    for pool in ("intake_pool", "index_pool"):
+    for pool in ("intake_pool", "index_pool", "auditor_pool"):
         made.app.extensions[pool].dispose()
 
 

@@ -36,7 +36,12 @@ GIVEN: dict[str, tuple[set[str], str | None]] = {
     "index-init": ({"index_admin_database_url", "verwijsindex_owner_database_url", *INDEX_ROLES}, None),
     "index-upgrade": ({"verwijsindex_owner_database_url"}, None),
     "index": (
-        {"verwijsindex_intake_database_url", "verwijsindex_index_database_url", "verwijsindex_broker_url"},
+        {
+            "verwijsindex_intake_database_url",
+            "verwijsindex_index_database_url",
+            "verwijsindex_auditor_database_url",
+            "verwijsindex_broker_url",
+        },
         "./secrets/index/keys",
     ),
     "worker": (WORKING, "./secrets/index/keys"),

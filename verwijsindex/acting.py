@@ -84,7 +84,7 @@ class Act:
         """A 201 with what `do` gives; of a repeat the first answer, and nothing is done (`repeating.Requests.once`)."""
         said = body.model_dump_json(by_alias=True) if body else ""
         content = f"{request.method} {request.path}\0{header.on_behalf_of or ''}\0{said}".encode()
-        asked = Asked(_caller_text(self.caller), header.idempotency_key, content, self.now)
+        asked = Asked(caller_text(self.caller), header.idempotency_key, content, self.now)
         return ACTS.once(self.connection, current_app.extensions["index_keys"], asked, lambda: Answer.of(201, do()))
 
 
@@ -115,14 +115,14 @@ def reading(header: OnBehalfOf, *scopes: str) -> Iterator[Act]:
         coordinator_id=caller.person_id if caller.role == "coordinator" else None,
         officer_id=caller.person_id if caller.role == "named_officer" else None,
         desk_officer_id=caller.person_id if caller.role == "rights_desk" else None,
-        caller=_caller_text(caller),
+        caller=caller_text(caller),
     )
     with transaction(pool, scope) as connection:
         who, otherwise = _IN_REGISTER[caller.role]
         named = {"person": caller.person_id, "municipality": caller.municipality}
         if connection.execute(who, named).scalar_one_or_none() is None:
             raise Problem(otherwise)
-        yield Act(connection, caller, _actor(caller, header.on_behalf_of), now)
+        yield Act(connection, caller, actor_of(caller, header.on_behalf_of), now)
 
 
 @contextmanager
@@ -145,7 +145,7 @@ def own_client(scope: str) -> Iterator[Act]:
     now: datetime = current_app.extensions["clock"]()
     pool: Engine = current_app.extensions["index_pool"]
     with transaction(pool, Scope(amsterdam_date(now), oin=caller.oin, client_id=caller.client_id)) as connection:
-        yield Act(connection, caller, _actor(caller, None), now)
+        yield Act(connection, caller, actor_of(caller, None), now)
 
 
 def log_refusals(app: Flask) -> None:
@@ -171,7 +171,7 @@ def log_refusals(app: Flask) -> None:
                 asked = _uuid((request.view_args or {}).get(name))
                 if asked:
                     says[name] = str(asked)
-            actor = _actor(caller, _uuid(request.headers.get("On-Behalf-Of")))
+            actor = actor_of(caller, _uuid(request.headers.get("On-Behalf-Of")))
             now = current_app.extensions["clock"]()
             refusal = events.Event(events.ACCESS_REFUSED, now, actor, outcome="refused", says=says)
             try:
@@ -183,7 +183,8 @@ def log_refusals(app: Flask) -> None:
         return problem.response()
 
 
-def _actor(caller: Caller, on_behalf_of: UUID | None) -> events.Actor:
+def actor_of(caller: Caller, on_behalf_of: UUID | None) -> events.Actor:
+    """The caller as an event names it; for a machine, the reporter for whom it says to act."""
     return events.Actor(
         role=caller.role,
         client_id=caller.client_id,
@@ -194,7 +195,7 @@ def _actor(caller: Caller, on_behalf_of: UUID | None) -> events.Actor:
     )
 
 
-def _caller_text(caller: Caller) -> str:
+def caller_text(caller: Caller) -> str:
     """Whose idempotency keys these are: those of a client, or of a person whatever page they use."""
     return f"{caller.role} {caller.person_id or caller.client_id}"
 

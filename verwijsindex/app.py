@@ -17,6 +17,7 @@ from verwijsindex.access.http import authenticated
 from verwijsindex.access.key_sets import fetch_over_http
 from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.acting import log_refusals
+from verwijsindex.auditing.api import api as audit_api
 from verwijsindex.bell import MATCH_TASK, Bell, celery_app
 from verwijsindex.database import answers, engine
 from verwijsindex.figures.api import api as figures_api
@@ -68,7 +69,10 @@ AUTHENTICATED = (
     mail_api,
     registry_api,
     own_events_api,
+    audit_api,
 )
+AUDITS_AT_ONCE = 4
+"""In each process: a search may take a second, and none is to hold up who signals."""
 for _api in AUTHENTICATED:
     authenticated(_api)
 
@@ -134,11 +138,16 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
         "key_list": key_list,
         "key_list_text": key_list_text,
         "token_verifier": TokenVerifier(
-            settings.issuers, settings.base_url, clock, partial(fetch_over_http, trust=trust(settings.ca_file))
+            settings.issuers,
+            settings.base_url,
+            clock,
+            partial(fetch_over_http, trust=trust(settings.ca_file)),
+            settings.two_factor_acr,
         ),
         "intake_pool": engine(settings.intake_database_url, pool_size=settings.threads, autocommit=True),
         "sealing_pool": sealing_pool,
         "index_pool": engine(settings.index_database_url, pool_size=settings.threads),
+        "auditor_pool": engine(settings.auditor_database_url, pool_size=AUDITS_AT_ONCE),
         "webhook_secret_overlap": timedelta(seconds=settings.webhook_secret_overlap_seconds),
         "webhook_changes": settings.webhook_changes_per_client,
         "allow_plain_http": settings.allow_plain_http,

@@ -88,6 +88,7 @@ class Scope:
     coordinator_id: UUID | None = None
     officer_id: UUID | None = None
     desk_officer_id: UUID | None = None
+    privacy_officer_id: UUID | None = None
     client_id: str | None = None
     caller: str | None = None
 
@@ -146,6 +147,7 @@ _SET_SCOPE = sa.text(
     " set_config('verwijsindex.coordinator', :coordinator, true),"
     " set_config('verwijsindex.officer', :officer, true),"
     " set_config('verwijsindex.desk_officer', :desk_officer, true),"
+    " set_config('verwijsindex.privacy_officer', :privacy_officer, true),"
     " set_config('verwijsindex.client', :client, true),"
     " set_config('verwijsindex.caller', :caller, true)"
 )
@@ -172,6 +174,7 @@ def transaction(pool: sa.Engine, scope: Scope | None = None, *, durable: bool = 
                     "coordinator": str(scope.coordinator_id or ""),
                     "officer": str(scope.officer_id or ""),
                     "desk_officer": str(scope.desk_officer_id or ""),
+                    "privacy_officer": str(scope.privacy_officer_id or ""),
                     "client": scope.client_id or "",
                     "caller": scope.caller or "",
                 },

@@ -72,6 +72,12 @@ NOT_AUTHENTICATED = ProblemType(
     "No valid access token",
     "Send a valid access token of a trusted issuer for this audience in the Authorization header.",
 )
+SECOND_FACTOR_MISSING = ProblemType(
+    "second-factor-missing",
+    401,
+    "Signed in with one factor",
+    "Sign in anew with two factors: this role needs a token that says so, by mfa in amr or by an acr that means it.",
+)
 NOT_ALLOWED = ProblemType(
     "not-allowed",
     403,

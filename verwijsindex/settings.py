@@ -12,7 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -140,11 +149,15 @@ class IndexSettings(Settings):
     base_url: str = Field(description="Public address of the index; the audience of its tokens.")
     intake_database_url: SecretStr
     index_database_url: SecretStr
+    auditor_database_url: SecretStr
     broker_url: SecretStr
     keys: Path = Field(description="Folder with index-<n>.key.")
     key_list: Path = Field(description="File with the signed list of key versions.")
     key_list_signer: Path = Field(description="Public JWK of who signs the list of key versions.")
     issuers: list[TrustedIssuer] = Field(min_length=1)
+    two_factor_acr: list[Annotated[str, StringConstraints(pattern=r"^[!#-\[\]-~]+$")]] = Field(
+        [], description="Values of acr in tokens that mean two factors, besides mfa in amr (privacy officers)."
+    )
     signals_per_reporter: int = Field(1_000, ge=1, description="In a day (R37).")
     signals_per_institution: int = Field(12_000, ge=1, description="In a day.")
     signals_per_country: int = Field(50_000, ge=1, description="In a day.")

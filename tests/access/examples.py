@@ -71,6 +71,7 @@ def fill(index: Index) -> None:
             "coordinator": institution,
             "named_officer": institution,
             "rights_desk_officer": municipality,
+            "privacy_officer": institution,
         }.items():
             connection.exec_driver_sql(
                 f"INSERT INTO {table} (id, {of}, name, telephone, email, last_day)"
@@ -270,6 +271,12 @@ def _refused(index: Index) -> UUID:
     return mail
 
 
+def _auditor(caller: Caller) -> bool:
+    """The institution's own, or that of the municipality whose it is, or the operator's."""
+    of_own = {"oin": caller.institution, "municipality": caller.municipality, "none": "own"}
+    return caller.role == "privacy_officer" and of_own[caller.audits] == "own"
+
+
 EXAMPLES: dict[str, Example] = {
     "restrictSignal": _decide(spends=False),
     "liftRestriction": _decide(spends=False),
@@ -280,6 +287,12 @@ EXAMPLES: dict[str, Example] = {
     ),
     "getNewestCheckpoint": Example(lambda _, __: Asked()),
     "getConsistencyProof": Example(lambda _, __: Asked(query="?from=1&to=2")),
+    "searchLedger": Example(
+        lambda index, _: Asked(
+            body={"purpose": "incident", "signalId": str(_signal(index))}, shows=(_registration(index),)
+        ),
+        _auditor,
+    ),
     "listOwnLedgerEvents": Example(
         lambda index, _: Asked(query=f"?signalId={_signal(index)}&size={_size(index)}", shows=(_registration(index),)),
         lambda caller: (caller.role, caller.institution) == ("machine", "own"),

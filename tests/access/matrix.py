@@ -87,6 +87,10 @@ class Caller:
     client: Literal["own", "another"] = "own"
     names: Literal["own", "colleague", "another's", "unknown", "left", None] = None
     """The reporter for whom is asked; `another's` works at the other institution."""
+    audits: Literal["oin", "municipality", "none"] = "oin"
+    """Of a privacy officer: which claim says of whom; none of the operator's."""
+    factors: int = 2
+    """Of a privacy officer: with how many the person signed in."""
     in_register: bool = True
     """Of a person: whether the register has this one today, where the token says."""
 
@@ -141,6 +145,23 @@ def _of_institution(role: Role) -> list[Caller]:
     ]
 
 
+def _privacy_officers() -> list[Caller]:
+    """Of an institution as any other person of one; besides, those of a municipality and of the operator."""
+    one = Caller("of the institution", "privacy_officer")
+    return [
+        *_of_institution("privacy_officer"),
+        replace(one, name="of the municipality", audits="municipality"),
+        replace(one, name="of the operator", audits="none"),
+        replace(
+            one,
+            name="of an institution by the register, of the operator by the token",
+            audits="none",
+            in_register=False,
+        ),
+        replace(one, name="with one factor", factors=1),
+    ]
+
+
 NOBODY = [
     Caller(name)
     for name in (
@@ -156,6 +177,7 @@ CALLERS: dict[str, list[Caller]] = {
     "coordinator": _of_institution("coordinator"),
     "named officer": _of_institution("named_officer"),
     "rights desk": _of_municipality("rights_desk"),
+    "privacy officer": _privacy_officers(),
 }
 
 
@@ -191,6 +213,8 @@ def expected(
         return SERVED
     if caller.role is None:
         return "not-authenticated"
+    if caller.factors < 2:
+        return "second-factor-missing"
     held = scopes_of(caller, operation) & SCOPES[caller.role]
     if not held & set(operation.scopes or []):
         return "not-allowed"

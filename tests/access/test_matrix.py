@@ -22,6 +22,7 @@ from support import (
     DORDRECHT,
     INDEX,
     ISSUER,
+    OPERATOR,
     POLICE,
     SCHOOL,
     WESTERVELD,
@@ -74,7 +75,7 @@ def world(index_database: Database, tmp_path: Path) -> Iterator[Callable[[], Ind
 
     yield make
     for index in made:
-        for pool in ("intake_pool", "index_pool"):
+        for pool in ("intake_pool", "index_pool", "auditor_pool"):
             index.app.extensions[pool].dispose()
 
 
@@ -96,9 +97,15 @@ def credentials(index: Index, caller: Caller, operation: Operation, audience: st
         authorization = signer.machine_token(client, oin, terms, now)
     else:
         persons = _register(index)[caller.role]
-        of, another = (place, DORDRECHT) if PERSON_OF[caller.role] == "municipality" else (oin, POLICE)
+        claim = caller.audits if PERSON_OF[caller.role] == "either or none" else PERSON_OF[caller.role]
+        of, another = {
+            "oin": (oin, POLICE),
+            "municipality": (place, DORDRECHT),
+            "none": (OPERATOR, POLICE),
+        }[claim]
         person = persons[of] if caller.in_register else LEFT if caller.name == "who left" else persons[another]
-        authorization = signer.person_token(caller.role, person, of, "console", terms, now)
+        named, signed_in = None if of == OPERATOR else of, {"amr": ["pwd", "mfa"][: caller.factors]}
+        authorization = signer.person_token(caller.role, person, named, "console", terms, now, signed_in)
     headers = {"Authorization": f"Bearer {authorization}"} if authorization else {}
     return headers | ({"On-Behalf-Of": str(reporter_of(index, caller))} if caller.names else {})
 
@@ -110,6 +117,7 @@ def _register(index: Index) -> dict[PersonRole, dict[str, UUID]]:
         "coordinator": index.coordinators,
         "named_officer": index.officers,
         "rights_desk": index.desk_officers,
+        "privacy_officer": index.privacy_officers,
     }
 
 
@@ -126,7 +134,7 @@ def _not_believed(index: Index, what: str, terms: Terms) -> str:
     elif what == "a token not valid yet":
         now += timedelta(hours=1)
     elif what == "a token with another role":
-        return signer._sign("privacy_officer", {"sub": "x", "client_id": "x", "oin": SCHOOL}, terms, now)  # type: ignore[arg-type]
+        return signer._sign("administrator", {"sub": "x", "client_id": "x", "oin": SCHOOL}, terms, now)  # type: ignore[arg-type]
     client = REVOKED if what == "a token of a revoked client" else f"client-{SCHOOL}"
     token = signer.machine_token(client, SCHOOL, terms, now)
     return {"no token": "", "what is no token": "letters"}.get(what, token)

@@ -63,7 +63,10 @@ def test_a_machine_is_who_its_token_names(verifier: TokenVerifier, sign: Sign) -
     )
 
 
-@pytest.mark.parametrize(("role", "claim"), PERSON_OF.items())
+OF_ONE = {role: claim for role, claim in PERSON_OF.items() if claim != "either or none"}
+
+
+@pytest.mark.parametrize(("role", "claim"), OF_ONE.items())
 def test_a_person_is_who_its_token_names(verifier: TokenVerifier, sign: Sign, role: PersonRole, claim: str) -> None:
     """And is of what the one claim says that goes with the role."""
     person = "7d3f2f0e-6a52-4a0e-9f0e-0d7f6d1c2b3a"
@@ -74,6 +77,52 @@ def test_a_person_is_who_its_token_names(verifier: TokenVerifier, sign: Sign, ro
     assert found == dict.fromkeys(both) | {claim: both[claim]}
     refused(verifier, sign({"role": role, "sub": person, **both, claim: None}))
     refused(verifier, sign({"role": role, "sub": "who", **both}))
+
+
+OFFICER = {"role": "privacy_officer", "sub": "7d3f2f0e-6a52-4a0e-9f0e-0d7f6d1c2b3a", "oin": None, "amr": ["mfa"]}
+
+
+@pytest.mark.parametrize("of", [{}, {"oin": "00000001234567890000"}, {"municipality": "1701"}])
+def test_a_privacy_officer_is_of_one_or_of_the_operator(
+    verifier: TokenVerifier, sign: Sign, of: dict[str, str]
+) -> None:
+    caller = verifier.verify(sign(OFFICER | of))
+    found = {"municipality": caller.municipality, "oin": caller.oin}
+    assert found == {"municipality": None, "oin": None} | of
+    refused(verifier, sign(OFFICER | {"municipality": "1701", "oin": "00000001234567890000"}))
+    refused(verifier, sign(OFFICER | {"municipality": "17O1"}))
+
+
+LOA = "http://eidas.europa.eu/LoA/substantial"
+
+
+@pytest.mark.parametrize(
+    ("signed_in", "believed"),
+    [
+        ({"amr": ["pwd", "mfa"]}, True),
+        ({"amr": None, "acr": LOA}, True),
+        ({"amr": None}, False),
+        ({"amr": ["pwd", "otp"]}, False),
+        ({"amr": "mfa"}, False),
+        ({"amr": {"mfa": True}}, False),
+        ({"amr": None, "acr": "http://eidas.europa.eu/LoA/low"}, False),
+        ({"amr": None, "acr": [LOA]}, False),
+    ],
+)
+def test_a_privacy_officer_signs_in_with_two_factors(
+    key: OKPKey, clock: Clock, sign: Sign, signed_in: dict[str, Any], believed: bool
+) -> None:
+    """RFC 8176 and RFC 9470. Seen failing with one factor believed."""
+    trusted = TrustedIssuer(issuer=ISSUER, jwks_url=f"{ISSUER}/jwks.json")
+    one = TokenVerifier([trusted], INDEX, clock, lambda _: key_set(key), [LOA])
+    if believed:
+        assert one.verify(sign(OFFICER | signed_in)).role == "privacy_officer"
+        return
+    with pytest.raises(Problem) as caught:
+        one.verify(sign(OFFICER | signed_in))
+    assert (caught.value.type.slug, caught.value.type.status) == ("second-factor-missing", 401)
+    says = f'Bearer error="insufficient_user_authentication", acr_values="{LOA}"'
+    assert caught.value.headers == {"WWW-Authenticate": says}
 
 
 def test_a_caller_may_only_what_scope_and_role_allow(verifier: TokenVerifier, sign: Sign) -> None:

@@ -141,6 +141,7 @@ class Services(httpx.BaseTransport):
             base_url=INDEX,
             intake_database_url=self.index_database.urls["verwijsindex_intake"],
             index_database_url=self.index_database.urls["verwijsindex_index"],
+            auditor_database_url=self.index_database.urls["verwijsindex_auditor"],
             broker_url=SecretStr("redis://127.0.0.1:1/0"),
             keys=self.folder / "index",
             key_list=self.folder / "list.jws",

@@ -18,6 +18,7 @@ from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.issuer.commands import app
 from verwijsindex.issuer.signing import TokenSigner
 from verwijsindex.keyfiles import read_signing_key, write_public_key, write_signing_key
+from verwijsindex.problems import Problem
 from verwijsindex.settings import TrustedIssuer, utc_now
 
 PERSON = "7d3f2f0e-6a52-4a0e-9f0e-0d7f6d1c2b3a"
@@ -116,7 +117,14 @@ def test_a_minted_token_is_of_a_person_of_its_role(run: Run, verifier: TokenVeri
     option = ("--municipality", "1701") if PERSON_OF[role] == "municipality" else ("--institution", oin)
     done = run("mint", "--role", role, *option, "--person", PERSON)
     assert done.exit_code == 0, done.stderr
-    caller = verifier.verify(f"Bearer {done.stdout.strip()}")
+    token = done.stdout.strip()
+    if role == "privacy_officer":
+        with pytest.raises(Problem, match="second-factor-missing"):
+            verifier.verify(f"Bearer {token}")
+        token = run("mint", "--role", role, *option, "--person", PERSON, "--amr", "pwd", "--amr", "mfa").stdout.strip()
+        of_operator = run("mint", "--role", role, "--person", PERSON, "--amr", "mfa").stdout.strip()
+        assert verifier.verify(f"Bearer {of_operator}").oin is None
+    caller = verifier.verify(f"Bearer {token}")
     assert (caller.role, caller.person_id, caller.scopes) == (role, UUID(PERSON), SCOPES[role])
     assert caller.client_id == "issuer-mint"
     assert (caller.oin, caller.municipality) == ((None, "1701") if option[1] == "1701" else (oin, None))

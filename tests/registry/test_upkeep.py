@@ -12,7 +12,14 @@ from support import ADMINISTRATOR, CLINIC, DORDRECHT, NOW, SCHOOL, WESTERVELD, I
 
 from verwijsindex.database import transaction
 from verwijsindex.registry import service
-from verwijsindex.registry.models import CaseSupervisor, Coordinator, NamedOfficer, RightsDeskOfficer, Serving
+from verwijsindex.registry.models import (
+    CaseSupervisor,
+    Coordinator,
+    NamedOfficer,
+    PrivacyOfficer,
+    RightsDeskOfficer,
+    Serving,
+)
 from verwijsindex.registry.service import RegistryError
 from verwijsindex.registry.upkeep import remove_contact_data
 from verwijsindex.workers.upkeep import EVERY, Upkeep
@@ -35,7 +42,14 @@ def _removed(index: Index, *, after: timedelta, size: int = 100) -> int:
 def _without_contact_data(index: Index) -> set[UUID]:
     return {
         row.id
-        for table in ("reporter", "coordinator", "case_supervisor", "named_officer", "rights_desk_officer")
+        for table in (
+            "reporter",
+            "coordinator",
+            "case_supervisor",
+            "named_officer",
+            "rights_desk_officer",
+            "privacy_officer",
+        )
         for row in index.database.rows(f"SELECT * FROM {table}")
         if (row.name, row.telephone, row.email) == ("", "", "")
     }
@@ -48,6 +62,7 @@ def _leave(index: Index, person: UUID, last: date = TODAY) -> None:
             (CaseSupervisor, index.supervisors),
             (NamedOfficer, index.officers),
             (RightsDeskOfficer, index.desk_officers),
+            (PrivacyOfficer, index.privacy_officers),
         ]
         for table in [table for table, persons in others if person in persons.values()]:
             service.end_service(connection, ADMINISTRATOR, NOW, table, person, last)
@@ -58,17 +73,17 @@ def _leave(index: Index, person: UUID, last: date = TODAY) -> None:
 def test_it_goes_ninety_days_after_the_last_day_each_with_an_event(index: Index) -> None:
     """And nobody else's. Run twice, it is done once; late, it is done as well (I4, R25)."""
     leavers = [index.reporters[SCHOOL][0], index.coordinators[CLINIC], index.supervisors[WESTERVELD]]
-    leavers += [index.officers[CLINIC], index.desk_officers[DORDRECHT]]
+    leavers += [index.officers[CLINIC], index.desk_officers[DORDRECHT], index.privacy_officers[SCHOOL]]
     for person in leavers:
         _leave(index, person)
     assert _removed(index, after=timedelta(days=DAYS)) == 0
     assert _without_contact_data(index) == set()
     before = index.database.scalar("SELECT count(*) FROM event")
-    assert _removed(index, after=timedelta(days=DAYS + 1)) == 5
+    assert _removed(index, after=timedelta(days=DAYS + 1)) == 6
     assert _removed(index, after=timedelta(days=DAYS + 300)) == 0
     assert _without_contact_data(index) == set(leavers)
     events = index.database.rows("SELECT * FROM event WHERE kind = 'contact_data.removed'")
-    assert index.database.scalar("SELECT count(*) FROM event") == before + 5
+    assert index.database.scalar("SELECT count(*) FROM event") == before + 6
     said = {json.loads(row.body)["recordId"]: row for row in events}
     assert set(said) == set(map(str, leavers))
     assert said[str(leavers[0])].reporter_id == leavers[0]

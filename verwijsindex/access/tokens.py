@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Verifying JWT access tokens (RFC 9068) of trusted issuers: Ed25519 (RFC 9864) and nothing else.
 
-A refusal is one and the same 401, whatever was wrong; which check failed is a word in the log.
+A refusal is one and the same 401, whatever was wrong; which check failed is a word in the log. Only who signed in
+with one factor where the role wants two is told so (RFC 9470).
 """
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -15,11 +16,11 @@ from joserfc import jws
 from joserfc.jws import JWSRegistry
 
 from verwijsindex import metrics
-from verwijsindex.access.caller import PERSON_OF, Caller
+from verwijsindex.access.caller import PERSON_OF, TWO_FACTORS, Caller
 from verwijsindex.access.key_sets import Fetch, KeySet, PublicKey, fetch_over_http
 from verwijsindex.access.revocations import Revocations
 from verwijsindex.logs import TOKEN_REFUSED, log
-from verwijsindex.problems import NOT_AUTHENTICATED, Problem
+from verwijsindex.problems import NOT_AUTHENTICATED, SECOND_FACTOR_MISSING, Problem
 from verwijsindex.settings import Clock, TrustedIssuer
 
 ALGORITHM = "Ed25519"
@@ -40,6 +41,10 @@ class _Refused(Exception):  # noqa: N818 (never leaves this module)
     """The token is not believed; its text is a constant word for the log."""
 
 
+class _OneFactor(Exception):  # noqa: N818 (likewise)
+    """The token is believed, and its person signed in with one factor where the role wants two."""
+
+
 class TokenVerifier:
     """Verifies the access tokens of one service. May be used by many threads at once.
 
@@ -49,10 +54,16 @@ class TokenVerifier:
         clock: gives the present moment.
         fetch: gets the body of an issuer's key set, or of its list of revoked clients, by its address, or raises
             `key_sets.FetchError`.
+        two_factor_acr: values of `acr` that mean two factors, besides `mfa` in `amr` (RFC 8176).
     """
 
     def __init__(
-        self, issuers: Sequence[TrustedIssuer], audience: str, clock: Clock, fetch: Fetch = fetch_over_http
+        self,
+        issuers: Sequence[TrustedIssuer],
+        audience: str,
+        clock: Clock,
+        fetch: Fetch = fetch_over_http,
+        two_factor_acr: Collection[str] = (),
     ) -> None:
         self._key_sets = {trusted.issuer: KeySet(trusted, clock, fetch) for trusted in issuers}
         self._revocations = {
@@ -64,6 +75,7 @@ class TokenVerifier:
         }
         self._audience = audience
         self._clock = clock
+        self._two_factor_acr = two_factor_acr
         # An Ed25519 check takes longer than all the rest, and a client sends its token many times. What is
         # remembered is only that this key signed these bytes, and what they say; every claim is checked each time.
         # Nothing of what a stranger made up is: what raises is not kept.
@@ -82,6 +94,15 @@ class TokenVerifier:
             metrics.TOKENS_REFUSED.labels(str(refused)).inc()
             log(TOKEN_REFUSED, reason=str(refused))
             raise Problem(NOT_AUTHENTICATED, headers={"WWW-Authenticate": "Bearer"}) from None
+        except _OneFactor:
+            metrics.TOKENS_REFUSED.labels("one factor").inc()
+            log(TOKEN_REFUSED, reason="one factor")
+            raise Problem(SECOND_FACTOR_MISSING, headers={"WWW-Authenticate": self._step_up()}) from None
+
+    def _step_up(self) -> str:
+        """RFC 9470, section 3; without `acr_values` where none are known to mean two factors."""
+        wanted = f', acr_values="{" ".join(self._two_factor_acr)}"' if self._two_factor_acr else ""
+        return f'Bearer error="insufficient_user_authentication"{wanted}'
 
     def ready(self) -> bool:
         """Whether the keys of every trusted issuer are there, and the lists of revoked clients."""
@@ -106,7 +127,13 @@ class TokenVerifier:
         revocations = self._revocations.get(caller.issuer)
         if revocations and revocations.holds(caller.client_id):
             raise _Refused("revoked")
+        if caller.role in TWO_FACTORS and not self._of_two_factors(claims):
+            raise _OneFactor
         return caller
+
+    def _of_two_factors(self, claims: dict[str, Any]) -> bool:
+        methods = claims.get("amr")
+        return (isinstance(methods, list) and "mfa" in methods) or claims.get("acr") in list(self._two_factor_acr)
 
     def _read_signed(self, token: str) -> tuple[dict[str, Any], dict[str, Any], PublicKey]:
         header, claims = _read(token)
@@ -167,7 +194,10 @@ def _caller(claims: dict[str, Any]) -> Caller:
         return Caller(client_id, issuer, token_id, "machine", scopes, oin=_text(claims, "oin", _OIN))
     for of_person, claim in PERSON_OF.items():
         if role == of_person:
-            of = {claim: _text(claims, claim, _FORM[claim])}
+            whose: list[str] = [name for name in _FORM if name in claims] if claim == "either or none" else [claim]
+            if len(whose) > 1:
+                raise _Refused("claim oin")
+            of = {name: _text(claims, name, _FORM[name]) for name in whose}
             return Caller(client_id, issuer, token_id, of_person, scopes, person_id=_uuid(subject), **of)
     raise _Refused("role")
 

@@ -204,11 +204,16 @@ def mint(
     role: Annotated[PersonRole, typer.Option(help="The person's role.")],
     person: Annotated[UUID, typer.Option(help="The person's id in the index's register.")],
     municipality: Annotated[
-        str | None, typer.Option(help="Of a case supervisor or rights desk: CBS code of four digits.")
+        str | None, typer.Option(help="Of a case supervisor, rights desk or privacy officer: CBS code of four digits.")
     ] = None,
     institution: Annotated[
-        str | None, typer.Option(help="Of a coordinator or named officer: OIN of twenty digits.")
+        str | None, typer.Option(help="Of a coordinator, named officer or privacy officer: OIN of twenty digits.")
     ] = None,
+    amr: Annotated[
+        list[str] | None,
+        typer.Option(help="How the person signed in (RFC 8176); a privacy officer needs mfa. Repeat it."),
+    ] = None,
+    acr: Annotated[str | None, typer.Option(help="How sure that was, in the words of who signs people in.")] = None,
     minutes: Annotated[int, typer.Option(min=1, max=60, help="How long the token is good.")] = 60,
     resource: Annotated[
         str | None,
@@ -220,15 +225,26 @@ def mint(
     Whoever can run this with the issuer's signing key can be anyone: on the issuer's own machine, by its operator, and
     with invented persons alone as long as this version is not for real data.
     """
-    claim = PERSON_OF[role]
-    of, other = (municipality, institution) if claim == "municipality" else (institution, municipality)
-    form, otherwise = _OF[claim]
-    if of is None or other is not None or not form.fullmatch(of):
-        raise _stop(f"a {role.replace('_', ' ')} {otherwise}")
+    of = _whose(role, municipality, institution)
+    signed_in = {name: said for name, said in (("amr", amr), ("acr", acr)) if said}
     settings = MintSettings()
     try:
         signer = TokenSigner(read_signing_key(settings.signing_key), settings.base_url)
     except KeyFileError as error:
         raise _stop(error) from None
     terms = Terms(resource or settings.resources[0], SCOPES[role], timedelta(minutes=minutes))
-    typer.echo(signer.person_token(role, person, of, MINTED_FOR, terms, utc_now()))
+    typer.echo(signer.person_token(role, person, of, MINTED_FOR, terms, utc_now(), signed_in))
+
+
+def _whose(role: PersonRole, municipality: str | None, institution: str | None) -> str | None:
+    """Of which institution or municipality the person is; None of the operator. Exits for what does not go together."""
+    claim = PERSON_OF[role]
+    if claim == "either or none":
+        if not (municipality or institution):
+            return None
+        claim = "municipality" if municipality else "oin"
+    of, other = (municipality, institution) if claim == "municipality" else (institution, municipality)
+    form, otherwise = _OF[claim]
+    if of is None or other is not None or not form.fullmatch(of):
+        raise _stop(f"a {role.replace('_', ' ')} {otherwise}")
+    return of

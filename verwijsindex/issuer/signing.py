@@ -2,7 +2,7 @@
 """Signing access tokens (RFC 9068) with the issuer's key, and the public key that others verify them with."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from verwijsindex.access.caller import PERSON_OF, PersonRole, Role
 from verwijsindex.access.revocations import LIST_TYPE, digest_of
 from verwijsindex.access.tokens import ALGORITHM, TOKEN_TYPE
 
+OIN_DIGITS = 20
 _REGISTRY = JWSRegistry(algorithms=[ALGORITHM])
 
 
@@ -53,10 +54,23 @@ class TokenSigner:
         """A token for a client of the institution `oin`."""
         return self._sign("machine", {"sub": client_id, "client_id": client_id, "oin": oin}, terms, now)
 
-    def person_token(self, role: PersonRole, person: UUID, of: str, client_id: str, terms: Terms, now: datetime) -> str:
-        """A token of a person of the institution or municipality `of`; `client_id` names the page or command it is
-        made for."""
-        return self._sign(role, {"sub": str(person), "client_id": client_id, PERSON_OF[role]: of}, terms, now)
+    def person_token(
+        self,
+        role: PersonRole,
+        person: UUID,
+        of: str | None,
+        client_id: str,
+        terms: Terms,
+        now: datetime,
+        signed_in: Mapping[str, object] | None = None,
+    ) -> str:
+        """A token of a person of the institution or municipality `of` (None: of the operator); `client_id` names the
+        page or command it is made for; `signed_in`: how the person did, as `amr` and `acr` (RFC 9470, section 6)."""
+        claim = PERSON_OF[role]
+        if claim == "either or none":
+            claim = "oin" if of and len(of) == OIN_DIGITS else "municipality"
+        whose: dict[str, object] = {claim: of} if of else {}
+        return self._sign(role, {"sub": str(person), "client_id": client_id, **whose, **(signed_in or {})}, terms, now)
 
     def revocations(self, client_ids: Iterable[str], now: datetime) -> str:
         """The list of revoked clients (`access.revocations`)."""
@@ -68,7 +82,7 @@ class TokenSigner:
             registry=_REGISTRY,
         )
 
-    def _sign(self, role: Role, claims: dict[str, str], terms: Terms, now: datetime) -> str:
+    def _sign(self, role: Role, claims: dict[str, object], terms: Terms, now: datetime) -> str:
         issued_at = int(now.timestamp())
         return jwt.encode(
             {"alg": ALGORITHM, "typ": TOKEN_TYPE, "kid": self._kid},

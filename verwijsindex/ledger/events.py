@@ -79,7 +79,7 @@ class Event:
         }
         body: dict[str, Any] = {
             "id": self.id,
-            "at": _says_when(self.at),
+            "at": says_when(self.at),
             "kind": self.kind.name,
             "outcome": self.outcome,
             "actor": {name: value for name, value in actor.items() if value is not None},
@@ -95,7 +95,8 @@ class Event:
         return to_json(dict(sorted(body.items())))
 
 
-def _says_when(at: datetime) -> str:
+def says_when(at: datetime) -> str:
+    """A moment as events say it: UTC, with microseconds (RFC 3339)."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -188,4 +189,4 @@ def of_rows(
 
 def of_rows_at(at: datetime, most: int) -> dict[str, object]:
     """What a statement with `of_rows` is given: when it is, and nonces for at most so many rows."""
-    return {"event_at": at, "event_says_at": _says_when(at), "event_nonces": secrets.token_bytes(16 * most)}
+    return {"event_at": at, "event_says_at": says_when(at), "event_nonces": secrets.token_bytes(16 * most)}

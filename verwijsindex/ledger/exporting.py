@@ -14,6 +14,7 @@ from verwijsindex.ledger.reading import newest_checkpoint
 from verwijsindex.ledger.verification import Header
 
 CHUNK = 5_000
+_COLUMNS = (*COLUMNS, "person")
 _DROPPED = text(
     "SELECT d.before, c.note FROM dropped_events d JOIN checkpoint c ON c.size = d.covered"
     " ORDER BY d.before DESC LIMIT 1"
@@ -24,7 +25,7 @@ _DROPPED = text(
 _CHUNK = "place >= CAST(:first AS bigint) AND place < CAST(:first AS bigint) + :chunk"
 _LEAVES = text(f"SELECT place, hash FROM leaf WHERE {_CHUNK} ORDER BY place")  # noqa: S608 (a constant)
 _EVENTS = text(
-    f"SELECT l.place, l.hash, l.event_id, {', '.join(f'e.{name}' for name in COLUMNS)} FROM leaf l"  # noqa: S608
+    f"SELECT l.place, l.hash, l.event_id, {', '.join(f'e.{name}' for name in _COLUMNS)} FROM leaf l"  # noqa: S608
     " LEFT JOIN LATERAL (SELECT * FROM event WHERE id = l.event_id OFFSET 0) e ON true"
     f" WHERE {_CHUNK} ORDER BY place"
 )
@@ -91,6 +92,8 @@ def other_than_said(row: "Row[Any]") -> list[str]:
     try:
         said = from_json(row.body)
         actor = said["actor"]
+        named = said.get("reporterId")
+        reporter = said.get("reporter") or actor.get("onBehalfOf") or named
         wanted = {
             "id": said["id"],
             "at": datetime.fromisoformat(said["at"]),
@@ -98,10 +101,11 @@ def other_than_said(row: "Row[Any]") -> list[str]:
             "outcome": said["outcome"],
             "signal_id": said.get("signalId"),
             "match_id": said.get("matchId"),
-            "reporter_id": said.get("reporter") or actor.get("onBehalfOf"),
+            "reporter_id": reporter,
             "oin": actor.get("institution"),
             "municipality_code": said.get("municipality") or actor.get("municipality"),
             "client_id": actor.get("clientId"),
+            "person": actor.get("person") or (named if named != reporter else None),
         }
     except (ValueError, TypeError, KeyError, AttributeError):
         return []  # the bytes themselves are wrong, and are told of as such

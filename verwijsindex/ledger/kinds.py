@@ -171,6 +171,10 @@ LEDGER_EXPORTED = _kind("ledger.exported", "read", "the operator exported the le
 EVENTS_DROPPED = _kind("events.dropped", "system", "events older than five years were destroyed", "count")
 
 # The privacy officer's desk.
+LEDGER_SEARCHED = _kind(
+    *("ledger.searched", "read", "a privacy officer searched the ledger: for what, what was asked, how much was found"),
+    *("purpose", "personId", "institution", "signalId", "matchId", "from", "until", "kinds", "havingOutcome", "count"),
+)
 ALERT_RAISED = _kind(
     *(
         "alert.raised",

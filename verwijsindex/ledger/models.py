@@ -18,6 +18,11 @@ class Event(SQLModel, table=True):
         CheckConstraint("octet_length(nonce) = 16", name="event_nonce_is_sixteen_bytes"),
         Index("ix_event_signal", "signal_id"),
         Index("ix_event_match", "match_id"),
+        Index("ix_event_at", "at"),
+        Index("ix_event_oin", "oin", "at", postgresql_where="oin IS NOT NULL"),
+        Index("ix_event_reporter", "reporter_id", "at", postgresql_where="reporter_id IS NOT NULL"),
+        Index("ix_event_person", "person", "at", postgresql_where="person IS NOT NULL"),
+        Index("ix_event_municipality", "municipality_code", "at", postgresql_where="municipality_code IS NOT NULL"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -32,6 +37,9 @@ class Event(SQLModel, table=True):
     client_id: str | None = None
     body: bytes
     nonce: bytes
+    person: str | None = None
+    """Who acted, or else a second reporter whom the event names: by a trigger, from `body`, as is `reporter_id` of who
+    is named in it alone (migration 0032)."""
 
 
 class UnsealedEvent(SQLModel, table=True):

@@ -177,6 +177,23 @@ class NamedOfficer(Serving, _OfInstitution, table=True):
     __table_args__ = (_contact_data("named_officer", "last_day"),)
 
 
+class PrivacyOfficer(Serving, table=True):
+    """Who audits the ledger of an institution or a municipality; of neither: of the whole, for the operator (R25, R28).
+
+    Decides nothing, and stands in no match.
+    """
+
+    __tablename__ = "privacy_officer"
+    __table_args__ = (
+        _contact_data("privacy_officer", "last_day"),
+        CheckConstraint("num_nonnulls(oin, municipality_code) <= 1", name="privacy_officer_of_one_at_most"),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    oin: str | None = Field(default=None, sa_type=CHAR(20), foreign_key="institution.oin", index=True)
+    municipality_code: str | None = Field(default=None, sa_type=CHAR(4), foreign_key="municipality.code", index=True)
+
+
 class RightsDeskOfficer(Serving, _OfMunicipality, table=True):
     """Who decides at a municipality's rights desk on requests of youngsters and parents (R28, R30)."""
 

@@ -141,6 +141,19 @@ class RightsDeskOfficerEntry(PersonEntry):
     municipality_code: MunicipalityCode
 
 
+class PrivacyOfficerEntry(PersonEntry):
+    """A privacy officer of an institution or a municipality; of neither: of the operator (R25, R28)."""
+
+    oin: Oin | None = None
+    municipality_code: MunicipalityCode | None = None
+
+    @model_validator(mode="after")
+    def _of_one_at_most(self) -> "PrivacyOfficerEntry":
+        if self.oin and self.municipality_code:
+            raise ValueError("a privacy officer is of an institution or of a municipality, not of both")
+        return self
+
+
 class ReporterOut(Outgoing):
     """A reporter as the own institution's coordinator sees it (R20)."""
 

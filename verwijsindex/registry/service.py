@@ -21,6 +21,7 @@ from verwijsindex.registry.models import (
     Institution,
     Municipality,
     NamedOfficer,
+    PrivacyOfficer,
     Reporter,
     RightsDeskOfficer,
     Serving,
@@ -37,6 +38,7 @@ from verwijsindex.registry.schemas import (
     MunicipalityEntry,
     MunicipalityOin,
     NamedOfficerEntry,
+    PrivacyOfficerEntry,
     ReporterEntry,
     RightsDeskOfficerEntry,
 )
@@ -50,6 +52,7 @@ _TABLES: dict[type[Entry], type[SQLModel]] = {
     CaseSupervisorEntry: CaseSupervisor,
     NamedOfficerEntry: NamedOfficer,
     RightsDeskOfficerEntry: RightsDeskOfficer,
+    PrivacyOfficerEntry: PrivacyOfficer,
 }
 _REFUSED_MAIL = text(
     "SELECT recipient, person_id, municipality_code, oin, refused_on, outcome FROM refused_mail_of_offices()"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`verwijsindex admin coordinator | supervisor | officer | desk`: who serves beside the reporters, until a last day."""
+"""`verwijsindex admin coordinator | supervisor | officer | desk | privacy-officer`: who serves beside the reporters,
+until a last day."""
 
 from typing import Annotated
 from uuid import UUID
@@ -15,6 +16,7 @@ coordinator = group(app, "coordinator", "Who manages an institution's contact da
 supervisor = group(app, "supervisor", "Case supervisors of a municipality (R19).")
 officer = group(app, "officer", "Named officers of an institution, for its shielded signals (R36).")
 desk = group(app, "desk", "Officers of a municipality's rights desk (R28).")
+privacy = group(app, "privacy-officer", "Who audits the ledger of an institution, a municipality or the whole (R25).")
 
 
 def _end(table: type[models.Serving], person: UUID, last_day: Day) -> None:
@@ -92,3 +94,35 @@ def end_desk_officer(officer_id: UUID, last_day: Day) -> None:
 def list_desk_officers(code: Annotated[str | None, typer.Argument()] = None) -> None:
     """Show the officers of one municipality's rights desk or of all."""
     show(models.RightsDeskOfficer, municipality_code=code)
+
+
+@privacy.command("add")
+def add_privacy_officer(
+    name: str,
+    telephone: Telephone,
+    email: Email,
+    institution: Annotated[str | None, typer.Option(help="Of one institution: its OIN.")] = None,
+    municipality: Annotated[str | None, typer.Option(help="Of one municipality: its CBS code.")] = None,
+) -> None:
+    """Add a privacy officer; of neither an institution nor a municipality audits the whole index. Prints the id.
+
+    Whoever puts somebody here shows them who did and saw what: have it asked in writing. The id is what a token names
+    (`verwijsindex issuer mint --role privacy_officer --amr mfa`).
+    """
+    values = {"name": name, "telephone": telephone, "email": email}
+    add(schemas.PrivacyOfficerEntry, oin=institution, municipality_code=municipality, **values)
+
+
+@privacy.command("end")
+def end_privacy_officer(officer_id: UUID, last_day: Day) -> None:
+    """Set the last day on which a privacy officer searches the ledger."""
+    _end(models.PrivacyOfficer, officer_id, last_day)
+
+
+@privacy.command("list")
+def list_privacy_officers(
+    institution: Annotated[str | None, typer.Option(help="Of one institution: its OIN.")] = None,
+    municipality: Annotated[str | None, typer.Option(help="Of one municipality: its CBS code.")] = None,
+) -> None:
+    """Show privacy officers, of one institution or municipality or all."""
+    show(models.PrivacyOfficer, oin=institution, municipality_code=municipality)
