@@ -117,6 +117,7 @@ def test_a_digest_is_one_mail_with_a_link_to_choose_otherwise(mails: MailPost) -
     page = index.http.get(path)
     assert (page.status_code, index.get(OWN, index.reader()).json["mail"]) == (200, "digest")
     assert b"<form" in page.data
+    assert b"mail at once each time" in page.data, "which of the two one gets"
     answer, told = new_events(
         index,
         lambda: index.http.post(path, data={"List-Unsubscribe": "One-Click"}),  # type: ignore[arg-type, return-value]
@@ -133,8 +134,32 @@ def test_a_digest_is_one_mail_with_a_link_to_choose_otherwise(mails: MailPost) -
     assert (again.status_code, told) == (200, [])  # else whoever has the link fills the ledger
 
 
-def test_of_a_link_that_is_none_the_answer_is_the_same(index: Index) -> None:
-    """Changed, of another key, or of what is no link at all: nothing changes, and nothing tells which."""
+def test_a_link_turns_mail_ten_times_a_day(index: Index) -> None:
+    """Each time is an event (R37). Seen failing (twelve of them) without the bound in `turn_mail`. It binds the link
+    alone: who signs in chooses as before."""
+    keys, reporter = index.app.extensions["index_keys"], index.reporters[SCHOOL][0]
+    links = [
+        link("https://index.example", keys.current, Choice(reporter, None, None, None, digest=digest))
+        for digest in (True, False)
+    ]
+
+    def turn(times: int) -> int:
+        def post() -> Answer:
+            answers = [index.http.post(mail_links.PATH + "/" + links[i % 2].rpartition("/")[2]) for i in range(times)]
+            return answers[-1]  # type: ignore[return-value]
+
+        return len(new_events(index, post)[1])
+
+    assert turn(12) == 10
+    assert index.get(OWN, index.reader()).json["mail"] == "at_once"
+    assert put(index, index.reader(), {"mail": "digest", "digestAt": "16:30"}).status_code == 200
+    assert turn(2) == 0
+    index.clock.move(days=1)
+    assert turn(2) == 1, "the first is so already"
+
+
+def test_a_link_that_is_none_says_so_and_changes_nothing(index: Index) -> None:
+    """Changed, of another key, or of what is no link at all: nothing tells which."""
     keys = index.app.extensions["index_keys"]
     good = link(
         "https://index.example", keys.current, Choice(index.reporters[SCHOOL][0], None, None, None, digest=True)
@@ -144,8 +169,10 @@ def test_of_a_link_that_is_none_the_answer_is_the_same(index: Index) -> None:
     answers = [index.http.post(f"{mail_links.PATH}/{one}") for one in (changed, "AAAA", "x", token[:8], "ë", "A" * 500)]
     assert index.database.scalar("SELECT count(*) FROM mail_preference") == 0
     assert index.database.scalar("SELECT count(*) FROM event WHERE kind LIKE 'mail%'") == 0
-    answers.append(index.http.post(f"{mail_links.PATH}/{token}"))
     assert {(answer.status_code, answer.data) for answer in answers} == {(200, answers[0].data)}
+    assert b"does not work" in answers[0].data
+    for _ in range(2):  # the second time it is so already, which the answer does not tell
+        assert b"received: one mail a day" in index.http.post(f"{mail_links.PATH}/{token}").data
     assert index.get(OWN, index.reader()).json == {"mail": "digest", "digestAt": "07:00"}
 
 

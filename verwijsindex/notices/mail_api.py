@@ -22,6 +22,7 @@ from verwijsindex.acting import Act, OnBehalfOf, reading
 from verwijsindex.database import transaction
 from verwijsindex.ledger import events
 from verwijsindex.notices import mail_links, mail_preferences
+from verwijsindex.notices.mail_links import Choice
 from verwijsindex.notices.mail_preferences import Inbox
 from verwijsindex.notices.mail_schemas import MailPreferenceIn, MailPreferenceOut, RefusedMailsOut
 from verwijsindex.paging import PageById
@@ -141,27 +142,52 @@ def _own(act: Act) -> Inbox:
 
 @links.get("/<token>")
 def ask_for_choice(token: str) -> Response:
-    """A page with one button: what follows every link in a mail, to look for harm, must not choose anything."""
-    return Response(_PAGE, content_type="text/html; charset=utf-8")
+    """A page that says what is chosen, with one button: what follows every link in a mail, to look for harm, must not
+    choose anything."""
+    return _page(_ASKED, mail_links.read(current_app.extensions["index_keys"], token))
 
 
 @links.post("/<token>")
 def make_choice(token: str) -> Response:
-    """The choice of the link. Of every other one the answer is the same."""
+    """The choice of the link. The answer follows from the link alone: of what is stored it tells nothing."""
     choice = mail_links.read(current_app.extensions["index_keys"], token)
     if choice:
         with transaction(current_app.extensions["index_pool"]) as connection:
             mail_preferences.turn(connection, current_app.extensions["clock"](), choice)
-    return Response(_DONE, content_type="text/html; charset=utf-8")
+    return _page(_DONE, choice)
+
+
+def _page(said: dict[bool, str], choice: Choice | None) -> Response:
+    page = _HTML.format(said[choice.digest] if choice else _NO_LINK)
+    return Response(page, content_type="text/html; charset=utf-8")
 
 
 _HTML = (
     '<!DOCTYPE html>\n<html lang="nl"><head><meta charset="utf-8"><title>Verwijsindex: mail</title></head>'
     "<body><main><h1>Mail van de Verwijsindex</h1>{}</main></body></html>\n"
 )
-_PAGE = _HTML.format(
-    '<form method="post"><p>Wilt u uw mail voortaan op de andere manier: eens per dag, of juist elke keer meteen?</p>'
-    '<p lang="en">Do you want your mail the other way from now on: once a day, or at once each time?</p>'
+_FORM = (
+    '<form method="post"><p>{}</p><p lang="en">{}</p>'
     '<p><button type="submit">Ja <span lang="en">/ Yes</span></button></p></form>'
+    '<p>Meer dan tien keer per dag wisselen kan niet.</p><p lang="en">You cannot change more than ten times a day.</p>'
 )
-_DONE = _HTML.format('<p>Uw keuze is ontvangen.</p><p lang="en">Your choice was received.</p>')
+_TOLD = '<p>{}</p><p lang="en">{}</p>'
+_ASKED = {
+    True: _FORM.format(
+        "Wilt u voortaan eens per dag een mail, als er iets nieuws is?",
+        "Do you want one mail a day from now on, if there is anything new?",
+    ),
+    False: _FORM.format(
+        "Wilt u voortaan elke keer meteen een mail?", "Do you want a mail at once each time from now on?"
+    ),
+}
+_DONE = {
+    True: _TOLD.format("Uw keuze is ontvangen: eens per dag een mail.", "Your choice was received: one mail a day."),
+    False: _TOLD.format(
+        "Uw keuze is ontvangen: elke keer meteen een mail.", "Your choice was received: a mail at once each time."
+    ),
+}
+_NO_LINK = _TOLD.format(
+    "Deze link werkt niet, of niet meer: neem die uit uw nieuwste mail van de Verwijsindex.",
+    "This link does not work, or not any more: use the one in your newest mail from the Verwijsindex.",
+)

@@ -29,6 +29,8 @@ _TEMPLATES = Environment(
     trim_blocks=True,
 )
 _NUMBERS = [(one.name.partition(" (")[0], one.telephone) for one in NATIONAL_NUMBERS]
+_IN_ENGLISH = {"Alarmnummer": "Emergency number", "Veilig Thuis": "Veilig Thuis (advice on child abuse)"}
+_ENGLISH_NUMBERS = [(_IN_ENGLISH[name], telephone) for name, telephone in _NUMBERS]
 
 
 _AS_SENT = SMTPUTF8.clone(max_line_length=990)
@@ -88,7 +90,8 @@ def message(form: Form, mail: Row[Any], address: str) -> EmailMessage:
     )
     address_of_choice = link(form.base_url, form.keys.current, choice)
     one_click = address_of_choice.startswith("https:")  # RFC 8058 knows no other
-    said = {"link": form.link, "numbers": _NUMBERS, "choice": address_of_choice, "digest": mail.digest}
+    numbers = {"numbers": _NUMBERS, "english_numbers": _ENGLISH_NUMBERS}
+    said = {"link": form.link, "choice": address_of_choice, "digest": mail.digest, **numbers}
     made = EmailMessage(SMTPUTF8)
     made["From"] = Address("Verwijsindex", addr_spec=form.sender)
     made["To"] = address

@@ -125,7 +125,7 @@ def choose(
 
 def turn(connection: Connection, now: datetime, choice: Choice) -> None:
     """What the link in a mail asks for, at the time of the digest that was chosen before; with its event. What is so
-    already is no act: whoever has the link could fill the ledger with it."""
+    already is no act, nor is more than ten times a day (`turn_mail`): whoever has the link could fill the ledger."""
     inbox = Inbox.of_choice(choice)
     if not connection.execute(_TURN, inbox.named | {"digest": choice.digest, "now": now}).all():
         return

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Tables of telling: notices (the inbox), a client's webhook subscription, its deliveries and their attempts; mail."""
 
-from datetime import datetime, time
+from datetime import date, datetime, time
 from uuid import UUID
 
 from sqlalchemy import CHAR, CheckConstraint, ForeignKey, Index, UniqueConstraint
@@ -201,7 +201,8 @@ def _of_one_inbox(table: str) -> CheckConstraint:
 
 class MailPreference(SQLModel, table=True):
     """When mail about an inbox is wanted: at once, or one digest a day at a time of its own (R23). Without a row it is
-    at once. `digest_at` is in Europe/Amsterdam, and is there every day of the year."""
+    at once. `digest_at` is in Europe/Amsterdam, and is there every day of the year. `turned`: how often it was turned
+    by a mail's link on the day `turned_on`."""
 
     __tablename__ = "mail_preference"
     __table_args__ = (
@@ -220,6 +221,8 @@ class MailPreference(SQLModel, table=True):
     digest: bool
     digest_at: time
     chosen_at: datetime = Field(sa_type=Moment)
+    turned_on: date | None = None
+    turned: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class MailWanted(SQLModel, table=True):
