@@ -47,6 +47,11 @@ from verwijsindex.settings import IndexSettings, TrustedIssuer
 from verwijsindex.signals.dates import amsterdam_date, two_years_after
 from verwijsindex.signals.ending import Bury
 
+_NOT_GENERATED = sa.text(
+    "SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns"
+    " WHERE table_schema = 'public' AND table_name = :table AND is_generated = 'NEVER'"
+)
+
 
 @dataclass
 class Database:
@@ -96,8 +101,10 @@ class Database:
         with self.superuser.begin() as connection:
             connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
             for table, text in rows.items():
-                insert = f"INSERT INTO {table} SELECT * FROM json_populate_recordset(CAST(NULL AS {table}), :rows)"
-                connection.execute(sa.text(insert), {"rows": text})
+                named = connection.execute(_NOT_GENERATED, {"table": table}).scalar_one()
+                insert = f"INSERT INTO {table} ({named}) OVERRIDING SYSTEM VALUE SELECT {named}"
+                of = f" FROM json_populate_recordset(CAST(NULL AS {table}), :rows)"
+                connection.execute(sa.text(insert + of), {"rows": text})
 
     def leave(self, what: str) -> None:
         """Remember that only `what` is here now; `has_only` then spares the work of bringing it here again."""
