@@ -141,7 +141,7 @@ def test_the_commands_export_and_verify(index_database: Database, tmp_path: Path
     whole.write_bytes(b"".join([*lines[:5], lines[5].replace(b'"outcome"', b'"outkome"'), *lines[6:]]))
     bad = _verwijsindex("verify", whole, *given)
     assert bad.stdout.splitlines()[0] == "event 4: is not what was sealed: it, its nonce or its hash was changed"
-    assert (bad.stdout.splitlines()[-1], bad.returncode) == ("WRONG: 1 findings", 1)
+    assert (bad.stdout.splitlines()[-1], bad.returncode) == ("WRONG: 1 finding", 1)
 
 
 def test_the_command_says_what_is_wrong_with_what_it_got(tmp_path: Path) -> None:

@@ -42,7 +42,10 @@ def main(once: Once = False, rows: Rows = 3000) -> None:
 def _play(console: Console, once: bool, rows: int) -> int:
     """The exit status: 0 if every check was kept."""
     console.rule("Verwijsindex: who is concerned about the same youngster is told of the others")
-    console.print("All persons are invented and all BSNs are test numbers. Nothing of this stays on your machine.\n")
+    console.print(
+        "All persons are invented and all BSNs are test numbers. Nothing of this stays on your machine, and no mail"
+        " leaves it.\n"
+    )
     settings = {f"VERWIJSINDEX_{what}_SECONDS": f"{TICK:g}" for what in ("PUSH_TICK", "SWEEP", "SEAL")}
     with ExitStack() as undo:
         clock = DemoClock(Path(undo.enter_context(tempfile.TemporaryDirectory())) / "ahead")

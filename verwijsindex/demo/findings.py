@@ -104,6 +104,31 @@ def count_events(stack: Stack) -> Counter[tuple[str, str]]:
     return Counter({(row.kind, row.outcome): row.times for row in _as_owner(stack, counted)})
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What all of the demo came to, days after it too: of each kind of inbox how many were told and how many notices
+    they got, and the ledger's events by kind and outcome."""
+
+    told: dict[str, tuple[int, int]]
+    events: Counter[tuple[str, str]]
+
+
+def count_all(stack: Stack) -> Totals:
+    """As the operator counts it."""
+    counted = text(
+        """
+        SELECT CASE WHEN reporter_id IS NOT NULL THEN 'reporters (melders)'
+                    WHEN municipality_code IS NOT NULL THEN 'municipalities (regievoerders)'
+                    WHEN coordinator_oin IS NOT NULL THEN 'coordinators of institutions (coördinatoren)'
+                    ELSE 'named officers (aangewezen functionarissen)' END AS whose, count(*) AS notices,
+               count(DISTINCT (reporter_id, municipality_code, coordinator_oin, officer_oin)) AS inboxes
+        FROM notice GROUP BY whose ORDER BY notices DESC
+        """
+    )
+    told = {row.whose: (row.inboxes, row.notices) for row in _as_owner(stack, counted)}
+    return Totals(told, count_events(stack))
+
+
 def nothing_waits(stack: Stack, now: datetime) -> bool:
     """Whether the matcher has no work, every webhook is delivered and every mail sent but digests whose time has not
     come. Work that was parked counts as waiting."""

@@ -43,6 +43,11 @@ def _days(steps: Sequence[Step]) -> Table:
             mails = "waits" if waits(told) else str(told.mails or "")
             made.add_row("", told.about, told.kind, told.to.name, str(told.webhooks or ""), mails)
         made.add_section()
+    made.caption = (
+        "Webhooks and mails are all that came to that reader in the step: one that is told of other matches too, as a"
+        " case supervisor is of each missed deadline, can get a mail at more than one tick."
+    )
+    made.caption_justify = "default"
     return made
 
 

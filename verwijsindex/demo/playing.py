@@ -18,7 +18,7 @@ from verwijsindex.demo.clock import DemoClock
 from verwijsindex.demo.expectation import Expectation, Sent
 from verwijsindex.demo.exports import Expected, ExportPlan, write_exports
 from verwijsindex.demo.family import Family, play_family
-from verwijsindex.demo.findings import Findings, nothing_waits, read_all
+from verwijsindex.demo.findings import Findings, Totals, count_all, nothing_waits, read_all
 from verwijsindex.demo.followed import Followed, play_follow_up
 from verwijsindex.demo.mailbox import Mail
 from verwijsindex.demo.readers import Post
@@ -49,11 +49,13 @@ class Played:
     settled: bool
     expected: Expectation
     found: Findings
+    totals: Totals
     subscriber: Institution
     received: list[Received]
     family: Family
     followed: Followed
     mails: list[Mail]
+    webhooks: int
 
 
 @contextmanager
@@ -113,11 +115,13 @@ def play(console: Console, stack: Stack, clock: DemoClock, post: Post, rows: int
         settled=settled,
         expected=Expectation([*_accepted(exports), *timing.sent]),
         found=found,
+        totals=count_all(stack),
         subscriber=subscriber,
         received=received,
         family=family,
         followed=followed,
         mails=post.mailbox.mails(),
+        webhooks=len(receiver.received()),
     )
 
 

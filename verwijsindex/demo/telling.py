@@ -20,11 +20,11 @@ def tell(console: Console, played: Played, tick: float) -> None:
         account.signals(played.register, played.outcomes),
         account.refusals(played.outcomes),
         account.matches(played.expected),
-        account.told(played.found, played.received, played.subscriber),
+        account.told(played.totals, played.webhooks, played.mails, played.subscriber),
         *_one_match(played),
         *(account.webhook(one) for one in played.received[:1]),
         account.timing(played.timing, tick),
-        account.events(played.found.events),
+        account.events(played.totals.events),
         account.family(played.family),
         followed_account.followed(played.followed),
     ):

@@ -164,4 +164,6 @@ def tell(verdict: Verdict, kept: list[Checkpoint]) -> None:
         f"{len(agreed)} of {len(kept)} kept checkpoints agree"
         + (f", up to event {agreed[-1].size - 1}" if agreed else "")
     )
-    typer.echo(f"WRONG: {verdict.count} findings" if verdict.count else "as it was sealed")
+    typer.echo(
+        f"WRONG: {verdict.count} finding{'s' if verdict.count > 1 else ''}" if verdict.count else "as it was sealed"
+    )
