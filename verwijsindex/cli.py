@@ -18,6 +18,7 @@ GROUPS = {
     "issuer": "verwijsindex.issuer.commands:app",
     "db": "verwijsindex.operating:db",
     "ledger": "verwijsindex.ledger.commands:app",
+    "officer": "verwijsindex.auditing.commands:app",
     "index-key": "verwijsindex.turning.commands:app",
     "upkeep": "verwijsindex.workers.commands:app",
 }
@@ -92,6 +93,7 @@ def main() -> None:
             if sys.argv[1:2] not in (
                 ["client"],
                 ["keys"],
+                ["officer"],
             ):  # the text of a database's exception may hold what a row says (I5)
                 logs = import_module("verwijsindex.logs")
                 logs.log(logs.UNFORESEEN, error=error)
