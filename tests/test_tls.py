@@ -291,6 +291,7 @@ GOOD: dict[type[Settings], dict[str, str]] = {
         "BASE_URL": "https://index.example",
         "INTAKE_DATABASE_URL": _PG.format("127.0.0.1:5432"),
         "INDEX_DATABASE_URL": "postgresql+psycopg:///x?host=/run/postgresql",
+        "AUDITOR_DATABASE_URL": _PG.format("127.0.0.1:5432"),
         "BROKER_URL": "redis://:hunter2@localhost:6379/0",
         "KEYS": "keys",
         "TOMBSTONES": "tombstones",

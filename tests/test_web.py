@@ -251,6 +251,7 @@ def served(index: Index) -> Iterator[tuple[str, int]]:
             "PORT": str(port),
             "INTAKE_DATABASE_URL": index.database.urls["verwijsindex_intake"].get_secret_value(),
             "INDEX_DATABASE_URL": index.database.urls["verwijsindex_index"].get_secret_value(),
+            "AUDITOR_DATABASE_URL": index.database.urls["verwijsindex_auditor"].get_secret_value(),
             "BROKER_URL": "redis://127.0.0.1:1/0",
             "KEYS": str(index.folder),
             "KEY_LIST": str(index.folder / "key-list.jws"),

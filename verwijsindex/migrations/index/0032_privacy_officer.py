@@ -7,7 +7,7 @@ Killed halfway it is run again, and goes on.
 """
 
 from alembic import op
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 revision = "index_0032"
 down_revision = "index_0033"
@@ -46,8 +46,8 @@ CREATE OR REPLACE TRIGGER event_says_people BEFORE INSERT ON event FOR EACH ROW
 _BATCH = 5_000
 _NEXT = text("SELECT id FROM event WHERE CAST(:last AS uuid) IS NULL OR id > :last ORDER BY id LIMIT :size")
 _WANTING = (
-    "id = ANY(:ids) AND person IS NULL AND (reporter_id, CAST(NULL AS varchar))"
-    " IS DISTINCT FROM (SELECT p.reporter_id, p.person FROM event_people(body, event.reporter_id) p)"
+    "id = ANY(:ids) AND person IS NULL AND EXISTS (SELECT FROM event_people(body, event.reporter_id) p"
+    " WHERE p.person IS NOT NULL OR p.reporter_id IS DISTINCT FROM event.reporter_id)"
 )
 _ANY = text(f"SELECT EXISTS (SELECT FROM event WHERE {_WANTING})")  # noqa: S608 (constants)
 _FILL = text(
@@ -169,21 +169,26 @@ GRANT SELECT (place, event_id) ON leaf TO verwijsindex_auditor;
 """
 
 
+def fill(connection: Connection) -> None:
+    """Say who the people are of the events that are there, a batch in a transaction."""
+    last = None
+    while ids := connection.execute(_NEXT, {"last": last, "size": _BATCH}).scalars().all():
+        if connection.execute(_ANY, {"ids": ids}).scalar_one():
+            # Within the transaction: for others the ledger is append-only at every moment.
+            connection.execute(text("ALTER TABLE event DISABLE TRIGGER event_is_append_only"))
+            connection.execute(_FILL, {"ids": ids})
+            connection.execute(text("ALTER TABLE event ENABLE TRIGGER event_is_append_only"))
+        connection.commit()
+        last = ids[-1]
+    connection.commit()
+
+
 def upgrade() -> None:
     """Say who the people of an event are, index them, and let privacy officers read within their scopes."""
     connection = op.get_bind()
     op.execute(PEOPLE)
     connection.commit()
-    last = None
-    while ids := connection.execute(_NEXT, {"last": last, "size": _BATCH}).scalars().all():
-        if connection.execute(_ANY, {"ids": ids}).scalar_one():
-            # In its own transaction: for others the ledger is append-only at every moment.
-            op.execute("ALTER TABLE event DISABLE TRIGGER event_is_append_only")
-            connection.execute(_FILL, {"ids": ids})
-            op.execute("ALTER TABLE event ENABLE TRIGGER event_is_append_only")
-        connection.commit()
-        last = ids[-1]
-    connection.commit()
+    fill(connection)
     connection.execution_options(isolation_level="AUTOCOMMIT")
     op.execute("SET lock_timeout = '60s'")  # an index waits for transactions to end, and nobody waits for it
     for name, of in INDEXES.items():
