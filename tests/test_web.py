@@ -112,7 +112,8 @@ def test_an_address_says_nothing_back(index: Index, logged: Logged) -> None:
         assert "999900006" not in answer.text + str(answer.headers) + logged.text
 
 
-def test_readiness_names_what_is_away_and_no_address(index: Index) -> None:
+def test_readiness_names_what_is_away_and_no_address(index: Index, logged: Logged) -> None:
+    """Also in the log, for who comes when it is there again."""
     _away(index)
     answer = index.http.get("/health/ready")
     assert answer.status_code == 503
@@ -120,6 +121,11 @@ def test_readiness_names_what_is_away_and_no_address(index: Index) -> None:
         "status": "unavailable",
         "parts": {"intake database": True, "index database": False, "issuers": answer.json["parts"]["issuers"]},  # type: ignore[index]
     }
+    assert (
+        {"index database"}
+        <= {line["part"] for line in logged.lines("service.not_ready")}
+        <= {"index database", "issuers"}
+    )
 
 
 def _document() -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from verwijsindex import __version__
-from verwijsindex.logs import DATABASE_AWAY, log
+from verwijsindex.logs import DATABASE_AWAY, NOT_READY, log
 from verwijsindex.observing import observe
 from verwijsindex.problems import (
     MEDIA_TYPE,
@@ -128,6 +128,9 @@ def _open_to_all(app: OpenAPI, ready: Readiness) -> Blueprint:
     @open_routes.get("/health/ready")
     def readiness() -> Response:
         parts = dict(ready())
+        for part, well in parts.items():
+            if not well:
+                log(NOT_READY, part=part)
         status = 200 if all(parts.values()) else 503
         return answer({"status": "ok" if status == 200 else "unavailable", "parts": parts}, status)
 

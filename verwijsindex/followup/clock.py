@@ -128,10 +128,12 @@ def tick(pool: Engine, now: datetime, push_due_at: datetime, *, lock: TextClause
         steps = _steps(connection, [dict(one) for one in due], today)
         unanswered = connection.execute(_UNANSWERED, {"today": today, "size": size}).all()
         matches = sorted({row.match_id for row in unanswered})
-        connection.execute(_OPEN_TO_ALL, {"matches": matches, "now": now})
+        if matches:
+            connection.execute(_OPEN_TO_ALL, {"matches": matches, "now": now})
         left = connection.execute(_LEFT, {"today": today, "size": size}).scalars().all()
         look_at = sorted({*matches, *left})
-        connection.execute(_LOOK_AGAIN, {"matches": look_at, "today": today})
+        if look_at:
+            connection.execute(_LOOK_AGAIN, {"matches": look_at, "today": today})
         told = notices.place(connection, _wanted(connection, steps, today), now, push_due_at)
         events.append(
             connection,
