@@ -35,8 +35,8 @@ def test_models_of_the_index_equal_the_migrated_catalogue(index_database: Databa
 
 
 def test_models_of_the_pseudonym_service_equal_the_migrated_catalogue(pseudonyms_database: Database) -> None:
-    models = importlib.import_module("verwijsindex.limits.models")
-    assert _differences(pseudonyms_database, _metadata(models)) == []
+    models = [importlib.import_module(f"verwijsindex.{room}.models") for room in ("pseudonyms", "limits")]
+    assert _differences(pseudonyms_database, _metadata(*models)) == []
 
 
 def test_models_of_the_issuer_equal_the_migrated_catalogue(issuer_database: Database) -> None:

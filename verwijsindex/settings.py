@@ -185,6 +185,9 @@ class WorkerSettings(Settings):
     )
     ledger_key: Path = Field(description="Private JWK (Ed25519) that signs the checkpoints of the ledger.")
     ledger_origin: str = Field(description="Name of the ledger in its checkpoints, as index.example.org/ledger.")
+    bursts_client: Path | None = Field(
+        None, description="Configuration of the client with which the pseudonym service is asked for bursts (R37)."
+    )
     seal_seconds: int = Field(30, ge=0, le=60, description="How often events get their places, and a checkpoint.")
     operator_oin: Annotated[str, Written(r"^[0-9]{20}$", "the twenty digits of an OIN")] = Field(
         "00000000000000000000", description="OIN in the source of events."

@@ -25,6 +25,8 @@ SUBSCRIPTIONS_MANAGE = "subscriptions:manage"
 """A machine manages its own webhook subscription, and sees what became of its deliveries."""
 PSEUDONYMS_EVALUATE = "pseudonyms:evaluate"
 """A machine has blinded elements evaluated by the pseudonym service (R7)."""
+BURSTS_READ = "bursts:read"
+"""A machine of the index's operator hears of bursts of pseudonyms from the pseudonym service (R37)."""
 DEATHS_WRITE = "deaths:write"
 """A machine of a municipality tells a death (R14)."""
 SHIELDED_READ = "shielded:read"
@@ -37,7 +39,7 @@ LEDGER_AUDIT = "ledger:audit"
 """A privacy officer audits the ledger within the own scope: an institution, a municipality, or the whole (R25, R28)."""
 
 SCOPES: dict[Role, frozenset[str]] = {
-    "machine": frozenset({SIGNALS_WRITE, SIGNALS_READ, SUBSCRIPTIONS_MANAGE, PSEUDONYMS_EVALUATE, DEATHS_WRITE}),
+    "machine": frozenset({SIGNALS_WRITE, SIGNALS_READ, SUBSCRIPTIONS_MANAGE, PSEUDONYMS_EVALUATE, DEATHS_WRITE, BURSTS_READ}),
     "case_supervisor": frozenset({SUPERVISION_READ, SUPERVISION_WRITE}),
     "coordinator": frozenset({INSTITUTION_READ, INSTITUTION_WRITE}),
     "named_officer": frozenset({SHIELDED_READ, SHIELDED_WRITE}),
@@ -46,7 +48,7 @@ SCOPES: dict[Role, frozenset[str]] = {
 }
 """The scopes that a token of each role can hold. No two roles share one."""
 
-USUAL: frozenset[str] = SCOPES["machine"] - {DEATHS_WRITE}
+USUAL: frozenset[str] = SCOPES["machine"] - {DEATHS_WRITE, BURSTS_READ}
 """Those of a machine for which none are named: a municipality's case system, too, tells no death by accident."""
 
 PersonRole = Literal["case_supervisor", "coordinator", "named_officer", "rights_desk", "privacy_officer"]

@@ -9,11 +9,10 @@ What waited is no burst either: a reporter is expected to read what notices told
 all at once after holidays, or when a colleague's signals were handed over. An official is told with all of the
 municipality or institution, so there it is the mean of a day before times the days away.
 
-The floors: somebody who looks up a neighbour's ten children is seen, since a lookup is a signal (R18). Pseudonyms are
-three for each signal with two parents, and nobody learns anything by one alone: their floor is over those of thirteen
-signals, so that such a burst is one alert and not two. An official reads for a whole municipality or institution. A
-client is refused for many reporters when a team was not registered yet. tests/auditing/test_year.py counts the false
-alerts of a year with these.
+The floors: somebody who looks up a neighbour's ten children is seen, since a lookup is a signal (R18). An official reads
+for a whole municipality or institution. A client is refused for many reporters when a team was not registered yet.
+tests/auditing/test_year.py counts the false alerts of a year with these. Bursts of pseudonyms are found where they are
+evaluated (`pseudonyms.bursts`), and raised here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +33,6 @@ WAITS = frozenset({"read_burst", "refusal_series"})
 TOLD = "told"
 """The activity of a reporter who was told of something to read."""
 FLOORS: dict[tuple[str, str], int] = {
-    ("pseudonym_burst", "reporter"): 40,
     ("signal_burst", "reporter"): 10,
     ("read_burst", "reporter"): 10,
     ("read_burst", "official"): 30,
@@ -82,6 +80,29 @@ _RAISE = text(
 )
 
 
+_RAISE_TOLD = text(
+    """
+    WITH told AS (
+        SELECT DISTINCT ON ("reporterId", day) oin, "reporterId" AS who, day, elements, "highestBefore"
+        FROM json_to_recordset(CAST(:bursts AS json))
+            b (oin text, "reporterId" text, day date, elements integer, "highestBefore" integer)
+        ORDER BY "reporterId", day, elements DESC
+    ), grown AS (
+        UPDATE alert a SET counted = t.elements FROM told t
+        WHERE a.kind = 'pseudonym_burst' AND a.who = t.who AND a.day = t.day AND a.state <> 'closed'
+          AND a.counted < t.elements
+    )
+    INSERT INTO alert (id, kind, who, acting, oin, day, raised_at, counted, highest_before, state)
+    SELECT uuidv7(), 'pseudonym_burst', t.who, 'reporter', t.oin, t.day, :now, t.elements, t."highestBefore", 'open'
+    FROM told t
+    WHERE NOT EXISTS (SELECT FROM alert a WHERE a.kind = 'pseudonym_burst' AND a.who = t.who AND a.day = t.day
+                      AND (a.state <> 'closed' OR t.elements < 2 * a.counted))
+    ORDER BY t.who, t.day ON CONFLICT DO NOTHING
+    RETURNING id, kind, who, acting, municipality_code, counted
+    """
+)
+
+
 def raise_bursts(connection: Connection, touched: Sequence[Mapping[str, Any]], now: datetime) -> int:
     """Raise an alert for each of these days that is far from the own past, with its event; how many.
 
@@ -99,6 +120,16 @@ def raise_bursts(connection: Connection, touched: Sequence[Mapping[str, Any]], n
     values = {"touched": as_json(touched), "floors": as_json(floors), "factor": FACTOR, "now": now}
     values |= {"past": PAST.days, "least": LEAST_PAST.days, "told": TOLD}
     return tell(connection, connection.execute(_RAISE, values).all(), now)
+
+
+def raise_pseudonym_bursts(connection: Connection, bursts: Sequence[Mapping[str, Any]], now: datetime) -> int:
+    """Raise an alert for each burst that the pseudonym service tells of, once; how many.
+
+    Args:
+        connection: of the worker role. Two at once: the unique index lets one raise.
+        bursts: `oin`, `reporterId`, `day`, `elements` and perhaps `highestBefore`, however often they were told before.
+    """
+    return tell(connection, connection.execute(_RAISE_TOLD, {"bursts": as_json(bursts), "now": now}).all(), now)
 
 
 def tell(connection: Connection, raised: Sequence[Row[Any]], now: datetime) -> int:

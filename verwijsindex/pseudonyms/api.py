@@ -11,17 +11,19 @@ from flask_openapi3.models.tag import Tag
 from sqlalchemy import Engine
 
 from verwijsindex import metrics
-from verwijsindex.access.caller import PSEUDONYMS_EVALUATE
+from verwijsindex.access.caller import BURSTS_READ, PSEUDONYMS_EVALUATE
 from verwijsindex.access.http import caller
 from verwijsindex.keyfiles import decode_base64url, encode_base64url
 from verwijsindex.limits.service import Limiter, NationalLimits
 from verwijsindex.parsing import ParseContext, parsed
 from verwijsindex.problems import INVALID_INPUT, Fault, Problem
+from verwijsindex.pseudonyms.bursts import Tally, bursts
 from verwijsindex.pseudonyms.key_list import KeyList
 from verwijsindex.pseudonyms.ristretto import check_point
-from verwijsindex.pseudonyms.schemas import EvaluationIn, EvaluationOut, KeyVersionsOut
+from verwijsindex.pseudonyms.schemas import BurstOut, BurstsOut, EvaluationIn, EvaluationOut, KeyVersionsOut
 from verwijsindex.pseudonyms.voprf import Evaluator
 from verwijsindex.settings import API_PREFIX
+from verwijsindex.signals.dates import amsterdam_date
 from verwijsindex.web import answer, needs, problem_responses
 
 _MOST_FAULTS = 20
@@ -35,7 +37,7 @@ def evaluation_routes(
 
     `limits` are on elements; `pool` has connections in autocommit to the database with their counters.
     """
-    limiter = Limiter()
+    limiter, tally = Limiter(), Tally()
     routes = APIBlueprint(
         "evaluations",
         __name__,
@@ -64,10 +66,13 @@ def evaluation_routes(
             faults.append(_REPORTERS_FAULT)
         if evaluator is None or faults:
             raise Problem(INVALID_INPUT, errors=faults)
-        demands = limits.demands(caller().oin or "", Counter(body.reporters))
+        oin, reporters = caller().oin or "", Counter(body.reporters)
+        demands = limits.demands(oin, reporters)
         [reached] = limiter.take(pool.connect, [demands], context.now)
         if reached:
             raise reached.problem()
+        with pool.connect() as connection:  # before anybody has what is counted
+            tally.count(connection, oin, reporters, amsterdam_date(context.now))
         evaluation = evaluator.evaluate(elements)
         metrics.ELEMENTS.inc(len(elements))
         return answer(
@@ -77,6 +82,22 @@ def evaluation_routes(
                 proof=encode_base64url(evaluation.proof),
             )
         )
+
+    @routes.get(
+        "/bursts",
+        operation_id="listBursts",
+        summary="List who had far more evaluated on a day than in the own past",
+        description="For the index's operator alone, who raises an alert about each (R37). Of the last four weeks, the"
+        " newest first, at most a thousand.",
+        security=needs(BURSTS_READ),
+        responses={200: BurstsOut},
+    )
+    @parsed
+    def list_bursts(context: ParseContext) -> Response:
+        caller().require(BURSTS_READ)
+        with pool.connect() as connection:
+            found = bursts(connection, amsterdam_date(context.now))
+        return answer(BurstsOut(items=[BurstOut.model_validate(one, from_attributes=True) for one in found]))
 
     def _evaluator(version: int, now: datetime) -> Evaluator | None:
         return evaluators.get(version) if key_list.accepted(version, now) else None

@@ -7,7 +7,7 @@ from functools import partial
 from flask_openapi3.openapi import OpenAPI
 
 from verwijsindex import database, metrics
-from verwijsindex.access.caller import PSEUDONYMS_EVALUATE
+from verwijsindex.access.caller import BURSTS_READ, PSEUDONYMS_EVALUATE
 from verwijsindex.access.http import authenticated
 from verwijsindex.access.key_sets import fetch_over_http
 from verwijsindex.access.tokens import TokenVerifier
@@ -51,7 +51,7 @@ def create_app(settings: PseudonymSettings | None = None, clock: Clock = utc_now
             "keys": _holds_current(evaluators, key_list, clock()),
         },
     )
-    scopes = {PSEUDONYMS_EVALUATE: "have blinded elements evaluated"}
+    scopes = {PSEUDONYMS_EVALUATE: "have blinded elements evaluated", BURSTS_READ: "hear of bursts"}
     app.security_schemes = oauth2(settings.issuers[0].issuer, scopes)
     app.extensions["token_verifier"] = verifier
     limits = NationalLimits.on(

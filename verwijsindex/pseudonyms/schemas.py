@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What comes into the pseudonym service and goes out of it. The elements themselves are checked in `api`."""
 
+from datetime import date
 from uuid import UUID
 
 from pydantic import Field
@@ -33,6 +34,22 @@ class EvaluationOut(Outgoing):
     key_version: int
     evaluated_elements: list[str] = Field(description="Each in 43 characters of base64url.")
     proof: str = Field(description="The scalars c and s, 64 bytes, in 86 characters of base64url.")
+
+
+class BurstOut(Outgoing):
+    """A day on which far more was evaluated for a reporter than in the own past."""
+
+    oin: str
+    reporter_id: UUID
+    day: date = Field(description="In the Netherlands.")
+    elements: int
+    highest_before: int | None = Field(default=None, description="On one day of the eight weeks before it.")
+
+
+class BurstsOut(Outgoing):
+    """The newest first."""
+
+    items: list[BurstOut]
 
 
 class KeyVersionsOut(Outgoing):

@@ -29,7 +29,9 @@ from sqlalchemy import Engine
 
 from verwijsindex import __version__, logs, metrics
 from verwijsindex.auditing.detecting import detect_waiting
+from verwijsindex.auditing.fetching import BurstSource
 from verwijsindex.bell import DELIVER_TASK, MAIL_TASK, MATCH_TASK, SWEEP_TASK, Bell, celery_app
+from verwijsindex.client.errors import ConfigError
 from verwijsindex.database import engine, transaction
 from verwijsindex.followup.clock import tick
 from verwijsindex.keyfiles import KeyFileError, read_signing_key
@@ -60,10 +62,11 @@ from verwijsindex.workers.upkeep import Upkeep
 try:
     settings = WorkerSettings()
     keys = IndexKeys.load(settings.keys)
+    burst_source = BurstSource(settings.bursts_client) if settings.bursts_client else None
     ledger = Signer(settings.ledger_origin, read_signing_key(settings.ledger_key))
 except (ValidationError, SettingsError) as error:
     raise SystemExit(settings_faults(error)) from None
-except KeyFileError as error:
+except (KeyFileError, ConfigError) as error:
     raise SystemExit(f"worker and clock do not start: {error}") from None
 except ValueError as error:
     raise SystemExit(f"VERWIJSINDEX_LEDGER_ORIGIN: {error}") from None
@@ -117,6 +120,8 @@ def _worker_started(sender: str, **_: object) -> None:
 
 @worker_ready.connect
 def _worker_measured(**_: object) -> None:
+    if burst_source is None:
+        log(logs.BURSTS_NOT_SET)
     tombstones.bury(())  # an alarm now, and not when the first signal has to go
     metrics.serve(settings.metrics_address, settings.metrics_port)
 
@@ -254,6 +259,8 @@ def seal() -> None:
 def watch() -> None:
     """Look at what got its place in the ledger, and raise alerts (R37)."""
     metrics.ALERTS_RAISED.inc(detect_waiting(pool(), utc_now()))
+    if burst_source:
+        metrics.ALERTS_RAISED.inc(burst_source.look(pool(), utc_now()))
 
 
 @app.task(name=SWEEP_TASK)
