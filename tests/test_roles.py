@@ -143,7 +143,13 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         **dict.fromkeys(("privacy_officer", "subscription"), KEEP),
         "event": APPEND,
     },
-    "auditor": {"event": WRITE, "leaf": {"SELECT": "place event_id"}},
+    "auditor": {
+        "event": WRITE,
+        "leaf": {"SELECT": "place event_id"},
+        "alert": READ,
+        "alert_event": READ,
+        "act_request": WRITE | {"UPDATE": "status answer"},
+    },
 }
 TABLES = (
     *REGISTER,
@@ -289,8 +295,8 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     workers |= {"events_to_watch", "unjustified_events"}
     others = {name: {"verwijsindex_worker"} for name in workers}
     others |= {name: {"verwijsindex_registrar"} for name in ("orphans_without_coordinator", "refused_mail_of_offices")}
-    auditors = ("scope_own_privacy_officer", "audited_oin", "audited_reporters", "audited_signal")
-    others |= {name: {"verwijsindex_auditor"} for name in auditors}
+    auditors = ("scope_own_privacy_officer", "audited_oin", "audited_reporters", "audited_signal", "assess_alert")
+    others |= {name: {"verwijsindex_auditor"} for name in (*auditors, "confirm_alert")}
     assert found == {name: {"verwijsindex_index"} for name in names} | others
 
 

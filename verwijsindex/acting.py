@@ -167,6 +167,7 @@ def log_refusals(app: Flask) -> None:
                 "reporterId",
                 "subscriptionId",
                 "muteId",
+                "alertId",
             ):
                 asked = _uuid((request.view_args or {}).get(name))
                 if asked:

@@ -17,6 +17,7 @@ from verwijsindex.access.http import authenticated
 from verwijsindex.access.key_sets import fetch_over_http
 from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.acting import log_refusals
+from verwijsindex.auditing.alerts_api import api as alerts_api
 from verwijsindex.auditing.api import api as audit_api
 from verwijsindex.bell import MATCH_TASK, Bell, celery_app
 from verwijsindex.database import answers, engine
@@ -70,6 +71,7 @@ AUTHENTICATED = (
     registry_api,
     own_events_api,
     audit_api,
+    alerts_api,
 )
 AUDITS_AT_ONCE = 4
 """In each process: a search may take a second, and none is to hold up who signals."""

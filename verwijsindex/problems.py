@@ -210,6 +210,18 @@ HANDOVER_TO_YOURSELF = ProblemType(
     "The lead is yours already",
     "Send the contact of another party, as the match shows it.",
 )
+ALERT_NOT_POSSIBLE_NOW = ProblemType(
+    "alert-not-possible-now",
+    409,
+    "This is not possible in the present state of the alert",
+    "Do one of what possible names: an open alert is assessed, an assessed one is confirmed by another officer.",
+)
+SECOND_OFFICER_NEEDED = ProblemType(
+    "second-officer-needed",
+    409,
+    "You assessed this alert yourself",
+    "Have another privacy officer whose scope covers it confirm it: of your institution, or the operator's.",
+)
 CONTENT_TOO_LARGE = ProblemType(
     "content-too-large",
     413,

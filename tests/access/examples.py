@@ -277,6 +277,34 @@ def _auditor(caller: Caller) -> bool:
     return caller.role == "privacy_officer" and of_own[caller.audits] == "own"
 
 
+def _alert(index: Index, state: str = "open") -> UUID:
+    """One of each state, about a reporter of the school, and as if of Westerveld too; made when it is first asked
+    for. Another officer assessed it."""
+    found = index.database.rows("SELECT id FROM alert WHERE state = :state", state=state)
+    if found:
+        return UUID(str(found[0][0]))
+    alert, code, officer = uuid4(), "explained" if state == "assessed" else None, uuid4()
+    values = {
+        "id": alert,
+        "who": str(index.reporters[SCHOOL][0]),
+        "oin": SCHOOL,
+        "municipality": WESTERVELD,
+        "now": index.clock(),
+        "state": state,
+        "code": code,
+        "officer": officer if code else None,
+        "assessed_at": index.clock() if code else None,
+    }
+    insert = (
+        "INSERT INTO alert (id, kind, who, acting, oin, municipality_code, day, raised_at, counted, state, code,"
+        " assessed_by, assessed_at) VALUES (:id, 'unjustified_after_read', :who, 'reporter', :oin, :municipality,"
+        " current_date, :now, 10, :state, :code, :officer, :assessed_at)"
+    )
+    with index.database.superuser.begin() as connection:
+        connection.execute(sa.text(insert), values)
+    return alert
+
+
 EXAMPLES: dict[str, Example] = {
     "restrictSignal": _decide(spends=False),
     "liftRestriction": _decide(spends=False),
@@ -292,6 +320,16 @@ EXAMPLES: dict[str, Example] = {
             body={"purpose": "incident", "signalId": str(_signal(index))}, shows=(_registration(index),)
         ),
         _auditor,
+    ),
+    "listAlerts": Example(lambda index, _: Asked(shows=(_alert(index),)), _auditor),
+    "getAlert": Example(lambda index, _: Asked({"alertId": _alert(index)}, shows=(_alert(index),)), _auditor),
+    "assessAlert": Example(
+        lambda index, _: Asked({"alertId": _alert(index)}, {"code": "explained"}, _key()), _auditor, spends=True
+    ),
+    "confirmAlert": Example(
+        lambda index, _: Asked({"alertId": _alert(index, "assessed")}, {"decision": "close"}, _key()),
+        _auditor,
+        spends=True,
     ),
     "listOwnLedgerEvents": Example(
         lambda index, _: Asked(query=f"?signalId={_signal(index)}&size={_size(index)}", shows=(_registration(index),)),

@@ -39,7 +39,9 @@ LEDGER_AUDIT = "ledger:audit"
 """A privacy officer audits the ledger within the own scope: an institution, a municipality, or the whole (R25, R28)."""
 
 SCOPES: dict[Role, frozenset[str]] = {
-    "machine": frozenset({SIGNALS_WRITE, SIGNALS_READ, SUBSCRIPTIONS_MANAGE, PSEUDONYMS_EVALUATE, DEATHS_WRITE, BURSTS_READ}),
+    "machine": frozenset(
+        {SIGNALS_WRITE, SIGNALS_READ, SUBSCRIPTIONS_MANAGE, PSEUDONYMS_EVALUATE, DEATHS_WRITE, BURSTS_READ}
+    ),
     "case_supervisor": frozenset({SUPERVISION_READ, SUPERVISION_WRITE}),
     "coordinator": frozenset({INSTITUTION_READ, INSTITUTION_WRITE}),
     "named_officer": frozenset({SHIELDED_READ, SHIELDED_WRITE}),

@@ -9,8 +9,8 @@ What waited is no burst either: a reporter is expected to read what notices told
 all at once after holidays, or when a colleague's signals were handed over. An official is told with all of the
 municipality or institution, so there it is the mean of a day before times the days away.
 
-The floors: somebody who looks up a neighbour's ten children is seen, since a lookup is a signal (R18). An official reads
-for a whole municipality or institution. A client is refused for many reporters when a team was not registered yet.
+The floors: somebody who looks up a neighbour's ten children is seen, since a lookup is a signal (R18). An official
+reads for a whole municipality or institution. A client is refused for many reporters when a team was not registered.
 tests/auditing/test_year.py counts the false alerts of a year with these. Bursts of pseudonyms are found where they are
 evaluated (`pseudonyms.bursts`), and raised here.
 """

@@ -33,7 +33,9 @@ _OF = {
     "oin": (re.compile("[0-9]{20}"), "is of one --institution: OIN, twenty digits"),
 }
 """The form of what a person is of, and what is said of anything else."""
-_SCOPES = f"Of {', '.join(sorted(SCOPES['machine']))}. Repeat it; all but {DEATHS_WRITE} and {BURSTS_READ} when left out."
+_SCOPES = (
+    f"Of {', '.join(sorted(SCOPES['machine']))}. Repeat it; all but {DEATHS_WRITE} and {BURSTS_READ} when left out."
+)
 
 app = typer.Typer(no_args_is_help=True, help="The issuer of tokens: its clients, and tokens for persons.")
 client = typer.Typer(no_args_is_help=True, help="Machines of institutions that may have tokens.")

@@ -154,7 +154,7 @@ DEAD_LETTERS_REPLAYED = _kind("dead_letters.replayed", "act", "a coordinator had
 # Refusals, keys and the ledger itself.
 ACCESS_REFUSED = _kind(
     *("access.refused", "refusal", "a known caller was answered 403, 404 or 429", "problem", "operation"),
-    *("signalId", "archivedSignalId", "matchId", "noticeId", "reporterId", "subscriptionId", "muteId"),
+    *("signalId", "archivedSignalId", "matchId", "noticeId", "reporterId", "subscriptionId", "muteId", "alertId"),
 )
 INDEX_KEY_CHANGED = _kind(
     *("index_key.changed", "act", "a version of the index key was activated, dropped or destroyed"),
@@ -182,6 +182,13 @@ ALERT_RAISED = _kind(
         "what somebody did was far from the own past, or an unjustified signal's match was read",
     ),
     *("alertId", "alertKind", "count"),
+)
+
+ALERTS_LISTED = _kind("alerts.listed", "read", "a privacy officer listed alerts", "count")
+ALERT_READ = _kind("alert.read", "read", "a privacy officer read an alert", "alertId")
+ALERT_ASSESSED = _kind("alert.assessed", "act", "a privacy officer said what an alert was", "alertId", "code")
+ALERT_CONFIRMED = _kind(
+    "alert.confirmed", "act", "a second privacy officer closed an alert, or opened it again", "alertId", "decision"
 )
 
 KINDS: dict[str, EventKind] = {k.name: k for k in list(vars().values()) if isinstance(k, EventKind)}

@@ -75,4 +75,4 @@ class Tally:
 def bursts(connection: Connection, today: date) -> list[Burst]:
     """The bursts of the last four weeks, at most a thousand, the newest first."""
     values = {"since": today - OFFERED, "past": PAST.days, "floor": FLOOR, "factor": FACTOR, "most": MOST}
-    return [Burst(row.oin, row.reporter_id, row.day, row.elements, row.highest_before) for row in connection.execute(_BURSTS, values)]
+    return [Burst(**row._mapping) for row in connection.execute(_BURSTS, values)]
