@@ -23,11 +23,13 @@ def _said(table: str) -> str:
     return kept
 
 
-def test_every_table_is_on_the_page(index_database: Database, issuer_database: Database) -> None:
+def test_every_table_is_on_the_page(
+    index_database: Database, issuer_database: Database, pseudonyms_database: Database
+) -> None:
     """Who makes a table says here how long its rows are kept."""
     listed = {name for names, _ in ROWS for name in re.findall(r"`(\w+)`", names)}
     tables: set[str] = set()
-    for database in (index_database, issuer_database):
+    for database in (index_database, issuer_database, pseudonyms_database):
         found = database.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         tables |= {str(row[0]) for row in found}
     assert listed - {"limit_counter"} == tables - {"alembic_version", "limit_counter"}

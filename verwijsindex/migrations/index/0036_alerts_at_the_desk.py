@@ -7,7 +7,7 @@ The version before goes on working: it knows no alerts.
 from alembic import op
 
 revision = "index_0036"
-down_revision = "index_0032"
+down_revision = "index_0035"
 branch_labels = None
 depends_on = None
 
