@@ -252,6 +252,7 @@ def test_the_pseudonym_service_evaluates_for_machines_only(
     asked = {
         "evaluate": Asked(body={"keyVersion": 1, "blindedElements": elements, "reporters": [str(uuid4())]}),
         "listKeyVersions": Asked(),
+        "listBursts": Asked(),
     }
     for operation in operations(openapi(app)):
         assert (not operation.scopes) == (operation.id in OPEN)

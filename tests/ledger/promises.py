@@ -84,6 +84,10 @@ PROMISES: dict[str, Promise] = {
     "replayDeadLetters": Promise(("dead_letters.replayed",)),
     "listOwnLedgerEvents": Promise(("own_events.read",)),
     "searchLedger": Promise(("ledger.searched",)),
+    "listAlerts": Promise(("alerts.listed",)),
+    "getAlert": Promise(("alert.read",)),
+    "assessAlert": Promise(("alert.assessed",)),
+    "confirmAlert": Promise(("alert.confirmed",)),
 } | dict.fromkeys(OPEN, NOTHING)
 
 
