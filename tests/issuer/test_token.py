@@ -41,7 +41,8 @@ def test_a_client_gets_a_token_that_the_service_believes(sender: Any, verifier: 
     body = response.get_json()
     assert body.keys() == {"access_token", "token_type", "expires_in", "scope"}
     assert (body["token_type"], body["expires_in"]) == ("Bearer", 600)
-    assert body["scope"] == "bursts:read deaths:write pseudonyms:evaluate signals:read signals:write subscriptions:manage"
+    scopes = "bursts:read deaths:write pseudonyms:evaluate signals:read signals:write subscriptions:manage"
+    assert body["scope"] == scopes
     caller = verifier.verify("Bearer " + body["access_token"])
     assert (caller.client_id, caller.oin, caller.role) == ("school-17", "00000001234567890000", "machine")
     assert caller.scopes == set(body["scope"].split())
