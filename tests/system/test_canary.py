@@ -2,6 +2,7 @@
 """No BSN, no pseudonym and no idempotency key outside its one place (I5), after a run with the real client; and the
 search finds one."""
 
+import base64
 import csv
 import json
 import os
@@ -52,6 +53,7 @@ def test_no_bsn_and_no_pseudonym_is_anywhere(system: System, tmp_path: Path) -> 
         left["webhooks"] = b"\n".join(repr(one.headers).encode() + one.body for one in receiver.received)
         left["mails"] = b"\n".join(one.raw for one in system.mails)
         left["problems"] = problems
+        left["officer's searches"] = _searches(system, youngsters)
         assert found(left, {n: forms(n, system.pseudonym(n)) for n in youngsters}) == set()
         keys = _idempotency_keys(tmp_path)
         assert [(place, key) for place, content in left.items() for key in keys if key in content] == []
@@ -90,7 +92,7 @@ def _plant_and_find(system: System, left: Places) -> None:
     system.change("CREATE TABLE planted (a text, b bytea, c bytea)")
     system.change("INSERT INTO planted VALUES (:a, :b, :c)", a=digits, b=wanted["N"], c=digits.encode())
     again = left | places(system)
-    for place in ("webhooks", "mails", "problems", "refused rows", "output of the client"):
+    for place in ("webhooks", "mails", "problems", "refused rows", "output of the client", "officer's searches"):
         again[place] += digits.encode()
     system.change("DROP TABLE planted")
     seen = found(again, {planted: wanted})
@@ -105,9 +107,25 @@ def _plant_and_find(system: System, left: Places) -> None:
         ("webhooks", "BSN"),
         ("mails", "BSN"),
         ("problems", "BSN"),
+        ("officer's searches", "BSN"),
         ("refused rows", "BSN"),
         ("output of the client", "BSN"),
     }
+
+
+def _searches(system: System, youngsters: list[int]) -> bytes:
+    """What the operator's privacy officer finds, decoded, and is answered who asks with a BSN or a pseudonym."""
+    headers = system.privacy_officer()
+    found = system.http.post("/api/v1/ledger-searches", json={"purpose": "incident", "limit": 200}, headers=headers)
+    events = [base64.b64decode(item["event"]) for item in found.json()["items"]]
+    assert len(events) > 100
+    for youngster in youngsters[:5]:
+        digits, n = bsn(youngster).digits.decode(), system.pseudonym(youngster).to_text()
+        for body in ({"purpose": digits, "person": n, digits: n}, {"institution": digits, "kinds": [digits, n]}):
+            refused = system.http.post("/api/v1/ledger-searches", json={"purpose": "incident"} | body, headers=headers)
+            assert refused.status_code == 400
+            events.append(refused.content)
+    return b"\n".join(events)
 
 
 def _submit(system: System, reporter: Reporter, youngsters: list[int], folder: Path) -> Places:

@@ -30,6 +30,7 @@ from verwijsindex.registry.schemas import (
     InstitutionEntry,
     MunicipalityEntry,
     NamedOfficerEntry,
+    PrivacyOfficerEntry,
     ReporterEntry,
 )
 from verwijsindex.signals.dates import amsterdam_date, two_years_after
@@ -198,6 +199,18 @@ class System:
         """The token of an institution's machine, good for an hour."""
         terms = Terms(self.stack.index, frozenset(SCOPES["machine"]), timedelta(minutes=55))
         token = self.signer.machine_token(f"client-{oin}", oin, terms, datetime.now(UTC))
+        return {"Authorization": f"Bearer {token}"}
+
+    def privacy_officer(self) -> dict[str, str]:
+        """The token of a new privacy officer of the operator, good for an hour."""
+        entry = PrivacyOfficerEntry(name="Functionaris", telephone="0612345678", email="fg@example.org")
+        with self._registrar.begin() as connection:
+            person = registry.add(connection, ADMINISTRATOR, datetime.now(UTC), entry).id
+        terms = Terms(self.stack.index, SCOPES["privacy_officer"], timedelta(minutes=55))
+        signed_in = {"amr": ["pwd", "mfa"]}
+        token = self.signer.person_token(
+            "privacy_officer", person, None, "console", terms, datetime.now(UTC), signed_in
+        )
         return {"Authorization": f"Bearer {token}"}
 
     def body(self, youngster: int, reporter: Reporter, residence: str = WESTERVELD) -> Json:

@@ -19,13 +19,17 @@ _PAGE = """
     FROM (SELECT at, id FROM ({ways}) w {newest}) p JOIN event e ON e.id = p.id LEFT JOIN leaf l ON l.event_id = e.id
     ORDER BY e.at DESC, e.id DESC
 """
-# Of the scope's reporters what others did that concerns them: of each the newest, so that no reporter's many events
-# are read for a page (an institution has at most some thousands of reporters).
+# Of the scope's reporters what others did that concerns them. The newest events of all are of those reporters whose own
+# newest are: so of each one is looked at, and only of a page's worth of reporters more.
+_OF_ONE = (
+    "SELECT at, id FROM event WHERE reporter_id = r.id AND oin IS NULL AND {these} ORDER BY at DESC, id DESC LIMIT"
+)
 _OF_REPORTERS = (
-    "SELECT x.at, x.id FROM audited_reporters() r (id) CROSS JOIN LATERAL"  # noqa: S608 (constants)
-    f" (SELECT at, id FROM event WHERE reporter_id = r.id AND oin IS NULL AND {{these}} {_NEWEST}) x {_NEWEST}"
+    f"SELECT x.at, x.id FROM (SELECT r.id FROM audited_reporters() r (id) CROSS JOIN LATERAL ({_OF_ONE} 1) n"  # noqa: S608
+    f" ORDER BY n.at DESC, n.id DESC LIMIT :limit) r CROSS JOIN LATERAL ({_OF_ONE} :limit) x {_NEWEST}"
 )
 _ONE_WAY = f"SELECT at, id FROM event WHERE {{way}} AND {{these}} {_NEWEST}"  # noqa: S608
+_ANY = _ONE_WAY.replace("{way}", "true")
 _OWN_ACTS = _ONE_WAY.replace("{way}", "oin = (SELECT audited_oin())")
 _OF_MUNICIPALITY = _ONE_WAY.replace("{way}", "municipality_code = (SELECT scope_municipality())")
 
@@ -66,16 +70,16 @@ def search(connection: Connection, asked: LedgerSearch) -> Sequence[Row[Any]]:
 def _ways(connection: Connection, asked: LedgerSearch) -> list[str]:
     """By which indexes: the criterion with the fewest events, or all of the scope."""
     if asked.signal_id or asked.match_id:
-        return [_ONE_WAY.replace("{way}", "true")]
+        return [_ANY]
     if asked.person:
         ways = ("reporter_id = :person", "person = CAST(:person AS varchar)")
         return [_ONE_WAY.replace("{way}", way) for way in ways]
-    if asked.institution:
-        return [_ONE_WAY.replace("{way}", "true")]
     oin, municipality = connection.execute(_SCOPE).one()
-    if oin:
-        return [_OWN_ACTS, _OF_REPORTERS]
-    return [_OWN_ACTS, _OF_MUNICIPALITY] if municipality else [_ONE_WAY.replace("{way}", "true")]
+    if not (oin or municipality):
+        return [_ANY]
+    if asked.institution:  # another's acts are none of the scope's: then this finds at once that there are none
+        return [_OWN_ACTS]
+    return [_OWN_ACTS, _OF_REPORTERS if oin else _OF_MUNICIPALITY]
 
 
 _SCOPE = text("SELECT scope_oin(), scope_municipality()")
