@@ -214,6 +214,11 @@ class WorkerSettings(Settings):
         [], description="Networks that are not public, to which webhooks go all the same."
     )
 
+    @field_validator("bursts_client", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return value or None  # as docker-compose.yml gives what is not set
+
     @field_validator("mail_security")
     @classmethod
     def _mail_is_encrypted(cls, value: str, info: ValidationInfo) -> str:

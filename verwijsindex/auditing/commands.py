@@ -3,7 +3,7 @@
 
 import typer
 
-from verwijsindex.auditing import search_commands
+from verwijsindex.auditing import alert_commands, search_commands
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,3 +23,4 @@ def officer() -> None:
 
 
 app.add_typer(search_commands.app)
+app.add_typer(alert_commands.app, name="alerts")

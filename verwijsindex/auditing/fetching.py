@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy import Engine
 
@@ -41,16 +42,17 @@ class BurstSource:
 
     Args:
         path: the configuration of the operator's client, as an institution has one (docs/operations.md).
+        transport: in the place of the network, for tests.
 
     Raises:
         ConfigError: it cannot be used; says why.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, transport: httpx.BaseTransport | None = None) -> None:
         config = ClientConfig.load(path)
         self._service = config.pseudonyms
         channel = Channel(
-            transport=None, clock=utc_now, wait=lambda stop, seconds: None, patience=0, trust=config.trust()
+            transport=transport, clock=utc_now, wait=lambda stop, seconds: None, patience=0, trust=config.trust()
         )
         self._authorized = Authorized(channel, AccessTokens(config, config.own_key(), channel))
         self._due_at: datetime | None = None

@@ -19,11 +19,14 @@ from pathlib import Path
 from types import TracebackType
 
 from joserfc.jwk import OKPKey
+from pydantic import SecretStr
 
 from verwijsindex import database, keyfiles
+from verwijsindex.access.caller import BURSTS_READ
 from verwijsindex.embedded.postgres import EmbeddedPostgres
 from verwijsindex.embedded.process import Process, Supervisor, answering, free_port
 from verwijsindex.embedded.redis import EmbeddedRedis
+from verwijsindex.issuer.service import register_client
 from verwijsindex.ledger.checkpoint import VerifierKey
 from verwijsindex.operating import addresses
 from verwijsindex.pseudonyms.key_list import sign_key_list
@@ -34,6 +37,7 @@ from verwijsindex.settings import utc_now
 
 Say = Callable[[str], None]
 Command = tuple[list[str], dict[str, str], Callable[[], bool] | None]  # what to run, its settings, when it is ready
+OPERATOR_OIN = "00000000000000000000"
 LEDGER_ORIGIN = "embedded.verwijsindex.example/ledger"
 _SERVICES = ("issuer", "pseudonyms", "index")
 _QUEUES = {"worker": ("verwijsindex.match", 2), "deliverer": ("verwijsindex.deliver", 1)}  # and how many at once
@@ -152,6 +156,7 @@ class Stack:
             "VERWIJSINDEX_LEDGER_KEY": str(self.keys / "ledger.jwk"),
             "VERWIJSINDEX_LEDGER_ORIGIN": LEDGER_ORIGIN,
             "VERWIJSINDEX_SEAL_SECONDS": "1",
+            "VERWIJSINDEX_BURSTS_CLIENT": str(self.folder / "watcher.toml"),
             "VERWIJSINDEX_ALLOW_PLAIN_HTTP": "true",
             "VERWIJSINDEX_WEBHOOK_PRIVATE_RANGES": json.dumps(["127.0.0.0/8"]),
             "PYTHONUNBUFFERED": "1",
@@ -161,6 +166,7 @@ class Stack:
             upgraded = threads.submit(self.run, "db", "upgrade")
             self._make_keys()
             upgraded.result()
+        self._register_watcher()
 
     def _make_keys(self) -> None:
         """What the `verwijsindex keys` commands make; to start five of them takes longer than all they do."""
@@ -175,6 +181,34 @@ class Stack:
         self.ledger_key.write_text(f"{VerifierKey.of(LEDGER_ORIGIN, ledger)}\n")
         versions = next_list({}, {1: Evaluator(secret).public_key}, now)
         (self.keys / "key-list.jws").write_text(sign_key_list(versions, now, signer) + "\n")
+
+    def _register_watcher(self) -> None:
+        """The index operator's own client, that asks for bursts of pseudonyms (R37)."""
+        key = OKPKey.generate_key("Ed25519")
+        keyfiles.write_signing_key(self.keys / "watcher.jwk", key)
+        config = {
+            "index": self.index,
+            "pseudonyms": self.pseudonyms,
+            "issuer": self.issuer,
+            "client_id": "watcher",
+            "key_file": str(self.keys / "watcher.jwk"),
+            "key_list_signer": str(self.key_list_signer),
+        }
+        # A JSON string is one of TOML as well.
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in config.items()]
+        (self.folder / "watcher.toml").write_text("".join(lines))
+        issuer = database.engine(SecretStr(self.environment["VERWIJSINDEX_ISSUER_OWNER_DATABASE_URL"]), pool_size=1)
+        with database.transaction(issuer) as connection:
+            register_client(
+                connection,
+                client_id="watcher",
+                name="the index's own",
+                oin=OPERATOR_OIN,
+                public_key=key,
+                scopes=[BURSTS_READ],
+                now=utc_now(),
+            )
+        issuer.dispose()
 
     def _start(self) -> None:
         shown = {"pseudonyms": "pseudonym service", "worker": "Celery worker", "deliverer": "deliverer of webhooks"}
