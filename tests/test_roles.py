@@ -101,7 +101,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "index_key_version": READ,
         "match": WRITE | {"UPDATE": "ended_at change"},
         "party": WRITE | {"UPDATE": "left_at", "DELETE": "*"},
-        "supervision": WRITE | {"UPDATE": "left_at"},
+        "supervision": WRITE | {"UPDATE": "left_at round_state due_on"},
         "former_parent": {"SELECT": "*", "DELETE": "*"},
         "notice": WRITE | {"DELETE": "*"},
         "notice_withdrawal": {"INSERT": "*"},

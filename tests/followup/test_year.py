@@ -26,7 +26,7 @@ def test_a_year_is_as_the_model_says(index: Index, quiet: bool) -> None:
     that nobody was told of a lead that was open to all, and that who left led for ever.
 
     Seen failing (a step came twice) with the matcher's lock and FOR UPDATE both out of the clock; with the lock alone
-    out it was not: each is enough for that.
+    out it was not (nor anything in `test_life_at_once`, two runs): each is enough for that.
     """
     year = Year(index, SEED, *((1000, 30, 10) if LONG else (24, 8, 3)), quiet=quiet)
     for day in range(365):

@@ -187,12 +187,14 @@ def test_after_each_round_all_is_as_the_model_says(stage: IndexStage) -> None:
     - the matcher's lock: at once, two matchers in a deadlock;
     - what has ended left in the view that acts go through: a second withdrawal was answered 201;
     - `hold`: in one run of three, a signal handed over and back had somebody else's standing;
-    - FOR UPDATE in the acts of follow-up: an act was answered 503.
+    - FOR UPDATE in the acts of follow-up: an act was answered 503;
+    - `_LAPSE` in the rounds: a round of a match that ended ran on.
 
     Not seen failing: the work of a withdrawal in a transaction of its own just before it (two runs: `hold` waits for
     who withdraws), `told` without its key (the matcher's lock does what it says), deaths forgotten at once (two runs:
-    a signal would have to be committed later than a death that came after it), and the lock in `settle` (one run:
-    `hold` has locked the rows already).
+    a signal would have to be committed later than a death that came after it), the lock in `settle` (one run:
+    `hold` has locked the rows already), and the lock of the clock alone (two runs: it is there so that who is told is
+    who stands there at that moment).
     """
     crowd, over = Crowd(stage), threading.Event()
 

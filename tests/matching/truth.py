@@ -139,6 +139,14 @@ def _told(rows: Rows, model: Model, today: date) -> None:
     assert twice == [], "somebody was told of nobody new"
 
 
+_MISPLACED = (
+    "SELECT v.match_id FROM supervision v JOIN match m ON m.id = v.match_id AND m.ended_at IS NULL CROSS JOIN LATERAL"
+    " (SELECT * FROM round WHERE match_id = m.id ORDER BY number DESC LIMIT 1) r WHERE v.left_at IS NULL AND"
+    " (v.round_state, v.due_on) IS DISTINCT FROM"
+    " (r.state, next_deadline(r.state, r.contact_due_on, r.coordination_due_on))"
+)
+
+
 def _followed_up(rows: Rows, model: Model, today: date) -> None:
     """R21, R22: each open match has a round that runs or was closed, none that ended has one that runs; one leads or is
     asked, who is shown there; and no deadline is without its day."""
@@ -146,6 +154,8 @@ def _followed_up(rows: Rows, model: Model, today: date) -> None:
     rounds = defaultdict(list)
     for row in rows("SELECT r.*, m.ended_at AS over FROM round r JOIN match m ON m.id = r.match_id ORDER BY r.number"):
         rounds[row.match_id].append(row)
+    misplaced = rows(_MISPLACED)
+    assert misplaced == [], "a supervisor's list has a round in another place than its state and deadline say"
     for own in rounds.values():
         last = own[-1]
         assert [row.number - own[0].number for row in own] == list(range(len(own)))

@@ -138,7 +138,8 @@ def test_a_refused_address_is_shown_until_a_mail_comes_through_or_it_is_another(
 )
 def test_contact_data_becomes_no_header_and_no_recipient(mails: MailPost, logged: Logged, address: str) -> None:
     """Whatever got into the register: it is no address, so nothing is sent, and the next one's mail is. Seen failing,
-    each of them, without the look at an address."""
+    each of them, without the look at an address; the two encoded words also without its first part alone: the one was
+    sent to another address, the other parked the mail."""
     mails.address(mails.index.reporters[SCHOOL][0], address) if "\x00" not in address else mails.address(
         mails.index.reporters[SCHOOL][0], "a\x01@example.org"
     )

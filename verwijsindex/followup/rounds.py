@@ -31,6 +31,17 @@ _LAPSE = text(
     " WHERE m.youngster_id = ANY(:concerned) AND r.match_id = m.id AND m.ended_at IS NOT NULL AND r.ended_at IS NULL"
     " RETURNING r.match_id"
 )
+# Of who supervises a match from now on, without a new round. After rounds are locked, so that it sees what an act did
+# to one meanwhile: the trigger of that act did not see this supervision yet.
+_KEEP_DEADLINE = text(
+    """
+    UPDATE supervision v SET round_state = r.state,
+        due_on = next_deadline(r.state, r.contact_due_on, r.coordination_due_on)
+    FROM match m CROSS JOIN LATERAL (SELECT * FROM round WHERE match_id = m.id ORDER BY number DESC LIMIT 1) r
+    WHERE m.youngster_id = ANY(:concerned) AND m.ended_at IS NULL
+      AND v.match_id = m.id AND v.left_at IS NULL AND v.round_state IS NULL
+    """
+)
 # Each match that needs a round, with its present one if it has any, and the strictest of its municipalities. Of a match
 # that came back the present one is that of the match that ended, `back_from`.
 _WANTED = text(
@@ -97,6 +108,7 @@ def bring_up_to_date(
     asked: dict[str, Any] = {"concerned": list(concerned), "told": list(told), "now": now}
     for hold in _HOLD:
         connection.execute(hold, asked)
+    connection.execute(_KEEP_DEADLINE, asked)
     lapsed = connection.execute(_LAPSE, asked).scalars().all()
     wanted = connection.execute(_WANTED, asked).mappings().all()
     renewed: Sequence[UUID] = ()

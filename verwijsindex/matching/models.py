@@ -5,7 +5,7 @@ What the matcher writes by the thousand refers to what is there by triggers that
 foreign keys (docs/decisions/0027).
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import ARRAY, CHAR, CheckConstraint, Index, Uuid
@@ -137,7 +137,8 @@ class Party(SQLModel, table=True):
 
 
 class Supervision(SQLModel, table=True):
-    """A residence municipality whose case supervisors see a match (R8, R19)."""
+    """A residence municipality whose case supervisors see a match (R8, R19). `round_state`, `due_on`: of the match's
+    present round, and of its next deadline, in whose order they are listed; kept by a trigger on `round`."""
 
     __table_args__ = (
         Index(
@@ -147,7 +148,12 @@ class Supervision(SQLModel, table=True):
             unique=True,
             postgresql_where="left_at IS NULL",
         ),
-        Index("ix_supervision_municipality", "municipality_code", postgresql_where="left_at IS NULL"),
+        Index("ix_supervision_due", "municipality_code", "due_on", "match_id", postgresql_where="left_at IS NULL"),
+        Index(
+            "ix_supervision_state",
+            *("municipality_code", "round_state", "due_on", "match_id"),
+            postgresql_where="left_at IS NULL",
+        ),
     )
 
     id: UUID = Field(primary_key=True)
@@ -155,6 +161,8 @@ class Supervision(SQLModel, table=True):
     municipality_code: str = Field(sa_type=CHAR(4))
     joined_at: datetime = Field(sa_type=Moment)
     left_at: datetime | None = Field(default=None, sa_type=Moment)
+    round_state: str | None = None
+    due_on: date = Field(default=date.min, sa_column_kwargs={"server_default": "0001-01-01"})
 
 
 class Told(SQLModel, table=True):
