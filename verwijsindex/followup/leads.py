@@ -5,17 +5,16 @@ Level-triggered, as matching is: who is not shown in a match any more leads it n
 nobody is asked, the rule of the municipality proposes. Called by the matcher after matches and rounds are up to date.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from verwijsindex.database import as_json
 from verwijsindex.followup.leading import Candidate, propose
+from verwijsindex.followup.leads_known import Led, Shown, beside, matches_of, read_leads
 from verwijsindex.followup.working_days import working_days_after
 from verwijsindex.ledger import events
 from verwijsindex.notices.service import Wanted
@@ -26,59 +25,6 @@ ANSWER_WITHIN = 3
 """Working days in which who is asked to lead answers (P)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """Somebody whom an open match shows: a party, or in a family match also who stands on a sibling (`sibling_id`)."""
-
-    match_id: UUID
-    youngster_id: UUID
-    kind: Literal["youngster", "family"]
-    reporter_id: UUID
-    sibling_id: UUID | None
-    domain: str
-    since: datetime
-    shielded: bool
-    oin: str
-    left_on: date | None
-    """The last day of a reporter who left: nobody to propose."""
-
-    def leads(self, proposed_at: datetime) -> bool:
-        """Whether who was asked then leads, or is asked, still: of who left since nobody waits for an answer. A lead
-        taken after that is of who stands in the place."""
-        return self.left_on is None or amsterdam_date(proposed_at) > self.left_on
-
-    @property
-    def place(self) -> UUID | str:
-        """Whom its readers see there: behind one named officer nobody counts how many stand (R36)."""
-        return self.oin if self.shielded else self.reporter_id
-
-
-@dataclass(slots=True)
-class _Led:
-    """What is known of one open match: who is shown in it, who was asked to lead, and who leads or is asked now."""
-
-    youngster_id: UUID
-    kind: str
-    shown: dict[UUID, Shown] = field(default_factory=dict)
-    siblings: set[UUID] = field(default_factory=set)
-    asked: set[UUID] = field(default_factory=set)
-    running: tuple[UUID | None, str] | None = None
-    sought: bool = False
-    """It is open to every party for as long as nobody looked for the next: they were not told of it."""
-    handed: Any = None
-    """The lead to which another party asked somebody, who was not told of it yet."""
-
-
-_LEADS = text(
-    """
-    SELECT l.match_id, m.youngster_id, m.kind, m.ended_at IS NOT NULL AS over, l.id, l.reporter_id, l.state,
-           l.reason, l.proposed_at, l.told_of IS DISTINCT FROM l.proposed_at AS untold,
-           m.ended_at IS NOT NULL AND EXISTS (
-               SELECT FROM signal s WHERE s.youngster_id = m.youngster_id AND s.removal_date > :today
-                 AND s.ended_at IS NULL AND coalesce(s.reporter_id = l.reporter_id, true)) AS may_come_back
-    FROM lead l JOIN match m ON m.id = l.match_id WHERE m.youngster_id = ANY(:around)
-    """
-)
 # Who leads a match that ended leads the one that comes back. Who was asked there is asked no second time (R30), but who
 # is newly told of somebody in it begins anew.
 _COME_BACK = text(
@@ -138,7 +84,7 @@ def bring_up_to_date(
     Returns:
         Notices: to who is asked, or to every party of a match whose lead is open to all.
     """
-    matches = _matches(shown)
+    matches = matches_of(shown)
     missing = sorted(matches)
     today = amsterdam_date(now)
     if back:
@@ -146,7 +92,7 @@ def bring_up_to_date(
         values: dict[str, Any] = {"matches": list(back), "before": list(back.values())}
         values |= {"told_in": [match for match, _ in newly], "told": [reporter for _, reporter in newly]}
         connection.execute(_COME_BACK, values | {"due": working_days_after(today, ANSWER_WITHIN)})
-    ended = _read_leads(connection, matches, youngsters, today)
+    ended = read_leads(connection, matches, youngsters, today)
     missing = [match for match in missing if matches[match].running in (None, (None, "proposed"))]
     placed = _propose(connection, matches, missing, today)
     if ended:
@@ -178,7 +124,7 @@ def _of_lead(kind: events.EventKind, now: datetime, match: UUID, reporter: UUID 
     return events.Event(kind, now, events.MATCHER, says={"matchId": str(match)}, recipient_reporter=reporter)
 
 
-def _to_tell(matches: Mapping[UUID, _Led], leads: Sequence[dict[str, Any]]) -> list[Wanted]:
+def _to_tell(matches: Mapping[UUID, Led], leads: Sequence[dict[str, Any]]) -> list[Wanted]:
     """Who is asked in a match that is not theirs reads it in the one of their own youngster: once. Who was asked
     beside it already knows."""
     told: set[Wanted] = set()
@@ -200,66 +146,19 @@ def _notice(match_id: UUID, to: Shown) -> Wanted:
     return Wanted("lead", reporter, None, officer, match_id)
 
 
-def _matches(shown: Iterable[Shown]) -> dict[UUID, _Led]:
-    found: dict[UUID, _Led] = {}
-    for one in shown:
-        match = found.setdefault(one.match_id, _Led(one.youngster_id, one.kind))
-        before = match.shown.get(one.reporter_id)
-        if before is None or (one.sibling_id is None, before.since) > (before.sibling_id is None, one.since):
-            match.shown[one.reporter_id] = one
-        if one.sibling_id:
-            match.siblings.add(one.sibling_id)
-    return found
-
-
-def _read_leads(
-    connection: Connection, matches: dict[UUID, _Led], youngsters: Collection[UUID], today: date
-) -> list[Any]:
-    """Put who was asked and who leads into `matches`; also of matches beside them, whose leads are to lead here too.
-    The rows of who is not shown any more; those of a match that ended stay as long as it may come back."""
-    looked_at = set(youngsters)
-    around = looked_at.union(*(match.siblings for match in matches.values()))
-    there = {(match.youngster_id, match.kind) for match in matches.values()}
-    ended = []
-    for row in connection.execute(_LEADS, {"around": list(around), "today": today}):
-        match = matches.get(row.match_id)
-        if row.youngster_id not in looked_at:  # nobody looks at it now: it is not known whom it shows
-            if row.over:
-                continue
-            match = matches.setdefault(row.match_id, _Led(row.youngster_id, row.kind))
-        elif row.over and row.may_come_back and (row.youngster_id, row.kind) not in there:
-            continue
-        elif match is None or row.over or (row.reporter_id and not _stays(match.shown.get(row.reporter_id), row)):
-            ended.append(row)
-            continue
-        if row.reporter_id:
-            match.asked.add(row.reporter_id)
-        if row.state in ("proposed", "accepted"):
-            match.running, match.sought = (row.reporter_id, row.state), row.reason == "next_is_sought"
-            if row.untold and row.state == "proposed" and row.reporter_id in match.shown:
-                match.handed = row
-    return ended
-
-
-def _stays(one: Shown | None, row: Any) -> bool:
-    """What somebody answered stays as long as the match shows this person; that somebody leads or is asked, no longer
-    than until this person leaves."""
-    return one is not None and (row.state not in ("proposed", "accepted") or one.leads(row.proposed_at))
-
-
 def _propose(
-    connection: Connection, matches: dict[UUID, _Led], missing: Sequence[UUID], today: date
+    connection: Connection, matches: dict[UUID, Led], missing: Sequence[UUID], today: date
 ) -> list[dict[str, Any]]:
     """A lead or a proposal for each of the matches that miss one, one after the other, so that those of one family get
     the same."""
     orders: dict[UUID, list[str] | None] = (
         {row.id: row.lead_order for row in connection.execute(_ORDERS, {"matches": list(missing)})} if missing else {}
     )
-    beside = _beside(matches)
+    around_of = beside(matches)
     placed = []
     for match_id in missing:
         match = matches[match_id]
-        around = [matches[other].running for other in beside[match_id]]
+        around = [matches[other].running for other in around_of[match_id]]
         leads = {running[0] for running in around if running and running[1] == "accepted"}
         asked = {running[0] for running in around if running and running[1] == "proposed"}
         were_asked = {match.shown[one].place for one in match.asked if one in match.shown}
@@ -284,25 +183,3 @@ def _propose(
             {"match_id": match_id, "reporter_id": reporter, "state": state, "reason": reason, "answer_due_on": due}
         )
     return placed
-
-
-def _beside(matches: Mapping[UUID, _Led]) -> dict[UUID, list[UUID]]:
-    """Of each match the others of its youngster, and of a sibling the one of its family: where that one shows somebody
-    whom this one does not, or nobody looks at it now, who leads there would tell of another sibling (R10)."""
-    of_youngster: dict[UUID, list[UUID]] = defaultdict(list)
-    for match_id, match in matches.items():
-        of_youngster[match.youngster_id].append(match_id)
-    return {
-        match_id: [
-            *(other for other in of_youngster[match.youngster_id] if other != match_id),
-            *(
-                other
-                for sibling in sorted(match.siblings)
-                for other in of_youngster[sibling]
-                if matches[other].kind == "family"
-                and matches[other].shown
-                and matches[other].shown.keys() <= match.shown.keys()
-            ),
-        ]
-        for match_id, match in matches.items()
-    }

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from verwijsindex.followup.leads import Shown
+from verwijsindex.followup.leads_known import Shown
 from verwijsindex.ledger import events
 from verwijsindex.logs import PARENT_CROWDED, log
 

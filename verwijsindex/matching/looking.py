@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from verwijsindex.database import sqlstate
 from verwijsindex.followup import leads, rounds
-from verwijsindex.matching import arriving, families, parties, telling
+from verwijsindex.matching import arriving, families, parties, telling, telling_withdrawals
 from verwijsindex.matching.aligning import align, waiting
 from verwijsindex.notices import service as notices
 from verwijsindex.notices.service import Wanted
@@ -131,7 +131,7 @@ def follow(connection: Connection, youngsters: Sequence[UUID], now: datetime) ->
         arriving.hold(connection, seen)
     arriving.give_standings(connection, seen)
     moved = arriving.move(connection, youngsters)
-    wanted = telling.of_withdrawals(connection, youngsters, today)
+    wanted = telling_withdrawals.of_withdrawals(connection, youngsters, today)
     families.bring_up_to_date(connection, concerned, now, today)
     matched = parties.bring_up_to_date(connection, concerned, now, today)
     told = telling.of_matches(connection, matched, today)
