@@ -195,7 +195,7 @@ def _without(index: Index, privilege: str) -> Iterator[None]:
 
 
 def test_a_search_whose_event_cannot_be_written_shows_nothing(matched: Index) -> None:
-    """I4. Seen failing when the event was written after the answer, in a transaction of its own."""
+    """I4. Seen failing without the event."""
     with _without(matched, "INSERT ON event"):
         answer = ask(matched)
     assert answer.status_code == 500
