@@ -137,6 +137,8 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
         "unjustified_withdrawal": {"SELECT": "*", "DELETE": "*"},
         "alert": WRITE | {"UPDATE": "counted", "DELETE": "*"},
         "alert_event": WRITE,
+        "sample": {"SELECT": "id month", "DELETE": "*"},
+        "event_hour": {"SELECT": "hour", "DELETE": "*"},
     },
     "registrar": {
         **dict.fromkeys((*REGISTER, "case_supervisor", "named_officer", "rights_desk_officer"), KEEP),
@@ -145,9 +147,12 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
     },
     "auditor": {
         "event": WRITE,
-        "leaf": {"SELECT": "place event_id"},
         "alert": READ,
         "alert_event": READ,
+        "leaf": {"SELECT": "place event_id hash"},
+        **dict.fromkeys(("checkpoint", "dropped_events", "event_hour", "tallied_place"), READ),
+        "sample": WRITE,
+        "sign_off": WRITE,
         "act_request": WRITE | {"UPDATE": "status answer"},
     },
 }
@@ -204,6 +209,10 @@ TABLES = (
     "unjustified_withdrawal",
     "alert",
     "alert_event",
+    "sample",
+    "sign_off",
+    "tallied_place",
+    "event_hour",
     "index_key_version",
 )
 VIEWS = ("acting_signal", "informing_signal", "institution_signal", "placed_signal")
@@ -211,7 +220,7 @@ VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIG
 NOT_PERSONAL = {
     *("municipality", "contact_point", "category", "idempotency_record", "limit_counter", "work", "alembic_version"),
     *("index_key_version", "unsealed_event", "leaf", "tree_node", "checkpoint"),
-    *("dropped_events", "watched_place"),
+    *("dropped_events", "watched_place", "tallied_place"),
 }
 """Tables without row-level security: public data, and queues that a role can or cannot use as a whole."""
 READ_BY_INDEX = sorted(
@@ -292,7 +301,7 @@ def test_each_function_of_the_owner_may_be_called_by_one_role(
     names |= {"visible_follow_up_figures"}
     names |= {"mute_shown", "own_mutes", "undo_mute", "crisis_lines", "own_sealed_events"}
     workers = {"remove_contact_data", "spread_mail", "mail_address", "seal_events", "drop_old_events"}
-    workers |= {"events_to_watch", "unjustified_events"}
+    workers |= {"events_to_watch", "unjustified_events", "tally_events"}
     others = {name: {"verwijsindex_worker"} for name in workers}
     others |= {name: {"verwijsindex_registrar"} for name in ("orphans_without_coordinator", "refused_mail_of_offices")}
     auditors = ("scope_own_privacy_officer", "audited_oin", "audited_reporters", "audited_signal", "assess_alert")

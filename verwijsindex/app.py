@@ -19,6 +19,9 @@ from verwijsindex.access.tokens import TokenVerifier
 from verwijsindex.acting import log_refusals
 from verwijsindex.auditing.alerts_api import api as alerts_api
 from verwijsindex.auditing.api import api as audit_api
+from verwijsindex.auditing.reports_api import OTHER_MEDIA
+from verwijsindex.auditing.reports_api import api as reports_api
+from verwijsindex.auditing.samples_api import api as samples_api
 from verwijsindex.bell import MATCH_TASK, Bell, celery_app
 from verwijsindex.database import answers, engine
 from verwijsindex.figures.api import api as figures_api
@@ -72,6 +75,8 @@ AUTHENTICATED = (
     own_events_api,
     audit_api,
     alerts_api,
+    samples_api,
+    reports_api,
 )
 AUDITS_AT_ONCE = 4
 """In each process: a search may take a second, and none is to hold up who signals."""
@@ -111,6 +116,7 @@ def document_app(
         base_url=base_url,
         clock=clock,
         ready=lambda: _readiness(app),
+        other_media=OTHER_MEDIA,
     )
     scopes = {scope: f"{role}: {scope}" for role, held in SCOPES.items() for scope in sorted(held)}
     app.security_schemes = oauth2(issuer, scopes)

@@ -222,6 +222,12 @@ SECOND_OFFICER_NEEDED = ProblemType(
     "You assessed this alert yourself",
     "Have another privacy officer whose scope covers it confirm it: of your institution, or the operator's.",
 )
+SIGN_OFF_NOT_POSSIBLE = ProblemType(
+    "sign-off-not-possible",
+    409,
+    "Not all of these accesses are yours to sign off",
+    "Nothing was signed off. Read the sample again, leave out what errors names, and send the others.",
+)
 CONTENT_TOO_LARGE = ProblemType(
     "content-too-large",
     413,

@@ -46,7 +46,14 @@ Readiness = Callable[[], Mapping[str, bool]]
 
 
 def create_api(
-    import_name: str, *, title: str, description: str, base_url: str, clock: Clock, ready: Readiness
+    import_name: str,
+    *,
+    title: str,
+    description: str,
+    base_url: str,
+    clock: Clock,
+    ready: Readiness,
+    other_media: Mapping[str, str] | None = None,
 ) -> OpenAPI:
     """An app without routes of its own but health and its OpenAPI document.
 
@@ -54,6 +61,7 @@ def create_api(
         base_url: the public address, without a path; the document's server is this address with `/api/v1`.
         clock: gives the present moment, in UTC.
         ready: names what the service leans on and whether that answers now.
+        other_media: for a path the media type that it answers with besides JSON.
     """
     app = OpenAPI(
         import_name,
@@ -91,7 +99,8 @@ def create_api(
 
     @app.before_request
     def accept_json() -> None:
-        if not request.accept_mimetypes.best_match(["application/json", MEDIA_TYPE]) and request.accept_mimetypes:
+        offered = ["application/json", MEDIA_TYPE, *filter(None, [(other_media or {}).get(request.path)])]
+        if not request.accept_mimetypes.best_match(offered) and request.accept_mimetypes:
             raise Problem(NOT_ACCEPTABLE)
 
     @app.after_request

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from access.matrix import Caller, nothing_else
 from ledger.ledgers import SIGNER
 from matching import life
-from support import CLINIC, DORDRECHT, SCHOOL, WESTERVELD, Index, pseudonym
+from support import CLINIC, DORDRECHT, POLICE, SCHOOL, WESTERVELD, Index, pseudonym
 
 from verwijsindex.ledger.base64 import encode
 from verwijsindex.ledger.sealing import seal
+from verwijsindex.ledger.tallying import tally_waiting
 
 Json = dict[str, Any]
 Owned = Callable[[Caller], bool]
@@ -134,6 +135,30 @@ def _registration(index: Index) -> str:
     """The event of the signal's registration, in base64."""
     body = "SELECT body FROM event WHERE kind = 'signal.registered' AND signal_id = :signal"
     return encode(bytes(index.database.scalar(body, signal=_signal(index))))
+
+
+def _sign_off(index: Index, _: UUID) -> Asked:
+    """Of the signal's registration, which is in each scope's sample, and open again each time."""
+    registered = str(
+        index.database.scalar(
+            "SELECT id FROM event WHERE kind = 'signal.registered' AND signal_id = :id", id=_signal(index)
+        )
+    )
+    with index.database.superuser.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM sample")
+        for oin, code in ((SCHOOL, None), (POLICE, None), (None, WESTERVELD), (None, DORDRECHT), (None, None)):
+            made = sa.text(
+                "INSERT INTO sample VALUES (gen_random_uuid(), date '2026-10-01', :oin, :code, 1, 1, ARRAY[:event])"
+            )
+            connection.execute(made, {"oin": oin, "code": code, "event": UUID(registered)})
+    body = {"signOffs": [{"eventId": registered, "finding": "as_expected"}]}
+    return Asked({"month": "2026-10"}, body, _key())
+
+
+def _report(index: Index, _: UUID) -> Asked:
+    """Of a month that a checkpoint covers, once all before it is counted."""
+    tally_waiting(index.database.engine("worker"))
+    return Asked(query="?from=2026-10-01&until=2026-10-31")
 
 
 def _size(index: Index) -> object:
@@ -331,6 +356,11 @@ EXAMPLES: dict[str, Example] = {
         _auditor,
         spends=True,
     ),
+    "getSample": Example(lambda _, __: Asked({"month": "2026-10"})),
+    "signOffSample": Example(
+        _sign_off, refused=lambda caller: None if _auditor(caller) else "sign-off-not-possible", spends=True
+    ),
+    "getLedgerReport": Example(_report),
     "listOwnLedgerEvents": Example(
         lambda index, _: Asked(query=f"?signalId={_signal(index)}&size={_size(index)}", shows=(_registration(index),)),
         lambda caller: (caller.role, caller.institution) == ("machine", "own"),

@@ -88,6 +88,9 @@ PROMISES: dict[str, Promise] = {
     "getAlert": Promise(("alert.read",)),
     "assessAlert": Promise(("alert.assessed",)),
     "confirmAlert": Promise(("alert.confirmed",)),
+    "getSample": Promise(("sample.read",)),
+    "signOffSample": Promise(("sample.signed_off",), "one for each access"),
+    "getLedgerReport": Promise(("ledger.reported",)),
 } | dict.fromkeys(OPEN, NOTHING)
 
 

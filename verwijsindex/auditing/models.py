@@ -4,7 +4,18 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CHAR, BigInteger, CheckConstraint, DateTime, ForeignKey, Index, Uuid, text
+from sqlalchemy import (
+    ARRAY,
+    CHAR,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 ACTING = ("reporter", "official", "client")
@@ -12,6 +23,7 @@ ACTING = ("reporter", "official", "client")
 ALERT_KINDS = ("pseudonym_burst", "signal_burst", "read_burst", "refusal_series", "unjustified_after_read")
 ALERT_STATES = ("open", "assessed", "closed")
 ALERT_CODES = ("explained", "work_peak", "reported_to_employer", "misuse_found", "system_fault")
+FINDINGS = ("as_expected", "asked_the_person", "not_explained")
 _Moment = DateTime(timezone=True)
 
 
@@ -135,3 +147,36 @@ class AlertEvent(SQLModel, table=True):
 
     alert_id: UUID = Field(primary_key=True, sa_column_args=[ForeignKey("alert.id", ondelete="CASCADE")])
     event_id: UUID = Field(primary_key=True)
+
+
+class Sample(SQLModel, table=True):
+    """The sample of a month and a scope, once it was asked for; with neither OIN nor municipality the operator's."""
+
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(oin, municipality_code) <= 1", name="sample_of_one_at_most"),
+        CheckConstraint("cardinality(events) <= least(accesses, 100)", name="sample_is_part"),
+        UniqueConstraint(
+            "month", "oin", "municipality_code", name="sample_one_of_a_month", postgresql_nulls_not_distinct=True
+        ),
+    )
+
+    id: UUID = Field(primary_key=True)
+    month: date
+    oin: str | None = Field(default=None, sa_type=CHAR(20))
+    municipality_code: str | None = Field(default=None, sa_type=CHAR(4))
+    checkpoint_size: int = Field(sa_type=BigInteger)
+    accesses: int
+    events: list[UUID] = Field(sa_type=ARRAY(Uuid))
+
+
+class SignOff(SQLModel, table=True):
+    """What an officer found of an access in a sample: one officer for each, and never one's own."""
+
+    __tablename__ = "sign_off"
+    __table_args__ = (_one_of("finding", FINDINGS, "sign_off_finding"),)
+
+    sample_id: UUID = Field(primary_key=True, sa_column_args=[ForeignKey("sample.id", ondelete="CASCADE")])
+    event_id: UUID = Field(primary_key=True)
+    officer_id: UUID
+    at: datetime = Field(sa_type=_Moment)
+    finding: str

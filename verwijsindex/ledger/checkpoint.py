@@ -104,6 +104,11 @@ class Checkpoint:
         return cls(check_origin(lines[0]), int(lines[1]), root, at)
 
     @classmethod
+    def stated(cls, note: str) -> Self:
+        """What a note of our own says, whoever signed it: one that came from the table where we keep them."""
+        return cls._parse(note.rpartition("\n\n")[0] + "\n")
+
+    @classmethod
     def open(cls, note: str, keys: Iterable[VerifierKey]) -> Self:
         """The checkpoint in a note that one of `keys` signed; other signatures (of witnesses) are passed over.
 

@@ -183,6 +183,14 @@ ALERT_RAISED = _kind(
     ),
     *("alertId", "alertKind", "count"),
 )
+SAMPLE_READ = _kind("sample.read", "read", "a privacy officer read the monthly sample", "month", "count")
+SAMPLE_SIGNED_OFF = _kind(
+    *("sample.signed_off", "act", "a privacy officer said of an access in it whether it is as expected"),
+    *("month", "sampledEvent", "finding"),
+)
+LEDGER_REPORTED = _kind(
+    "ledger.reported", "read", "a privacy officer had a report made of a period", "from", "until", "form"
+)
 
 ALERTS_LISTED = _kind("alerts.listed", "read", "a privacy officer listed alerts", "count")
 ALERT_READ = _kind("alert.read", "read", "a privacy officer read an alert", "alertId")
@@ -195,14 +203,13 @@ KINDS: dict[str, EventKind] = {k.name: k for k in list(vars().values()) if isins
 """All of them, by name."""
 
 _NOT_SAMPLED = {
-    *(
-        FIGURES_READ,
-        MAIL_PREFERENCE_READ,
-        SUBSCRIPTIONS_LISTED,
-        SUBSCRIPTION_READ,
-        ATTEMPTS_LISTED,
-        DEAD_LETTERS_LISTED,
-    ),
+    FIGURES_READ,
+    MAIL_PREFERENCE_READ,
+    SUBSCRIPTIONS_LISTED,
+    SUBSCRIPTION_READ,
+    ATTEMPTS_LISTED,
+    DEAD_LETTERS_LISTED,
+    LEDGER_REPORTED,
 }
 ACCESSES = frozenset(kind.name for kind in KINDS.values() if kind.sort == "read" and kind not in _NOT_SAMPLED)
 """The kinds of which the monthly sample is taken: somebody saw something of a youngster, of a colleague or of who

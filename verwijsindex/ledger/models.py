@@ -96,3 +96,26 @@ class Checkpoint(SQLModel, table=True):
     size: int = Field(primary_key=True, sa_type=BigInteger)
     at: datetime = Field(sa_type=DateTime(timezone=True))
     note: str
+
+
+class TalliedPlace(SQLModel, table=True):
+    """Up to which place the events were counted by the hour: one row, whose lock is that of who counts."""
+
+    __tablename__ = "tallied_place"
+    __table_args__ = (CheckConstraint("only_row", name="tallied_place_is_one"),)
+
+    only_row: bool = Field(primary_key=True)
+    place: int = Field(sa_type=BigInteger)
+
+
+class EventHour(SQLModel, table=True):
+    """How many events of a kind and outcome there were in an hour, in the whole index. `detail` is why somebody
+    searched the ledger, or why a signal was withdrawn."""
+
+    __tablename__ = "event_hour"
+
+    hour: datetime = Field(primary_key=True, sa_type=DateTime(timezone=True))
+    kind: str = Field(primary_key=True)
+    outcome: str = Field(primary_key=True)
+    detail: str = Field(primary_key=True)
+    count: int = Field(sa_type=BigInteger)

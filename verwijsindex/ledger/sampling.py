@@ -9,7 +9,7 @@ import re
 from bisect import insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from typing import Any, BinaryIO, Self
 from zoneinfo import ZoneInfo
@@ -41,6 +41,11 @@ class Month:
         if not re.fullmatch(r"[12][0-9]{3}-(0[1-9]|1[0-2])", text):
             raise ValueError("write a month as 2026-11")
         return cls(int(text[:4]), int(text[5:]))
+
+    @property
+    def first_day(self) -> date:
+        """Its first day."""
+        return date(self.year, self.number, 1)
 
     @property
     def begins(self) -> datetime:

@@ -37,6 +37,7 @@ from verwijsindex.followup.clock import tick
 from verwijsindex.keyfiles import KeyFileError, read_signing_key
 from verwijsindex.ledger.checkpoint import Signer
 from verwijsindex.ledger.sealing import seal_when_due
+from verwijsindex.ledger.tallying import tally_waiting
 from verwijsindex.logs import log
 from verwijsindex.matching.service import LOCK_TRIED, match_waiting, unpark
 from verwijsindex.matching.sweeping import sweep_ends
@@ -257,7 +258,8 @@ def seal() -> None:
 
 
 def watch() -> None:
-    """Look at what got its place in the ledger, and raise alerts (R37)."""
+    """Look at what got its place in the ledger: count it for reports, and raise alerts (R37)."""
+    tally_waiting(pool())
     metrics.ALERTS_RAISED.inc(detect_waiting(pool(), utc_now()))
     if burst_source:
         metrics.ALERTS_RAISED.inc(burst_source.look(pool(), utc_now()))

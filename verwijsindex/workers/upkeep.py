@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
+from verwijsindex.auditing.samples import forget_old
 from verwijsindex.database import transaction
 from verwijsindex.figures.publishing import publish
 from verwijsindex.followup import clock
@@ -37,6 +38,7 @@ class Upkeep:
         publish(pool, now)
         with transaction(pool) as connection:
             dropped = drop_old(connection, now)
+            forget_old(connection, now)
         with transaction(pool) as connection:
             lacking = ask_for_lacking(connection, now)
         more = removed >= PERSONS or dropped >= BATCH or lacking >= clock.BATCH
