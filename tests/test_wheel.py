@@ -126,6 +126,7 @@ def test_the_client_stands_alone(wheel: Path, tmp_path: Path) -> None:
     assert _run([bin_ / "python", "-c", absent], tmp_path).stdout.strip() == "[]"
     assert "send" in _run([command, "client", "--help"], tmp_path).stdout
     assert "sign-list" in _run([command, "keys", "--help"], tmp_path).stdout
+    assert "--purpose" in _run([command, "officer", "search", "--help"], tmp_path).stdout
     assert "client" in _run([command, "--help"], tmp_path).stdout
     _run([command, "client", "keygen", "own.jwk"], tmp_path)
     assert (tmp_path / "own.jwk").stat().st_mode & 0o777 == 0o600
