@@ -163,7 +163,7 @@ def test_a_day_is_a_day_in_the_netherlands(watched: Watched) -> None:
 
 @pytest.mark.parametrize("places", [1, 3, 7])
 def test_nothing_is_missed_between_batches(watched: Watched, places: int) -> None:
-    """Nor counted twice. Seen failing when the place was moved one too far."""
+    """Nor counted twice. Seen failing when the place was moved one too far with batches of three."""
     who, others = reporter(), reporter()
     watched.places = places
     watched.happen(signals(others, 5), signals(who, 10), reads(others, 5))
@@ -190,7 +190,7 @@ def test_who_dies_between_loses_none(watched: Watched, monkeypatch: pytest.Monke
 
 
 def test_many_at_once_raise_one(watched: Watched) -> None:
-    """Seen failing without the lock: counted several times, or refused by the primary key of `activity`."""
+    """The lock sees to it; seen passing without it as well, since the keys of `activity` and `alert` hold then."""
     who = [reporter() for _ in range(5)]
     watched.happen(*(signals(one, 10) for one in who), *(refusals(one, 10) for one in who))
     raised: list[int] = []

@@ -21,6 +21,7 @@ from matching import life
 from sqlalchemy.exc import SQLAlchemyError
 from support import CLINIC, DORDRECHT, POLICE, SCHOOL, Index, parents
 
+from verwijsindex.auditing.detecting import detect
 from verwijsindex.database import transaction
 from verwijsindex.figures.publishing import publish
 from verwijsindex.followup.clock import tick
@@ -129,6 +130,12 @@ def _old(index: Index) -> None:
     index.clock.move(days=5 * 366)
 
 
+def _ten_signalled(index: Index) -> None:
+    for number in range(10):
+        index.place(number, SCHOOL)
+    seal(index.database.engine("worker"), index.clock(), SIGNER)
+
+
 def _restored(index: Index) -> None:
     _matched(index)
 
@@ -184,6 +191,10 @@ def _seal(index: Index) -> None:
     seal(index.database.engine("worker"), index.clock(), SIGNER)
 
 
+def _look(index: Index) -> None:
+    detect(index.database.engine("worker"), index.clock())
+
+
 _OPENED = {"match.opened": 1, "party.joined": 2, "round.began": 1, "lead.proposed": 1, "notice.placed": 3}
 _OVER = {"match.ended": 1, "party.left": 2, "round.lapsed": 1}
 STORIES = [
@@ -220,6 +231,7 @@ STORIES = [
     Story("a quarter is over", _a_quarter_later, _publish, {"figures.published": 1}),
     Story("a webhook's old secret is over", _secret_rotated, _destroy_secrets, {"subscription.changed": 1}),
     Story("events wait for their places", _waiting, _seal, {}),
+    Story("a reporter who never did signalled ten youngsters in a day", _ten_signalled, _look, {"alert.raised": 1}),
     Story("events are five years old", _old, _drop, {"events.dropped": 1}),
     Story(
         *("a restored backup: one signal was destroyed since, one withdrawn", _restored, _replay),
@@ -242,7 +254,7 @@ def test_each_writes_what_is_promised_and_nothing_else(index: Index, story: Stor
     rows = index.database.rows("SELECT id, body FROM event WHERE body IS NOT NULL")
     made = [json.loads(row.body) for row in rows if row.id not in there]
     assert Counter(event["kind"] for event in made) == story.events
-    assert {event["actor"]["role"] for event in made} <= {"matcher", "upkeep", "deliverer"}
+    assert {event["actor"]["role"] for event in made} <= {"matcher", "upkeep", "deliverer", "watcher"}
     assert all(events.KINDS[event["kind"]].sort in {"system", "act"} for event in made)
     written = set(differing(stage.contents, contents(index.database))) - QUEUES - {"event"}
     for name in [*(["event"] if made else []), *of_today(sorted(written), SOME)]:
