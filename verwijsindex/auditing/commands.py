@@ -3,7 +3,7 @@
 
 import typer
 
-from verwijsindex.auditing import alert_commands, search_commands
+from verwijsindex.auditing import alert_commands, report_command, sample_commands, search_commands
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,3 +24,5 @@ def officer() -> None:
 
 app.add_typer(search_commands.app)
 app.add_typer(alert_commands.app, name="alerts")
+app.add_typer(sample_commands.app, name="sample")
+app.add_typer(report_command.app)

@@ -13,7 +13,7 @@ import typer
 
 from verwijsindex.client.authorized import OBJECT, Json, content
 from verwijsindex.client.channel import Channel, utc_now
-from verwijsindex.client.errors import ConfigError
+from verwijsindex.client.errors import ClientProblem, ConfigError
 from verwijsindex.tls import trust
 
 Index = Annotated[str, typer.Option(help="Address of the index, as https://index.example.")]
@@ -67,6 +67,15 @@ class Desk:
         """What stands at a path below `/api/v1`. Raises ClientError."""
         answer = self._channel.send("GET", self._at(path), headers=lambda: self._headers, params=params)
         return content(answer, OBJECT)
+
+    def document(self, path: str, params: Mapping[str, str], media: str) -> bytes:
+        """The very bytes of what stands there, of this media type. Raises ClientError."""
+        answer = self._channel.send(
+            "GET", self._at(path), headers=lambda: self._headers | {"Accept": media}, params=params
+        )
+        if answer.status_code != 200 or answer.headers.get("Content-Type") != media:
+            raise ClientProblem.of(answer)
+        return answer.content
 
     def post(self, path: str, body: Json, headers: Mapping[str, str] | None = None) -> Json:
         """What is answered to this body, 200 or 201. Raises ClientError."""
