@@ -44,10 +44,10 @@ class Counting:
 def test_a_newcomer_has_the_floor(tally: Counting) -> None:
     """Thirteen signals with two parents each are none. Seen failing with the floor one higher."""
     one, other = uuid4(), uuid4()
-    tally.count(one, FLOOR - 1)
-    tally.count(other, FLOOR - 1)
+    tally.count(one, 13 * 3)
+    tally.count(other, 13 * 3)
     tally.count(other, 1)
-    assert tally.offered() == [Burst(SCHOOL, other, TODAY, FLOOR, None)]
+    assert tally.offered() == [Burst(SCHOOL, other, TODAY, 40, None)]
 
 
 def test_the_own_past_says_what_is_much(tally: Counting) -> None:

@@ -261,6 +261,10 @@ def watch() -> None:
     """Look at what got its place in the ledger: count it for reports, and raise alerts (R37)."""
     tally_waiting(pool())
     metrics.ALERTS_RAISED.inc(detect_waiting(pool(), utc_now()))
+
+
+def hear_of_bursts() -> None:
+    """Ask the pseudonym service for bursts, once a minute (R37)."""
     if burst_source:
         metrics.ALERTS_RAISED.inc(burst_source.look(pool(), utc_now()))
 
@@ -283,6 +287,7 @@ def sweep() -> None:
     if parked:
         log(logs.WORK_STILL_PARKED, rows=parked)
     health.mark(settings.broker_url, health.WORKER, 4 * settings.sweep_seconds, parked)
+    hear_of_bursts()  # last: it waits for another operator's service
 
 
 @beat_init.connect
