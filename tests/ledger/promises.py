@@ -32,7 +32,7 @@ _SUBSCRIPTION = Promise(("subscription.changed",))
 PROMISES: dict[str, Promise] = {
     "registerSignal": Promise(("signal.registered",), refused=_SIGNALS),
     "registerSignalBatch": Promise(
-        ("signal.registered",), "one for each signal that is placed or refused, and for each limit", refused=_SIGNALS
+        ("signal.registered",), "one for each signal that is placed or refused", refused=_SIGNALS
     ),
     "listSignals": Promise(("signals.listed",)),
     "getSignal": Promise(("signal.read",)),
@@ -45,7 +45,7 @@ PROMISES: dict[str, Promise] = {
     "restrictSignal": Promise(("signal.restricted",)),
     "liftRestriction": Promise(("signal.restriction_lifted",)),
     "destroySignal": Promise(("signal.ended",)),
-    "tellDeath": Promise(("death.told",), refused=("access.refused", "limit.reached")),
+    "tellDeath": Promise(("death.told",)),
     "listMatches": Promise(("matches.listed",)),
     "getMatch": Promise(("match.read",), "that a party saw it moves the round: the read is its event"),
     "tellMoveOfMatch": Promise(("match.moved",)),

@@ -22,6 +22,7 @@ from ledger.told import contents, differing, new_events
 from signals.evidence import slug
 from support import Answer, Database, Index, MovableClock
 
+from verwijsindex.signals.limiting import SignalLimits
 from verwijsindex.web import openapi
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "ledger.md"
@@ -139,6 +140,43 @@ def test_who_may_not_is_one_event_or_gets_no_answer(stage: Stage, operation: Ope
     assert event["actor"] == request.actor()
     with failing(stage.index.database, "event", "INSERT"):
         assert request.send().status_code == 503
+
+
+@pytest.mark.parametrize("operation", ["registerSignal", "registerSignalBatch", "tellDeath"])
+@pytest.mark.parametrize("why", ["not designated", "over a limit"])
+def test_a_refusal_of_intake_is_one_event_or_gets_no_answer(stage: Stage, operation: str, why: str) -> None:
+    """For what is refused when the token is right: a signal by its own kinds, and a death as any other request."""
+    stage.put_back()
+    [asked] = [one for one in OPERATIONS if one.id == operation]
+    caller, limits = _owners(asked)[0], stage.index.app.extensions["signal_limits"]
+    if why == "over a limit":
+        stage.index.app.extensions["signal_limits"] = SignalLimits(reporter=0, institution=0, country=0)
+        kind, problem = ("access.refused" if operation == "tellDeath" else "limit.reached"), "limit-reached"
+    elif operation == "tellDeath":
+        caller = replace(caller, institution="another")
+        kind, problem = "access.refused", "not-a-municipality"
+    else:
+        caller = replace(caller, names="another's")
+        kind, problem = "signal.refused", "reporter-not-designated"
+    try:
+        request = Try(stage.index, asked, caller)
+        before = contents(stage.index.database)
+        if kind == "access.refused":
+            with failing(stage.index.database, "event", "INSERT"):
+                assert request.send().status_code == 503
+        elif kind != "limit.reached":  # once a minute: the second says how many there were
+            request.fails_without_a_trace("event", before)
+        answer, [event] = new_events(stage.index, request.send)
+        assert outcome(answer, asked) == problem
+        assert (event["kind"], event["outcome"]) == (kind, "refused")
+        assert kind in promised(asked).refused
+        assert event["actor"] == request.actor() | event["actor"]
+        assert set(differing(before, contents(stage.index.database))) <= OF_THE_LEDGER
+        if kind == "limit.reached":
+            stage.index.clock.move(minutes=2)
+            Try(stage.index, asked, caller).fails_without_a_trace("event", contents(stage.index.database))
+    finally:
+        stage.index.app.extensions["signal_limits"] = limits
 
 
 def test_the_document_says_so() -> None:

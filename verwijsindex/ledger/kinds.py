@@ -34,7 +34,9 @@ SIGNAL_REFUSED = _kind(
     "signal.refused", "refusal", "a signal was refused because reporter, institution or agreement may not", "problem"
 )
 LIMIT_REACHED = _kind(
-    "limit.reached", "refusal", "signals or a death were refused over a limit: one event a request", "limit", "count"
+    *("limit.reached", "refusal"),
+    "signals were refused over a limit: how many, told once a minute at most of each client and limit",
+    *("limit", "count"),
 )
 DEATH_TOLD = _kind("death.told", "act", "a municipality told that a youngster died, known here or not")
 SIGNAL_RESTRICTED = _kind(
