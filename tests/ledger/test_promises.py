@@ -85,15 +85,14 @@ def promised(operation: Operation) -> Promise:
 
 
 def _owners(operation: Operation) -> list[Caller]:
-    """Of each role the first caller who is served, and whose the matter is."""
+    """Of each role the first caller who is served; before others one whose the matter is."""
     material = EXAMPLES[operation.id]
 
     def served(caller: Caller) -> bool:
-        answer = expected(operation, caller, material.owned, material.refused, material.absent)
-        return answer == SERVED and material.owned(caller)
+        return expected(operation, caller, material.owned, material.refused, material.absent) == SERVED
 
-    found = (next(filter(served, callers), None) for callers in CALLERS.values())
-    return [one for one in found if one]
+    found = [sorted(filter(served, callers), key=material.owned, reverse=True)[:1] for callers in CALLERS.values()]
+    return sorted((one for ones in found for one in ones), key=material.owned, reverse=True)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=[operation.id for operation in OPERATIONS])
