@@ -48,6 +48,6 @@ def test_a_year_of_ordinary_behaviour(index_database: Database) -> None:
 
 @only_long
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("seed", range(2, 5))
-def test_years_of_ordinary_behaviour_of_many(index_database: Database, seed: int) -> None:
-    assert _year(index_database, 3_000, 200, seed) <= BEARABLE
+def test_a_year_of_ordinary_behaviour_of_many(index_database: Database) -> None:
+    """Seen: eight, of which six signalled ten to sixteen at a busy desk."""
+    assert _year(index_database, 3_000, 200, seed=2) <= BEARABLE
