@@ -90,6 +90,7 @@ def logged(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture)
     return Logged(capsys, caplog)
 
 
+_LONG = {"test_matrix", "test_year", "test_sending"}
 _OWN_SYSTEM = {"test_compose", "test_demo", "test_leaving", "test_life"}
 
 
@@ -114,7 +115,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Who needs PostgreSQL is marked `server`, so that `make check` can leave it to `make test`. What takes longest
     comes first, so that no process of several is left alone with it in the end."""
-    items.sort(key=lambda item: ("fire" not in item.path.parts, "system" not in item.path.parts))
+    items.sort(
+        key=lambda item: (
+            "fire" not in item.path.parts,
+            not item.get_closest_marker("system"),
+            item.path.stem not in _LONG,
+        )
+    )
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker("server")

@@ -4,16 +4,17 @@
 import json
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from flask_openapi3.openapi import OpenAPI
 from joserfc.jwk import OKPKey
 from pydantic import SecretStr
 from werkzeug.test import TestResponse
@@ -21,11 +22,12 @@ from werkzeug.test import TestResponse
 from verwijsindex import database, keyfiles
 from verwijsindex.access.caller import SCOPES, PersonRole
 from verwijsindex.access.tokens import TokenVerifier
-from verwijsindex.app import create_app
+from verwijsindex.app import document_app, furnish
+from verwijsindex.demo.exports_day import known_test_bsns
 from verwijsindex.issuer.signing import Terms, TokenSigner
 from verwijsindex.ledger.events import Actor
 from verwijsindex.matching.service import match_waiting, only_in_the_database
-from verwijsindex.pseudonyms.bsn import Bsn, BsnError
+from verwijsindex.pseudonyms.bsn import Bsn
 from verwijsindex.pseudonyms.key_list import KeyVersion, sign_key_list
 from verwijsindex.pseudonyms.pseudonym import Kind, Pseudonym
 from verwijsindex.pseudonyms.voprf import Evaluator, blind, unblind, voprf_input
@@ -48,12 +50,17 @@ from verwijsindex.signals.dates import amsterdam_date, two_years_after
 from verwijsindex.signals.ending import Bury
 
 _NOT_GENERATED = sa.text(
-    "SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns"
-    " WHERE table_schema = 'public' AND table_name = :table AND is_generated = 'NEVER'"
+    "SELECT c.relname, string_agg(quote_ident(a.attname), ', ')"
+    " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+    " WHERE c.relname = ANY(:tables) AND c.relnamespace = CAST('public' AS regnamespace)"
+    " AND a.attnum > 0 AND a.attgenerated = '' AND NOT a.attisdropped GROUP BY c.relname"
+)
+_MEGABYTES = (
+    "SELECT sum(pg_relation_size(oid)) / 1000000 FROM pg_class WHERE relnamespace = CAST('public' AS regnamespace)"
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class Database:
     """A migrated database, with an engine for each of its roles."""
 
@@ -93,28 +100,30 @@ class Database:
 
     def all_rows(self) -> dict[str, str]:
         """The rows of each table that has any, as JSON."""
-        found = {table: self.scalar(f"SELECT CAST(json_agg(t) AS text) FROM {table} t") for table in self.tables()}
-        return {table: rows for table, rows in found.items() if rows}
+        looks = (
+            f"SELECT '{table}' AS tablename, CAST(json_agg(t) AS text) AS rows FROM {table} t"
+            for table in self.tables()
+        )
+        return {row.tablename: row.rows for row in self.rows(" UNION ALL ".join(looks)) if row.rows}
 
     def put_back(self, rows: Mapping[str, str]) -> None:
         """Insert what `all_rows` gave, past every rule, into empty tables."""
         with self.superuser.begin() as connection:
             connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
-            for table, text in rows.items():
-                named = connection.execute(_NOT_GENERATED, {"table": table}).scalar_one()
+            for table, named in connection.execute(_NOT_GENERATED, {"tables": list(rows)}).all():
                 insert = f"INSERT INTO {table} ({named}) OVERRIDING SYSTEM VALUE SELECT {named}"
                 of = f" FROM json_populate_recordset(CAST(NULL AS {table}), :rows)"
-                connection.execute(sa.text(insert + of), {"rows": text})
+                connection.execute(sa.text(insert + of), {"rows": rows[table]})
 
     def leave(self, what: str) -> None:
         """Remember that only `what` is here now; `has_only` then spares the work of bringing it here again."""
-        self._left_at = what, self._next_transaction()
+        self._left_at = what, self.next_transaction()
 
     def has_only(self, what: str) -> bool:
         """Whether nobody wrote anything since it was left so."""
-        return self._left_at == (what, self._next_transaction())
+        return self._left_at == (what, self.next_transaction())
 
-    def _next_transaction(self) -> int:
+    def next_transaction(self) -> int:
         """A number that goes up with each transaction that writes, in the whole cluster."""
         return int(self.scalar("SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)"))
 
@@ -122,10 +131,13 @@ class Database:
         """Delete everything but what the migrations put there."""
         if self.has_only("nothing"):
             return
-        tables = ", ".join(self.tables())
+        tables = self.tables()
+        # To truncate makes a file anew for each table and index, which takes longer than most tests.
+        little = self.scalar(_MEGABYTES) < 20
+        empty = "; ".join(f"DELETE FROM {table}" for table in tables) if little else f"TRUNCATE {', '.join(tables)}"
         with self.superuser.begin() as connection:
             connection.execute(sa.text("SET session_replication_role = replica"))  # the ledger's trigger
-            connection.execute(sa.text(f"TRUNCATE {tables} RESTART IDENTITY"))
+            connection.exec_driver_sql(empty)
             if self.branch == "index":
                 connection.execute(sa.text("UPDATE category SET designated = true WHERE NOT designated"))
                 connection.execute(sa.text("DELETE FROM index_key_version"))
@@ -196,18 +208,10 @@ class MovableClock:
 
 def bsn(number: int) -> Bsn:
     """The test BSN 9999xxxxx for a number from 0 up: the next ones that pass the 11-test."""
-    return _TEST_BSNS[number]
+    return Bsn.parse(_test_bsns()[number])
 
 
-def _test_bsns() -> list[Bsn]:
-    found = []
-    for digits in range(999_900_000, 1_000_000_000):
-        with suppress(BsnError):
-            found.append(Bsn.parse(str(digits)))
-    return found
-
-
-_TEST_BSNS = _test_bsns()
+_test_bsns = cache(known_test_bsns)
 
 
 def pseudonym(number: int, kind: Kind = "youngster") -> Pseudonym:
@@ -231,6 +235,18 @@ class Answer(TestResponse):
 def headers(answer: TestResponse) -> list[tuple[str, str]]:
     """The headers of an answer but its own random id: what may depend on anything."""
     return [(name, value) for name, value in answer.headers if name != "Request-Id"]
+
+
+_routes = cache(document_app)
+
+
+def index_app(settings: IndexSettings, clock: Callable[[], datetime]) -> OpenAPI:
+    """What `create_app` makes. To compile the routes takes longer than most tests: each app is a copy of one that
+    serves nobody, with state of its own in `extensions`."""
+    app = copy(_routes(settings.base_url, settings.issuers[0].issuer))
+    app.extensions = {"clock": clock}
+    furnish(app, settings, clock)
+    return app
 
 
 class Silence:
@@ -380,7 +396,7 @@ class Index(People):
         """Serve this database from now on, with the same keys and clients."""
         self.database, folder, clock = database, self.folder, self.clock
         trusted = [TrustedIssuer(issuer=ISSUER, jwks_url=f"{ISSUER}/jwks.json")]
-        self.app = create_app(
+        self.app = index_app(
             IndexSettings(
                 base_url=INDEX,
                 intake_database_url=database.urls["verwijsindex_intake"],

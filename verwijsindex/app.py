@@ -115,7 +115,7 @@ def document_app(
         description="Signals of concern about youngsters, and who else is concerned. No names, no reasons, no BSN.",
         base_url=base_url,
         clock=clock,
-        ready=lambda: _readiness(app),
+        ready=_readiness,
         other_media=OTHER_MEDIA,
     )
     scopes = {scope: f"{role}: {scope}" for role, held in SCOPES.items() for scope in sorted(held)}
@@ -124,6 +124,12 @@ def document_app(
     for api in (*AUTHENTICATED, open_api, ledger_api):
         app.register_api(api)
     app.register_blueprint(mail_links)  # open to all: for mail programs, and no part of the API
+
+    @app.errorhandler(KeyMissingError)
+    def on_key_missing(error: Exception) -> Response:
+        log(INDEX_KEY_MISSING, error=error)
+        return Problem(UNAVAILABLE, headers={"Retry-After": "30"}).response()
+
     return app
 
 
@@ -135,6 +141,12 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
     """
     settings = settings or IndexSettings()
     app = document_app(settings.base_url, settings.issuers[0].issuer, clock)
+    furnish(app, settings, clock)
+    return app
+
+
+def furnish(app: OpenAPI, settings: IndexSettings, clock: Clock) -> None:
+    """Put behind the routes of a `document_app` what they work with: keys, pools, limits. Raises as `create_app`."""
     # Of its own: it is read within requests, which hold all connections of the other pools when there are many.
     sealing_pool = engine(settings.intake_database_url, pool_size=1, autocommit=True)
     index_keys = IndexKeys.load(settings.keys, SealingVersion(sealing_pool, clock))
@@ -168,13 +180,6 @@ def create_app(settings: IndexSettings | None = None, clock: Clock = utc_now) ->
         "match_bell": Bell(celery_app(settings.broker_url), MATCH_TASK),
     }
 
-    @app.errorhandler(KeyMissingError)
-    def on_key_missing(error: Exception) -> Response:
-        log(INDEX_KEY_MISSING, error=error)
-        return Problem(UNAVAILABLE, headers={"Retry-After": "30"}).response()
-
-    return app
-
 
 def _check_turns(index_keys: IndexKeys, key_list: KeyList, now: datetime) -> None:
     """What senders may send, now or later, can be sealed here: else it would be answered 503 from that moment on."""
@@ -189,9 +194,10 @@ def _check_turns(index_keys: IndexKeys, key_list: KeyList, now: datetime) -> Non
                 raise KeyListError(f"the list accepts version {one.version}, but {error.args[0]}") from None
 
 
-def _readiness(app: OpenAPI) -> Mapping[str, bool]:
+def _readiness() -> Mapping[str, bool]:
+    behind = current_app.extensions
     return {
-        "intake database": answers(app.extensions["intake_pool"]),
-        "index database": answers(app.extensions["index_pool"]),
-        "issuers": app.extensions["token_verifier"].ready(),
+        "intake database": answers(behind["intake_pool"]),
+        "index database": answers(behind["index_pool"]),
+        "issuers": behind["token_verifier"].ready(),
     }

@@ -15,11 +15,10 @@ from flask import Flask
 from joserfc.jwk import OKPKey
 from pseudonyms.test_factors import factor
 from pydantic import SecretStr
-from support import Database
+from support import Database, index_app
 
 from verwijsindex.access.caller import SCOPES
 from verwijsindex.access.tokens import TokenVerifier
-from verwijsindex.app import create_app as create_index
 from verwijsindex.client import Bsn, ClientConfig, Informed, SignalDraft, VerwijsindexClient
 from verwijsindex.issuer.app import create_app as create_issuer
 from verwijsindex.issuer.service import register_client
@@ -149,7 +148,7 @@ class Services(httpx.BaseTransport):
             issuers=self._trusted(),
             **limits,
         )
-        self.index: Flask = create_index(settings, lambda: self.now)
+        self.index: Flask = index_app(settings, lambda: self.now)
         self.index.extensions |= {"token_verifier": self._verifier(INDEX), "match_bell": Silence()}
 
     def start_pseudonyms(self, **limits: Any) -> None:
