@@ -189,8 +189,8 @@ def test_after_each_round_all_is_as_the_model_says(stage: IndexStage) -> None:
     - `hold`: in one run of three, a signal handed over and back had somebody else's standing;
     - FOR UPDATE in the acts of follow-up: an act was answered 503;
     - `_LAPSE` in the rounds: a round of a match that ended ran on;
-    - the order of a supervisor's list: in another place than the round says, without its trigger on `round`, and without
-      `_KEEP_DEADLINE`; an act was answered 503 without SKIP LOCKED in that trigger.
+    - the order of a supervisor's list: in another place than the round says, without its trigger on `round`, and
+      without `_KEEP_DEADLINE`; an act was answered 503 without SKIP LOCKED in that trigger.
 
     Not seen failing: the work of a withdrawal in a transaction of its own just before it (two runs: `hold` waits for
     who withdraws), `told` without its key (the matcher's lock does what it says), deaths forgotten at once (two runs:
