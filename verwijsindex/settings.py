@@ -17,7 +17,6 @@ from pydantic import (
     Field,
     IPvAnyNetwork,
     SecretStr,
-    StringConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -155,8 +154,8 @@ class IndexSettings(Settings):
     key_list: Path = Field(description="File with the signed list of key versions.")
     key_list_signer: Path = Field(description="Public JWK of who signs the list of key versions.")
     issuers: list[TrustedIssuer] = Field(min_length=1)
-    two_factor_acr: list[Annotated[str, StringConstraints(pattern=r"^[!#-\[\]-~]+$")]] = Field(
-        [], description="Values of acr in tokens that mean two factors, besides mfa in amr (privacy officers)."
+    two_factor_acr: list[Annotated[str, Written(r"^[!#-\[\]-~]+$", "a value of acr: without spaces and quotes")]] = (
+        Field([], description="Values of acr in tokens that mean two factors, besides mfa in amr (privacy officers).")
     )
     signals_per_reporter: int = Field(1_000, ge=1, description="In a day (R37).")
     signals_per_institution: int = Field(12_000, ge=1, description="In a day.")

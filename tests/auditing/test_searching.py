@@ -283,7 +283,6 @@ def test_who_left_sees_nothing_from_the_day_after(matched: Index) -> None:
         "SELECT id FROM match",
         "SELECT id FROM notice",
         "SELECT key FROM youngster",
-        "SELECT hash FROM leaf",
         "UPDATE event SET kind = 'x'",
         "DELETE FROM event",
     ],

@@ -2,13 +2,14 @@
 """What goes in and out of the monthly sample (R25, R28): a closed list of findings, and no free text (R5)."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
 from verwijsindex.ledger.schemas import Base64
 from verwijsindex.parsing import Outgoing, Strict
+from verwijsindex.written import Written
 
 Finding = Literal["as_expected", "asked_the_person", "not_explained"]
 """What an officer found of an access: it needs no explanation; the person explained it; nobody could."""
@@ -17,7 +18,11 @@ Finding = Literal["as_expected", "asked_the_person", "not_explained"]
 class MonthAsked(Strict):
     """Of which month."""
 
-    month: str = Field(pattern=r"^[12][0-9]{3}-(0[1-9]|1[0-2])$", description="As 2026-11, in Amsterdam.")
+    month: Annotated[
+        str,
+        Field(description="As 2026-11, in Amsterdam."),
+        Written(r"^[12][0-9]{3}-(0[1-9]|1[0-2])$", "a month as 2026-11"),
+    ]
 
 
 class SignOff(Strict):
