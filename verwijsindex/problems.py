@@ -219,8 +219,8 @@ ALERT_NOT_POSSIBLE_NOW = ProblemType(
 SECOND_OFFICER_NEEDED = ProblemType(
     "second-officer-needed",
     409,
-    "You assessed this alert yourself",
-    "Have another privacy officer whose scope covers it confirm it: of your institution, or the operator's.",
+    "You assessed this alert yourself, or it is about you",
+    "Have another privacy officer whose scope covers it do that: of your institution, or the operator's.",
 )
 SIGN_OFF_NOT_POSSIBLE = ProblemType(
     "sign-off-not-possible",

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from support import CLINIC, DORDRECHT, NOW, OPERATOR, POLICE, SCHOOL, STEIN, WESTERVELD, Answer, Index
 
 from verwijsindex.database import Scope, transaction
+from verwijsindex.ledger.events import Actor
 
 
 @pytest.fixture
@@ -182,3 +183,26 @@ def test_the_auditors_role_changes_no_alert_but_by_these_steps(index: Index, ale
         step = sa.text("SELECT count(*) FROM assess_alert(:id, 'explained', now())")
         assert connection.execute(step, {"id": alerts[SCHOOL]}).scalar_one() == 0
     assert state(index, alerts[SCHOOL]) == "open"
+
+
+def test_nobody_has_a_say_in_an_alert_about_themselves(index: Index) -> None:
+    """Neither pair of eyes is that of who it is about. Seen failing: the officer closed it with the help of another."""
+    mine = index.privacy_officers[SCHOOL]
+    Watched(index.database).raised(refusals(Actor("privacy_officer", "console", SCHOOL, person=str(mine)), 10))
+    [alert] = [UUID(item["id"]) for item in listed(index, SCHOOL)]
+    assert assess(index, alert).status_code == 409
+    assert assess(index, alert, OPERATOR).status_code == 201
+    assert confirm(index, alert, SCHOOL).status_code == 409
+    assert state(index, alert) == "assessed"
+
+
+def test_the_auditor_reads_answers_to_its_own_officer_alone(index: Index, alerts: dict[str, UUID]) -> None:
+    """Whoever has its password and calls itself another. Seen failing when it was believed."""
+    assess(index, alerts[SCHOOL])
+    everybody = index.database.rows("SELECT caller FROM act_request")
+    assert len(everybody) == 1
+    other = index.privacy_officers[CLINIC]
+    for officer, oin, seen in ((index.privacy_officers[SCHOOL], SCHOOL, 1), (other, CLINIC, 0)):
+        scope = Scope(NOW.date(), oin=oin, privacy_officer_id=officer, caller=everybody[0].caller)
+        with transaction(index.database.engine("auditor"), scope) as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM act_request").scalar_one() == seen

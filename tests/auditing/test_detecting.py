@@ -132,6 +132,41 @@ def test_the_own_past_says_what_is_much(watched: Watched) -> None:
     assert len(watched.raised(signals(who, 10, watched.now))) == 2
 
 
+def test_who_doubles_every_day_is_seen(watched: Watched) -> None:
+    """Nine, eighteen, thirty-six: none is more than twice the day before, and within a week it is the whole school.
+    Seen failing when the own past was its highest day alone."""
+    who = reporter()
+    for day, count in enumerate((9, 18, 36, 72)):
+        watched.now = NOW + day * DAY
+        found = watched.raised(signals(who, count, watched.now))
+    assert found == [("signal_burst", str(who.on_behalf_of), 72)]
+
+
+def test_a_refusal_for_anothers_reporter_is_its_clients(index: Index) -> None:
+    """`On-Behalf-Of` is what a client says. A client of the clinic that names the school's reporter makes no past for
+    them, and no alert about them that the clinic's officer would see. Seen failing when who was named was believed."""
+    watched = Watched(index.database)
+    of_school = reporter(CLINIC, index.reporters[SCHOOL][0])
+    assert watched.raised(refusals(of_school, 20)) == [("refusal_series", of_school.client_id, 20)]
+    mine = reporter(SCHOOL, index.reporters[SCHOOL][0])
+    assert ("refusal_series", str(mine.on_behalf_of), 10) in watched.raised(refusals(mine, 10))
+    assert watched.database.scalar("SELECT oin FROM alert WHERE acting = 'reporter'") == SCHOOL
+
+
+@pytest.mark.parametrize("body", [b"{", rb'{"actor":"\u0000"}', b"\xff", b'"' + 3000 * b"x"])
+def test_an_event_that_cannot_be_read_holds_up_no_alert(watched: Watched, body: bytes) -> None:
+    """Whoever put it there: it is passed over, and what came with it is seen. Seen failing when one such event stopped
+    all alerts for good."""
+    poison = (
+        "INSERT INTO event (id, at, kind, outcome, body, nonce)"
+        " VALUES (uuidv7(), :at, 'match.read', 'success', :body, :nonce)"
+    )
+    with watched.database.engine("worker").begin() as connection:
+        connection.execute(sa.text(poison), {"at": NOW, "body": body, "nonce": bytes(16)})
+    who = reporter()
+    assert watched.raised(signals(who, 10)) == [("signal_burst", str(who.on_behalf_of), 10)]
+
+
 def test_an_alert_is_one_and_grows_with_its_day(watched: Watched) -> None:
     """Seen failing without `grown`, and without what is behind it."""
     who = reporter()

@@ -72,3 +72,13 @@ def test_a_burst_is_offered_for_four_weeks_and_a_day_kept_for_twelve(tally: Coun
     assert tally.database.scalar("SELECT count(*) FROM evaluated") == 2
     tally.count(uuid4(), 1, TODAY + KEPT + DAY)
     assert tally.database.scalar("SELECT count(*) FROM evaluated") == 2
+
+
+def test_who_doubles_every_day_is_seen(tally: Counting) -> None:
+    """Seen failing when the own past was its highest day alone."""
+    who = uuid4()
+    for day, elements in enumerate((39, 78, 156)):
+        tally.count(who, elements, TODAY - (2 - day) * DAY)
+    assert tally.offered() == []
+    tally.count(who, 1)
+    assert [burst.elements for burst in tally.offered()] == [157]

@@ -2,8 +2,9 @@
 """What is far from somebody's own past (R37): the thresholds, with their reasons, and the statement that raises.
 
 A day is compared with the highest day of the eight weeks before it, of the same person: above that by a factor, and
-above a floor. A newcomer has the floor alone. Counted are different subjects, so that a program that reads the same
-match every minute is no burst.
+above a floor. A newcomer has the floor alone. What came within a week excuses only so much: above that factor squared
+of the highest day until a week before, it is a burst whatever the days between (else who doubles every day is never
+seen: 9, 18, 36, 72). Counted are different subjects, so that a program that reads the same match every minute is none.
 
 What waited is no burst either: a reporter is expected to read what notices told of since the last day of reading, also
 all at once after holidays, or when a colleague's signals were handed over. An official is told with all of the
@@ -28,6 +29,8 @@ PAST = timedelta(weeks=8)
 LEAST_PAST = timedelta(weeks=4)
 """Over no fewer days the mean of a past is taken: one busy day long ago is no habit."""
 FACTOR = 2
+SETTLED = timedelta(weeks=1)
+"""From then on a busy day is a habit."""
 WAITS = frozenset({"read_burst", "refusal_series"})
 """Of what waits for somebody who is away, and is done on the first day back."""
 TOLD = "told"
@@ -50,7 +53,7 @@ WATCHER = events.Actor(role="watcher")
 _RAISE = text(
     """
     WITH days AS (
-        SELECT d.*, f.kind, p.highest_before, CASE WHEN f.waits AND d.acting = 'reporter' THEN (
+        SELECT d.*, f.kind, f.floor, p.highest_before, p.settled, CASE WHEN f.waits AND d.acting = 'reporter' THEN (
                 SELECT sum(t.count) FROM activity_day t
                 WHERE t.who = d.who AND t.activity = :told AND t.day <= d.day
                   AND t.day >= coalesce(p.last_day, d.day - CAST(:past AS integer)))
@@ -61,7 +64,9 @@ _RAISE = text(
         JOIN json_to_recordset(CAST(:floors AS json)) f (kind text, acting text, floor integer, waits boolean)
             ON f.kind = d.activity AND f.acting = d.acting AND d.count >= f.floor
         CROSS JOIN LATERAL (
-            SELECT max(p.count) AS highest_before, sum(p.count) AS sum_before, max(p.day) AS last_day
+            SELECT max(p.count) AS highest_before,
+                   max(p.count) FILTER (WHERE p.day <= d.day - CAST(:week AS integer)) AS settled,
+                   sum(p.count) AS sum_before, max(p.day) AS last_day
             FROM activity_day p WHERE p.who = d.who AND p.activity = d.activity AND p.day < d.day
               AND p.day >= d.day - CAST(:past AS integer)) p
     ), grown AS (
@@ -71,7 +76,9 @@ _RAISE = text(
     INSERT INTO alert (id, kind, who, acting, oin, municipality_code, day, raised_at, counted, highest_before, state)
     SELECT uuidv7(), d.kind, d.who, d.acting, d.oin, d.municipality_code, d.day, :now, d.count, d.highest_before, 'open'
     FROM days d
-    WHERE d.count > :factor * greatest(d.highest_before, d.waiting, 0)
+    WHERE d.count > :factor * coalesce(d.waiting, 0)
+      AND (d.count > :factor * coalesce(d.highest_before, 0)
+           OR d.count > :factor * :factor * greatest(d.settled, d.floor - 1))
       AND NOT EXISTS (SELECT FROM alert a WHERE a.kind = d.kind AND a.who = d.who AND a.day = d.day
                       AND (a.state <> 'closed' OR d.count < 2 * a.counted))
     ORDER BY d.kind, d.who, d.day ON CONFLICT DO NOTHING
@@ -118,7 +125,7 @@ def raise_bursts(connection: Connection, touched: Sequence[Mapping[str, Any]], n
         for (kind, acting), floor in FLOORS.items()
     ]
     values = {"touched": as_json(touched), "floors": as_json(floors), "factor": FACTOR, "now": now}
-    values |= {"past": PAST.days, "least": LEAST_PAST.days, "told": TOLD}
+    values |= {"past": PAST.days, "least": LEAST_PAST.days, "told": TOLD, "week": SETTLED.days}
     return tell(connection, connection.execute(_RAISE, values).all(), now)
 
 

@@ -60,9 +60,9 @@ _COUNT = text(
                CASE acting WHEN 'official' THEN person WHEN 'client' THEN client_id
                     ELSE coalesce(reporter, says->>'reporter') END AS who,
                oin, municipality_code,
-               coalesce(says->>'matchId', says->>'signalId', says->>'archivedSignalId', says->>'noticeId',
+               left(coalesce(says->>'matchId', says->>'signalId', says->>'archivedSignalId', says->>'noticeId',
                         says->>'reporterId', says->>'subscriptionId', says->>'muteId',
-                        CASE WHEN acting = 'client' THEN reporter END, says->>'operation', '') AS subject
+                        CASE WHEN acting = 'client' THEN reporter END, says->>'operation', ''), 128) AS subject
         FROM watched
         WHERE activity <> 'refusal_series' OR problem = ANY(CAST(:tried AS text[]))
     ), new AS (

@@ -22,7 +22,9 @@ KEPT = PAST + OFFERED
 FLOOR = 40
 """Elements of a day: over those of thirteen signals, each with two parents. A newcomer has this alone."""
 FACTOR = 2
-"""Times the highest day of the own past."""
+"""Times the highest day of the own past; and squared, that of the past until a week before, whatever came since: else
+who doubles every day is never seen."""
+SETTLED = timedelta(weeks=1)
 MOST = 1000
 
 # Right when two run at once: ON CONFLICT locks the row. Both lock rows in the one order.
@@ -35,9 +37,12 @@ _COUNT = text(
 _FORGET = text("DELETE FROM evaluated WHERE day < :before")
 _BURSTS = text(
     "SELECT d.day, d.oin, d.reporter_id, d.elements, p.highest_before FROM evaluated d CROSS JOIN LATERAL ("
-    " SELECT max(p.elements) AS highest_before FROM evaluated p WHERE p.oin = d.oin AND p.reporter_id = d.reporter_id"
+    " SELECT max(p.elements) AS highest_before,"
+    " max(p.elements) FILTER (WHERE p.day <= d.day - CAST(:week AS integer)) AS settled"
+    " FROM evaluated p WHERE p.oin = d.oin AND p.reporter_id = d.reporter_id"
     " AND p.day < d.day AND p.day >= d.day - CAST(:past AS integer)) p"
-    " WHERE d.day >= :since AND d.elements >= :floor AND d.elements > :factor * coalesce(p.highest_before, 0)"
+    " WHERE d.day >= :since AND d.elements >= :floor AND (d.elements > :factor * coalesce(p.highest_before, 0)"
+    " OR d.elements > :factor * :factor * greatest(p.settled, :floor - 1))"
     " ORDER BY d.day DESC, d.elements DESC, d.oin, d.reporter_id LIMIT :most"
 )
 
@@ -75,4 +80,5 @@ class Tally:
 def bursts(connection: Connection, today: date) -> list[Burst]:
     """The bursts of the last four weeks, at most a thousand, the newest first."""
     values = {"since": today - OFFERED, "past": PAST.days, "floor": FLOOR, "factor": FACTOR, "most": MOST}
+    values["week"] = SETTLED.days
     return [Burst(**row._mapping) for row in connection.execute(_BURSTS, values)]
