@@ -95,7 +95,7 @@ def _through(stack: Stack, count: int) -> tuple[float, float, float, float]:
         note = connection.exec_driver_sql("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1").scalar_one()
         began = time.perf_counter()
         with path.open("rb") as file:
-            verdict = verify(file, [Checkpoint.open(note, [SIGNER.key])], [SIGNER.key])
+            verdict = verify(file, [Checkpoint.open(note, [SIGNER.key])], [SIGNER.key], now=now)
         verified = total / (time.perf_counter() - began)
     assert (verdict.count, verdict.size) == (0, total), verdict.findings[:3]
     for pool in (owner, worker):

@@ -178,7 +178,7 @@ def check_ledger(url: SecretStr, outside: Outside) -> Compared:
         if "leaf" not in catalogue.tables(connection):
             raise BackupError("this backup is of a version without checkpoints: there is nothing to compare")
         try:
-            return compare(connection, outside)
+            return compare(connection, outside, datetime.now(UTC))
         except LedgerError as error:
             raise BackupError(f"the tables are there, but {error}") from None
 

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from ledger import told
 from ledger.ledgers import SIGNER, export_of
-from support import CLINIC, DORDRECHT, OPERATOR, POLICE, SCHOOL, WESTERVELD, Answer, Index
+from support import CLINIC, DORDRECHT, NOW, OPERATOR, POLICE, SCHOOL, WESTERVELD, Answer, Index
 
 from verwijsindex.auditing.samples import forget_old
 from verwijsindex.database import Scope as DatabaseScope
@@ -74,7 +74,7 @@ def by_export(index: Index, scope: Scope) -> tuple[int, list[bytes]]:
     """How many accesses, and the sample, as `ledger sample` computes it from an export."""
     notes = [row.note for row in index.database.rows("SELECT note FROM checkpoint ORDER BY size")]
     kept = [Checkpoint.open(note, [SIGNER.key]) for note in notes]
-    _, choice = sample(BytesIO(export_of(index.database)), kept, [SIGNER.key], Month(2026, 10), scope)
+    _, choice = sample(BytesIO(export_of(index.database)), kept, [SIGNER.key], Month(2026, 10), scope, now=NOW)
     return choice.accesses, [one.event for one in choice.chosen()]
 
 

@@ -69,7 +69,7 @@ def exported(connection: sa.Connection, *, public: bool = False) -> bytes:
 
 def verified(content: bytes, kept: Sequence[Checkpoint], signer: Signer = SIGNER) -> Verdict:
     """What an auditor with these checkpoints and this key finds."""
-    return verify(io.BytesIO(content), kept, [signer.key])
+    return verify(io.BytesIO(content), kept, [signer.key], now=NOW + timedelta(days=1))
 
 
 def export_of(database: Database, *, public: bool = False) -> bytes:

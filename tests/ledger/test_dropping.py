@@ -52,6 +52,25 @@ def test_the_events_of_a_checkpoint_that_is_too_young_count_as_missing(index_dat
     assert verdict.dropped == 0
 
 
+@pytest.mark.parametrize("lie", ["old", "new"])
+def test_who_holds_the_key_cannot_make_what_is_young_look_old(index_database: Database, lie: str) -> None:
+    """The operator takes events out, and signs that their checkpoint is of long ago, or the newest of years ahead. What
+    was kept outside has fewer events and is younger; and no checkpoint is of tomorrow. Seen failing: all ten counted as
+    dropped."""
+    kept = fill(index_database, 3, 7, 5)
+    content = export_of(index_database)
+    header, *lines = content.splitlines()
+    says = json.loads(header)
+    of_ten, newest = kept[1], kept[2]
+    old = SIGNER.sign(of_ten.size, of_ten.root, LONG_AGO if lie == "old" else of_ten.at)
+    says["dropped"] = {"before": 10, "checkpoint": old}
+    if lie == "new":
+        says["checkpoint"] = SIGNER.sign(newest.size, newest.root, NOW.replace(year=NOW.year + 6))
+    lines[:10] = [b"\t".join(line.split(b"\t")[:2]) for line in lines[:10]]
+    verdict = verified(b"\n".join([json.dumps(says).encode(), *lines, b""]), kept[:1])
+    assert (verdict.dropped, verdict.findings[0].what) == (0, "what was dropped is less than 5 years old")
+
+
 def test_more_than_was_dropped_counts_as_missing(index_database: Database) -> None:
     kept = fill(index_database, 4, at=LONG_AGO) + fill(index_database, 4)
     drop(index_database)

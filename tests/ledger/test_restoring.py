@@ -14,7 +14,7 @@ from verwijsindex.ledger.restoring import Outside, compare
 def compared(database: Database, *kept: Checkpoint) -> tuple[int, int, int]:
     """Size, size of the newest checkpoint that agrees, and how many events are lost."""
     with database.engine("owner").begin() as connection:
-        found = compare(connection, Outside(sorted(kept, key=lambda one: one.size), [SIGNER.key]))
+        found = compare(connection, Outside(sorted(kept, key=lambda one: one.size), [SIGNER.key]), NOW)
     return found.size, found.agrees.size, found.lost
 
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 import pytest
 from ledger import vectors
 from ledger.ledgers import SIGNER, export_of
-from support import CLINIC, SCHOOL, WESTERVELD, Database
+from support import CLINIC, NOW, SCHOOL, WESTERVELD, Database
 
 from verwijsindex.ledger import events, sealing
 from verwijsindex.ledger.checkpoint import Checkpoint, LedgerError
@@ -85,7 +85,7 @@ def by_definition(content: bytes, kept: list[Checkpoint], oin: str | None, code:
 def test_a_sample_is_what_its_definition_says(index_database: Database, scope: Scope) -> None:
     kept = accesses(index_database, 800)
     content = export_of(index_database)
-    fixed_by, choice = sample(BytesIO(content), kept, [SIGNER.key], NOVEMBER, scope)
+    fixed_by, choice = sample(BytesIO(content), kept, [SIGNER.key], NOVEMBER, scope, now=NOW)
     assert [one.place for one in choice.chosen()] == by_definition(content, kept, scope.oin, scope.municipality)
     assert fixed_by.at - NOVEMBER.ends < timedelta(days=3)
     assert (choice.accesses > 10) is (scope.oin != "0" * 20)
@@ -144,7 +144,7 @@ def test_no_sample_of_another_ledger(index_database: Database, spoil: Callable[[
     kept = accesses(index_database, 200)
     spoiled = spoil(export_of(index_database))
     with pytest.raises(LedgerError, match=says):
-        sample(BytesIO(spoiled), kept, [SIGNER.key], NOVEMBER, Scope())
+        sample(BytesIO(spoiled), kept, [SIGNER.key], NOVEMBER, Scope(), now=NOW)
 
 
 def test_the_command_prints_the_sample(index_database: Database, tmp_path: Path) -> None:

@@ -91,6 +91,29 @@ def test_what_is_no_export_is_refused(content: bytes) -> None:
         verified(content, [])
 
 
+def test_a_header_of_a_number_too_large_is_no_export(ledger: tuple[bytes, list[Checkpoint]]) -> None:
+    """Seen failing: the verifier ended with a traceback."""
+    header, rest = ledger[0].split(b"\n", 1)
+    spoiled = header.replace(b'"dropped": null', b'"dropped": {"before": 1e999, "checkpoint": ""}')
+    with pytest.raises(LedgerError, match="no export"):
+        verified(spoiled + b"\n" + rest, ledger[1])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'-\t\t\t{"id":"\\u001b]0;all is well\\u0007"}',
+        b'-\t\t\t{"id":' + b"[" * 100_000,
+        b"10\t" + b"0" * 64 + b"\t" + b"0" * 32 + b"\t{}\t\x1b[2J\x1b[31mas it was sealed",
+    ],
+)
+def test_a_hostile_file_writes_nothing_to_the_screen(ledger: tuple[bytes, list[Checkpoint]], line: bytes) -> None:
+    """Nor does it end the verifier. Seen failing: its escape sequences reached the auditor's terminal."""
+    verdict = verified(ledger[0] + line + b"\n", ledger[1])
+    assert verdict.count >= 1
+    assert all(str(finding).isprintable() for finding in verdict.findings)
+
+
 def test_findings_are_bounded_and_counted(index_database: Database) -> None:
     kept = fill(index_database, 300)
     lines = export_of(index_database).splitlines()

@@ -3,6 +3,7 @@
 
 import getpass
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -79,7 +80,9 @@ def verify_file(
         kept = read_checkpoints(checkpoint, keys)
         with file.open("rb") as opened, _bar() as progress:
             task = progress.add_task("events", total=max(one.size for one in kept))
-            verdict = verify(opened, kept, keys, lambda count: progress.update(task, completed=count))
+            verdict = verify(
+                opened, kept, keys, lambda count: progress.update(task, completed=count), now=datetime.now(UTC)
+            )
     except LedgerError as error:
         sys.exit(str(error))
     except OSError as error:
@@ -119,7 +122,9 @@ def sample_file(
             task = progress.add_task("events", total=max(one.size for one in kept))
             scope = Scope(oin=institution, municipality=municipality)
             fixed_by, choice = sample(
-                opened, kept, keys, asked, scope, lambda count: progress.update(task, completed=count)
+                *(opened, kept, keys, asked, scope),
+                lambda count: progress.update(task, completed=count),
+                now=datetime.now(UTC),
             )
     except UnicodeDecodeError:
         sys.exit("a file of keys or checkpoints is not UTF-8 text: is it another file?")

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -40,7 +41,7 @@ class Compared:
     """Events that a checkpoint outside knows of and that came after the backup."""
 
 
-def compare(connection: Connection, outside: Outside) -> Compared:
+def compare(connection: Connection, outside: Outside, now: datetime) -> Compared:
     """Verify the whole ledger of a database, and compare it with the checkpoints that are not newer than it.
 
     Args:
@@ -56,7 +57,7 @@ def compare(connection: Connection, outside: Outside) -> Compared:
             f"the ledger has {size} events, and every checkpoint that you brought has more: bring one that was kept"
             " before the backup was made"
         )
-    verdict = _verify(connection, comparable, outside.keys)
+    verdict = _verify(connection, comparable, outside.keys, now)
     if verdict.count:
         shown = "\n  ".join(map(str, verdict.findings[:20]))
         raise LedgerError(
@@ -65,11 +66,11 @@ def compare(connection: Connection, outside: Outside) -> Compared:
     return Compared(size, comparable[-1], max(0, outside.kept[-1].size - size))
 
 
-def _verify(connection: Connection, kept: Sequence[Checkpoint], keys: Sequence[VerifierKey]) -> Verdict:
+def _verify(connection: Connection, kept: Sequence[Checkpoint], keys: Sequence[VerifierKey], now: datetime) -> Verdict:
     """The export of one thread goes through a pipe to the verifier in another: on no disk, in constant memory."""
     read, write = os.pipe()
     with ThreadPoolExecutor(1) as other, os.fdopen(read, "rb") as reading:
-        verdict = other.submit(verify, reading, kept, keys)
+        verdict = other.submit(verify, reading, kept, keys, now=now)
         with os.fdopen(write, "wb") as writing:
             export(connection, writing, public=False)
         return verdict.result()

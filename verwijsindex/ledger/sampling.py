@@ -136,13 +136,15 @@ def sample(
     month: Month,
     scope: Scope,
     step: Callable[[int], None] = lambda _: None,
+    *,
+    now: datetime,
 ) -> tuple[Checkpoint, Choice]:
     """The sample of a month from a whole export, which is verified on the way; in constant memory.
 
     Args:
         file: open for reading bytes, at its beginning.
         kept: checkpoints from outside; of those the one that fixes the sample.
-        keys, step: as in `verify`.
+        keys, step, now: as in `verify`.
 
     Raises:
         LedgerError: there is no such checkpoint, or the file is not the whole ledger as it was sealed.
@@ -161,7 +163,7 @@ def sample(
         if begins <= said["at"] < ends and _is_access(said, scope):
             choice.show(place, leaf, event)
 
-    verdict = verify(file, [checkpoint], keys, step, see)
+    verdict = verify(file, [checkpoint], keys, step, see, now=now)
     if not verdict.whole:
         raise LedgerError("this export has no bodies: ask for the whole one, without --public")
     if verdict.count or checkpoint not in verdict.agrees:

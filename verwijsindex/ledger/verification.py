@@ -6,12 +6,14 @@ all hashes anew, only the checkpoints that were kept outside say between which t
 """
 
 import json
+import re
 from binascii import Error as NotHex
 from binascii import unhexlify
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
+from uuid import UUID
 
 from verwijsindex.ledger.checkpoint import Checkpoint, LedgerError, VerifierKey
 from verwijsindex.ledger.tree import HASH_BYTES, Frontier, leaf_hash
@@ -22,6 +24,7 @@ _SHOWN = 100
 _STEP = 4096  # lines between two looks at how far it is
 _LONGEST_LINE = 1 << 20
 _UNKNOWN = bytes(HASH_BYTES)
+_NO_NAME = re.compile("[^a-z_,]")
 See = Callable[[int, bytes, bytes], None]
 """Is shown an event: its place, its leaf, its canonical bytes."""
 
@@ -85,7 +88,7 @@ class Header:
                 raise ValueError
             dropped = found["dropped"] or {"before": 0, "checkpoint": ""}
             return cls(found["part"], str(found["checkpoint"]), int(dropped["before"]), str(dropped["checkpoint"]))
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise LedgerError(
                 f"this is no export of a ledger of form {FORM}: its first line says another thing"
             ) from None
@@ -97,6 +100,8 @@ def verify(
     keys: Iterable[VerifierKey],
     step: Callable[[int], None] = lambda _: None,
     see: See = lambda *_: None,
+    *,
+    now: datetime,
 ) -> Verdict:
     """Read an export from its first line to its last, and compare it with itself and with checkpoints kept outside.
 
@@ -106,6 +111,7 @@ def verify(
         keys: whose signature under the checkpoints in the file counts.
         step: hears now and then how many events were read.
         see: is shown each event that is what was sealed, in the order of their places.
+        now: by the clock of who verifies: what was dropped is five years old by it as well.
 
     Raises:
         LedgerError: it is no export.
@@ -113,7 +119,7 @@ def verify(
     header, known = Header.read(file.readline(_LONGEST_LINE)), list(keys)
     verdict = Verdict(whole=header.part == "whole")
     checkpoints = sorted({*kept, *_of_the_file(header, known, verdict)}, key=lambda one: one.size)
-    may_be_dropped = _dropped(header, known, checkpoints, verdict)
+    may_be_dropped = _dropped(header, known, checkpoints, verdict, now)
     _read(file, verdict, checkpoints, may_be_dropped, step, see)
     return verdict
 
@@ -126,9 +132,12 @@ def _of_the_file(header: Header, keys: list[VerifierKey], verdict: Verdict) -> l
         return []
 
 
-def _dropped(header: Header, keys: list[VerifierKey], checkpoints: list[Checkpoint], verdict: Verdict) -> int:
+def _dropped(
+    header: Header, keys: list[VerifierKey], checkpoints: list[Checkpoint], verdict: Verdict, now: datetime
+) -> int:
     """Before which place events may be dropped: those that a checkpoint covers which is five years older than the
-    newest. Its root is compared as well, so that nobody can make up an old checkpoint without the key."""
+    newest. Its root is compared as well, so that nobody can make up an old checkpoint without the key. Nor with it:
+    what was kept outside of fewer events is as old, and so it is by the verifier's clock."""
     if not header.dropped_before:
         return 0
     try:
@@ -136,7 +145,8 @@ def _dropped(header: Header, keys: list[VerifierKey], checkpoints: list[Checkpoi
     except LedgerError as error:
         verdict.find(f"the checkpoint that says what could be dropped: {error}")
         return 0
-    if not checkpoints or base.at > years_before(checkpoints[-1].at, KEPT_YEARS):
+    at = max((one.at for one in checkpoints if one.size < base.size), default=base.at)
+    if not checkpoints or max(at, base.at) > years_before(min(checkpoints[-1].at, now), KEPT_YEARS):
         verdict.find(f"what was dropped is less than {KEPT_YEARS} years old")
         return 0
     checkpoints.append(base)
@@ -237,7 +247,7 @@ def _leaf(
         else:
             see(place, leaf, parts[3])
         if len(parts) > 4:
-            columns = parts[4].decode("ascii", "replace")
+            columns = _NO_NAME.sub("?", parts[4].decode("ascii", "replace"))
             verdict.find(f"what it is searched by is not what it says: {columns}", place)
     elif verdict.whole:
         if place < may_be_dropped:
@@ -248,7 +258,8 @@ def _leaf(
 
 
 def _id(parts: list[bytes]) -> str:
+    """Only if it is one: a line is whoever's who made the file, and an auditor's screen obeys what it is shown."""
     try:
-        return f"(id {json.loads(parts[3])['id']})"
-    except (ValueError, KeyError, IndexError, TypeError):
+        return f"(id {UUID(json.loads(parts[3])['id'])})"
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
         return ""
