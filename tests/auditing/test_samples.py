@@ -78,6 +78,15 @@ def by_export(index: Index, scope: Scope) -> tuple[int, list[bytes]]:
     return choice.accesses, [one.event for one in choice.chosen()]
 
 
+def test_no_checkpoint_of_later_than_now_fixes_a_sample_or_a_report(audited: Index) -> None:
+    """A clock that was ahead signed one of December, in November: what fixed November then would be known to who acts
+    in it, and leave out what they do. Seen failing: it was the sample, and kept."""
+    sealed(audited, [], datetime(2026, 12, 5, tzinfo=UTC))
+    assert read(audited, month="2026-11").status_code == 404
+    report = "/ledger-reports?from=2026-11-01&until=2026-11-30"
+    assert audited.get(report, audited.privacy_officer(SCHOOL)).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("of", "scope", "accesses"),
     [

@@ -36,7 +36,8 @@ from verwijsindex.problems import NOT_FOUND, Problem
 OFFICE_HOURS = range(7, 19)
 """On working days. Wider than most people's, so that what is outside is worth a look."""
 _SORTS = {"act": "acts", "read": "reads", "refusal": "refusals", "system": "system"}
-_FIXING = text("SELECT size, note FROM checkpoint WHERE at >= :settles ORDER BY at, size LIMIT 1")
+# None of later than now: a clock that was ahead signed it, and not all of the period is before it.
+_FIXING = text("SELECT size, note FROM checkpoint WHERE at >= :settles AND at <= :now ORDER BY at, size LIMIT 1")
 _TALLIED = text("SELECT place FROM tallied_place")
 _COUNTED = """
     SELECT date_trunc('hour', at, 'UTC') AS hour, kind, outcome, event_detail(kind, body) AS detail, count(*) AS number
@@ -77,7 +78,7 @@ def report(connection: Connection, scope: Scope, since: date, until: date, now: 
         Problem: 404 where no checkpoint covers the period yet.
     """
     begins, ends = _midnight(since), _midnight(until + timedelta(days=1))
-    fixed_by = _fixed_by(connection, scope, ends)
+    fixed_by = _fixed_by(connection, scope, ends, now)
     period = {"begins": begins, "ends": ends}
     which = "oin" if scope.oin else "municipality" if scope.municipality else "all"
     tally = _Tally()
@@ -160,10 +161,10 @@ class _Tally:
         ]
 
 
-def _fixed_by(connection: Connection, scope: Scope, ends: datetime) -> Row[Any]:
+def _fixed_by(connection: Connection, scope: Scope, ends: datetime, now: datetime) -> Row[Any]:
     """The first checkpoint that covers all until then."""
     settles = ends + SETTLED
-    found = connection.execute(_FIXING, {"settles": settles}).one_or_none()
+    found = connection.execute(_FIXING, {"settles": settles, "now": now}).one_or_none()
     if found and scope == Scope():
         tallied = connection.execute(_TALLIED).scalar_one_or_none() or 0
         found = found if tallied >= found.size else None

@@ -21,7 +21,8 @@ from verwijsindex.ledger.sampling import MOST, Month, Scope, how_many
 from verwijsindex.ledger.verification import KEPT_YEARS, years_before
 from verwijsindex.problems import NOT_FOUND, SIGN_OFF_NOT_POSSIBLE, Fault, Problem
 
-_FIXING = text("SELECT size, note FROM checkpoint WHERE at >= :settles ORDER BY at, size LIMIT 1")
+# None of later than now: a clock that was ahead signed it, and not all of the period is before it.
+_FIXING = text("SELECT size, note FROM checkpoint WHERE at >= :settles AND at <= :now ORDER BY at, size LIMIT 1")
 _OF_SCOPE = "month = :month AND oin IS NOT DISTINCT FROM :oin AND municipality_code IS NOT DISTINCT FROM :municipality"
 _KEPT = text(f"SELECT id, accesses, checkpoint_size FROM sample WHERE {_OF_SCOPE}")  # noqa: S608 (a constant)
 _NOTE = text("SELECT note FROM checkpoint WHERE size = :size")
@@ -70,7 +71,7 @@ _FORGET = (
 )
 
 
-def read_sample(connection: Connection, month: Month, scope: Scope, officer: UUID) -> SampleOut:
+def read_sample(connection: Connection, month: Month, scope: Scope, officer: UUID, now: datetime) -> SampleOut:
     """The sample of a month, made now if nobody asked for it before.
 
     Args:
@@ -79,7 +80,7 @@ def read_sample(connection: Connection, month: Month, scope: Scope, officer: UUI
     Raises:
         Problem: 404 where nothing fixes it yet.
     """
-    kept = _kept(connection, month, scope)
+    kept = _kept(connection, month, scope, now)
     items = [
         SampledOut(
             place=row.place,
@@ -102,7 +103,7 @@ def sign_off(
         Problem: 404 as above; 409 with a fault for each that is not in the sample, was signed off, or is the officer's
             own. Then none is.
     """
-    kept = _kept(connection, month, scope)
+    kept = _kept(connection, month, scope, now)
     entries = {row.id: row for row in connection.execute(_ENTRIES, {"sample": kept.id})}
     faults = [
         fault for n, one in enumerate(signed) if (fault := _fault(n, entries.get(one.event_id), officer)) is not None
@@ -117,18 +118,18 @@ def sign_off(
     return SignOffsOut(signed_off=len(rows), open=still_open - len(rows))
 
 
-def _kept(connection: Connection, month: Month, scope: Scope) -> Row[Any]:
+def _kept(connection: Connection, month: Month, scope: Scope, now: datetime) -> Row[Any]:
     """The row of the sample, made if it is not there."""
     of = {"month": month.first_day, "oin": scope.oin, "municipality": scope.municipality}
     found = connection.execute(_KEPT, of).one_or_none()
     if found is None:
-        _make(connection, month, of)
+        _make(connection, month, of, now)
         found = connection.execute(_KEPT, of).one()
     return found
 
 
-def _make(connection: Connection, month: Month, of: dict[str, Any]) -> None:
-    fixed_by = connection.execute(_FIXING, {"settles": month.settles}).one_or_none()
+def _make(connection: Connection, month: Month, of: dict[str, Any], now: datetime) -> None:
+    fixed_by = connection.execute(_FIXING, {"settles": month.settles, "now": now}).one_or_none()
     if fixed_by is None:
         raise Problem(
             NOT_FOUND,

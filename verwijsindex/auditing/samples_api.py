@@ -37,7 +37,9 @@ api = APIBlueprint(
 @parsed
 def get_sample(header: OnBehalfOf, path: MonthAsked) -> Response:
     with auditing(header) as act:
-        found = read_sample(act.connection, Month.parse(path.month), scope_of(act.caller), officer_of(act.caller))
+        found = read_sample(
+            *(act.connection, Month.parse(path.month), scope_of(act.caller), officer_of(act.caller), act.now)
+        )
         act.tell(events.SAMPLE_READ, month=path.month, count=len(found.items))
     return answer(found)
 
