@@ -91,6 +91,22 @@ def test_what_was_told_anothers_reporter_of_an_own_signal_is_not_found(index: In
     assert kinds(every(index, SCHOOL, signalId=str(signal))) == ["notice.placed"]
 
 
+def test_what_was_told_anothers_named_officer_of_an_own_signal_is_not_found(index: Index) -> None:
+    """R17, R33, R36: such a notice names no reporter, but the institution, and that there is something shielded. Seen
+    failing when of events that name no reporter all were shown that are of an own signal."""
+    signal = index.place(0, CLINIC)
+    index.match()
+    life.end(index, signal)
+    index.match()
+    index.place(0, SCHOOL, shielded=True)
+    index.match()
+    told = [event for event in every(index, OPERATOR, signalId=str(signal)) if event["kind"] == "notice.placed"]
+    assert [event["officersOf"] for event in told] == [SCHOOL]
+    mine = every(index, CLINIC) + every(index, CLINIC, signalId=str(signal))
+    assert "signal.archived" in kinds(mine)
+    assert not [event for event in mine if "officersOf" in event]
+
+
 def _names(person: UUID) -> Holds:
     return lambda event: (
         str(person)
