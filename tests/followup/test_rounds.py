@@ -35,7 +35,10 @@ def test_one_lead_for_a_family_and_another_is_proposed_when_it_goes(index: Index
     index.place(1, SCHOOL, parents=parents(0))
     index.match()
     assert _rows(index, _ROUNDS) == [("family", 1, "notified")] * 2
-    assert _rows(index, _LEADS) == [(CLINIC, "proposed", "only_candidate"), (CLINIC, "proposed", "asked_already")]
+    assert sorted(_rows(index, _LEADS)) == [
+        (CLINIC, "proposed", "asked_already"),
+        (CLINIC, "proposed", "only_candidate"),
+    ]
 
 
 def test_a_match_that_comes_back_goes_on_where_it_was(index: Index) -> None:
