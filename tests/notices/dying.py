@@ -31,6 +31,12 @@ def stop(*_: Any, **__: Any) -> Any:
     time.sleep(600)
 
 
+def stop_if_any(_: Deliverer, ended: Sequence[object]) -> None:
+    """Once something has ended: the deliverer comes by with nothing too."""
+    if ended:
+        stop()
+
+
 def main(point: str, keys: Path) -> None:
     """Deliver until that point."""
     write_back = outcomes.write_back
@@ -45,7 +51,7 @@ def main(point: str, keys: Path) -> None:
         case "after claim":
             Deliverer._deliver = stop  # type: ignore[method-assign]
         case "after the answer":
-            Deliverer._write_back = lambda _, ended: stop() if ended else None  # type: ignore[method-assign]
+            Deliverer._write_back = stop_if_any  # type: ignore[method-assign]
         case "before commit":
             outcomes.write_back = write_back_and_stop
     sender = Sender(
