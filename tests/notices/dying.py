@@ -51,7 +51,7 @@ def main(point: str, keys: Path) -> None:
         case "after claim":
             Deliverer._deliver = stop  # type: ignore[method-assign]
         case "after the answer":
-            Deliverer._write_back = stop_if_any  # type: ignore[method-assign]
+            Deliverer._write_back = stop_if_any  # type: ignore[assignment, method-assign]
         case "before commit":
             outcomes.write_back = write_back_and_stop
     sender = Sender(
