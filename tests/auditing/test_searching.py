@@ -66,6 +66,15 @@ def test_each_scope_finds_its_own_and_nothing_of_another(matched: Index) -> None
     assert len(everything) == matched.database.scalar("SELECT count(*) FROM event WHERE kind <> 'ledger.searched'")
 
 
+def test_from_a_signal_one_finds_who_read_its_match(matched: Index) -> None:
+    """For a youngster who asks who looked (R25, R31). Seen failing when `party.joined` named no signal."""
+    for of, looked in ((SCHOOL, ["machine"]), (OPERATOR, ["case_supervisor", "machine"])):
+        signal = next(event["signalId"] for event in every(matched, SCHOOL) if event["kind"] == "signal.registered")
+        [joined] = [one for one in every(matched, of, signalId=signal) if one["kind"] == "party.joined"]
+        found = every(matched, of, matchId=joined["matchId"], kinds=["match.read"])
+        assert sorted(event["actor"]["role"] for event in found) == looked
+
+
 def test_a_municipality_finds_what_its_own_machines_did(matched: Index) -> None:
     with matched.database.superuser.begin() as connection:
         connection.exec_driver_sql(f"UPDATE municipality SET oin = '{CLINIC}' WHERE code = '{WESTERVELD}'")

@@ -64,7 +64,7 @@ def show(
         parts = [
             {"what": name, "is": " ".join(said) if isinstance(said, list) else said} for name, said in found.items()
         ]
-        print_view(found, as_json, tables.table("Alert", {"what": "", "is": ""}, parts))
+        print_view(found, as_json, tables.table("Alert", {"what": "what", "is": "is"}, parts))
 
 
 @app.command()

@@ -112,13 +112,17 @@ def _many(count: int, words: Words) -> str:
     return f"{count:,}".replace(",", "." if words is WORDS["nl"] else ",")
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str | int]], words: Words, widths: Sequence[float]) -> Table:
-    """Texts to the left, numbers to the right; the head stands on each page. `widths` are shares of the page."""
+def _table(
+    head: Sequence[str], rows: Sequence[Sequence[str | int | None]], words: Words, widths: Sequence[float]
+) -> Table:
+    """Texts to the left, numbers to the right (None: not known); the head stands on each page. `widths` are shares."""
 
-    def cell(value: str | int) -> Paragraph:
-        return Paragraph(_many(value, words), _NUMBER) if isinstance(value, int) else Paragraph(value, _SMALL)
+    def cell(value: str | int | None) -> Paragraph:
+        if isinstance(value, str):
+            return Paragraph(value, _SMALL)
+        return Paragraph("\N{EN DASH}" if value is None else _many(value, words), _NUMBER)
 
-    numeric = [bool(rows) and isinstance(value, int) for value in rows[0]] if rows else []
+    numeric = [not isinstance(value, str) for value in rows[0]] if rows else []
     titles = [
         Paragraph(f"<font face='{BOLD}'>{escape(name)}</font>", _NUMBER if right else _SMALL)
         for name, right in zip(head, numeric, strict=True)
@@ -231,10 +235,11 @@ def _samples(report: LedgerReportOut, words: Words) -> list[Flowable]:
     return [KeepTogether([Paragraph(words.samples, _HEADING), found])]
 
 
-def _sample(one: SampleCount, words: Words) -> tuple[str | int, ...]:
+def _sample(one: SampleCount, words: Words) -> tuple[str | int | None, ...]:
+    if not one.made:  # of how many nobody counted: a nought would say that there were none
+        return (f"{one.month} ({words.not_made})", *[None] * 6)
     signed = (one.as_expected, one.asked_the_person, one.not_explained)
-    month = one.month if one.made else f"{one.month} ({words.not_made})"
-    return (month, one.accesses, one.size, *signed, one.size - sum(signed))
+    return (one.month, one.accesses, one.size, *signed, one.size - sum(signed))
 
 
 def _kinds(report: LedgerReportOut, words: Words) -> list[Flowable]:

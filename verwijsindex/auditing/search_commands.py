@@ -61,8 +61,11 @@ def search(
 
     Examples:
 
-    Who looked at this signal, for a youngster who asks:
+    What was done with this signal and who looked at it, for a youngster who asks; the match it came into is among it:
     verwijsindex officer search --purpose request_of_youngster --signal 0190... --index https://index.example --token t
+
+    Who looked at that match:
+    verwijsindex officer search --purpose request_of_youngster --match 0190... --kind match.read ...
 
     What was refused in November:
     verwijsindex officer search --purpose periodic_review --outcome refused --from 2026-11-01 --until 2026-12-01 ...
@@ -107,7 +110,7 @@ def _row(found: Json) -> Json:
         "who": actor.get("person") or actor.get("onBehalfOf") or actor.get("clientId"),
         "of": actor.get("institution") or actor.get("municipality"),
         "concerns": event.get("reporter") or event.get("reporterId") or event.get("municipality"),
-        "about": " ".join(str(event[name]) for name in _ABOUT if name in event),
+        "about": " ".join(f"{name} {event[name]}" for name in _ABOUT if name in event),
         "place": "not sealed yet" if found["place"] is None else str(found["place"]),
     }
 

@@ -41,4 +41,5 @@ def watch(
                 if client.ledger is None:
                     raise ConfigError(f"{config} names no ledger_key: ask the operator for the ledger's verifier key")
                 newest = client.ledger.look()
-        typer.echo(f"{newest.origin}: {newest.size} events at {newest.at:%F %T} UTC, and it only grew")
+        grown = "what was kept before, if anything, is all in it"
+        typer.echo(f"{newest.origin}: {newest.size} events at {newest.at:%F %T} UTC; {grown}")

@@ -37,6 +37,7 @@ def commands(stack: Stack, played: Played) -> list[tuple[str, str]]:
     supervisor = played.register.supervisors[place][0]
     match_id = next(iter(view.matches), "MATCH")
     config = f'--config "$DEMO/{told.role.client_id}/client.toml"'
+    desk = f'--index {stack.index} --token "$DEMO/officer.token"'
     return [
         ("who may signal", "COLUMNS=180 verwijsindex admin reporter list"),
         ("a reporter's inbox", f"verwijsindex client inbox --reporter {reporter} {config}"),
@@ -62,6 +63,18 @@ def commands(stack: Stack, played: Played) -> list[tuple[str, str]]:
             f'curl -s -H "Authorization: Bearer $TOKEN" "{stack.index}/api/v1/signals?limit=3"',
         ),
         ("its webhook subscription", f"verwijsindex client subscription show {config}"),
+        (
+            "its privacy officer, signed in with two factors: who looked at that match",
+            f"OFFICER=$(verwijsindex admin privacy-officer add --institution {told.role.oin}"
+            ' "P. Voorbeeld" 0000000003 p@vb.example)\n'
+            f"verwijsindex issuer mint --role privacy_officer --institution {told.role.oin}"
+            ' --person "$OFFICER" --amr mfa > "$DEMO/officer.token"\n'
+            f"verwijsindex officer search --purpose periodic_review --match {match_id} --kind match.read {desk}",
+        ),
+        (
+            "and what the index alerts to: these reporters never signalled before (docs/officer.md goes on from here)",
+            f"verwijsindex officer alerts list --most 3 {desk}",
+        ),
         ("do clock, worker and deliverer do their work?", "verwijsindex health"),
         (
             "what the API can do",

@@ -73,7 +73,10 @@ _JOIN = text(
     " FROM joins s CROSS JOIN LATERAL (SELECT id FROM match m WHERE m.youngster_id = s.id AND m.kind = s.kind"
     "  AND m.ended_at IS NULL OFFSET 0) m"
     " ORDER BY m.id, s.reporter_id, s.standing_id"
-    " ON CONFLICT (match_id, reporter_id) WHERE left_at IS NULL DO NOTHING RETURNING match_id, reporter_id"
+    " ON CONFLICT (match_id, reporter_id) WHERE left_at IS NULL DO NOTHING RETURNING match_id, reporter_id,"
+    # Which signal made it a party: without it the ledger could not say who looked at what came of a signal (R31).
+    " (SELECT g.id FROM signal g WHERE g.standing_id = party.standing_id AND g.ended_at IS NULL"
+    "  ORDER BY g.received_at, g.id LIMIT 1)"
 )
 # What supervisors were told goes with them into the match that comes after: it ended because of a restriction, a
 # handover or a link that went, and none of these is told to them (R30, R34).
@@ -184,5 +187,10 @@ def _supervise(connection: Connection, asked: Mapping[str, Any]) -> None:
             connection.execute(statement, named | {"now": asked["now"]})
 
 
-def _of_match(kind: events.EventKind, now: datetime, match: UUID, reporter: UUID | None = None) -> events.Event:
-    return events.Event(kind, now, events.MATCHER, says={"matchId": str(match)}, recipient_reporter=reporter)
+def _of_match(
+    kind: events.EventKind, now: datetime, match: UUID, reporter: UUID | None = None, signal: UUID | None = None
+) -> events.Event:
+    says: dict[str, str | int] = {"matchId": str(match)}
+    if signal:
+        says["signalId"] = str(signal)
+    return events.Event(kind, now, events.MATCHER, says=says, recipient_reporter=reporter)
