@@ -13,12 +13,14 @@ import sqlalchemy as sa
 from auditing.searches import Json, ask, events_in, every, kinds
 from ledger.ledgers import SIGNER
 from matching import life
+from notices.test_coordinators_told import miss
 from sqlalchemy.exc import ProgrammingError
 from support import CLINIC, DORDRECHT, NOW, OPERATOR, POLICE, SCHOOL, STEIN, WESTERVELD, Index
 
 from verwijsindex.database import Scope, transaction
-from verwijsindex.ledger.events import KINDS
+from verwijsindex.ledger.events import KINDS, MAIL_PREFERENCE_CHANGED, Actor, append
 from verwijsindex.ledger.sealing import seal
+from verwijsindex.notices.mail_preferences import Inbox
 
 Holds = Callable[[Json], bool]
 
@@ -114,6 +116,42 @@ def test_what_was_told_anothers_named_officer_of_an_own_signal_is_not_found(inde
     mine = every(index, CLINIC) + every(index, CLINIC, signalId=str(signal))
     assert "signal.archived" in kinds(mine)
     assert not [event for event in mine if "officersOf" in event]
+
+
+def _told_institution(of: str) -> Holds:
+    return lambda event: of in (event.get("officersOf"), event.get("coordinatorsOf"))
+
+
+def test_what_was_told_officers_and_coordinators_is_found_by_their_institutions_officer_alone(index: Index) -> None:
+    """R33, R36: who is told of a shielded signal or of a missed deadline acts for the institution, and is named by it.
+    By match, by signal and in everything. Seen failing before migration 0032 said whose they are (only the operator
+    found them); and, of another's archived signal, as long as its institution's officer was shown what names nobody."""
+    earlier = index.place(0, POLICE)
+    index.match()
+    life.end(index, earlier)
+    index.match()
+    index.place(0, SCHOOL)
+    index.place(0, CLINIC, shielded=True)
+    index.match()
+    miss(index)
+    by_link = Inbox(officer_oin=CLINIC).event(MAIL_PREFERENCE_CHANGED, index.clock(), Actor("mail"), mail="digest")
+    with index.database.engine("owner").begin() as connection:
+        append(connection, [by_link])
+    everything = every(index, OPERATOR)
+    for of in (CLINIC, SCHOOL):
+        wanted = [event for event in everything if _told_institution(of)(event)]
+        assert any("matchId" in event for event in wanted)
+        others = {SCHOOL, CLINIC, POLICE, WESTERVELD, DORDRECHT} - {of}
+        for event in wanted:
+            by: Json = {name: event[name] for name in ("matchId", "signalId") if name in event}
+            looks: tuple[Json, ...] = ({}, by, {"kinds": [event["kind"]]})
+            for criteria in looks:
+                assert event in every(index, of, **criteria)
+                assert event in every(index, OPERATOR, **criteria)
+                assert not any(event in every(index, other, **criteria) for other in others), criteria
+            assert event not in every(index, of, institution=of), "an institution is that of who acted"
+    clinics = [event for event in everything if _told_institution(CLINIC)(event)]
+    assert str(earlier) in [event.get("signalId") for event in clinics], "of another's archived signal (R17)"
 
 
 def _names(person: UUID) -> Holds:

@@ -22,12 +22,16 @@ FAR = 1_000_000
 EVERY = 1 if os.environ.get("TEST_LONG") else 100
 """Each way is tried on every so many rows, others each day; with TEST_LONG=1 on all of them."""
 FIRST = datetime.now(UTC).date().toordinal() % EVERY
-COLUMNS = ("at", "kind", "outcome", "signal_id", "match_id", "reporter_id", "oin", "municipality_code", "client_id")
+COLUMNS = (
+    *("at", "kind", "outcome", "signal_id", "match_id", "reporter_id", "oin", "municipality_code", "client_id"),
+    *("person", "concerned_oin"),
+)
 _OTHER = {
     "at": "at + interval '1 hour'",
     "kind": "'match.ended'",
     "outcome": "CASE outcome WHEN 'success' THEN 'refused' ELSE 'success' END",
     "oin": "'00000009999999999000'",
+    "concerned_oin": "'00000009999999999000'",
     "municipality_code": "'9999'",
     "client_id": "'somebody'",
 }

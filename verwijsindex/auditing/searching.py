@@ -31,6 +31,7 @@ _OF_REPORTERS = (
 _ONE_WAY = f"SELECT at, id FROM event WHERE {{way}} AND {{these}} {_NEWEST}"  # noqa: S608
 _ANY = _ONE_WAY.replace("{way}", "true")
 _OWN_ACTS = _ONE_WAY.replace("{way}", "oin = (SELECT audited_oin())")
+_CONCERNING = _ONE_WAY.replace("{way}", "concerned_oin = (SELECT scope_oin())")
 _OF_MUNICIPALITY = _ONE_WAY.replace("{way}", "municipality_code = (SELECT scope_municipality())")
 
 _CRITERIA = {
@@ -79,7 +80,7 @@ def _ways(connection: Connection, asked: LedgerSearch) -> list[str]:
         return [_ANY]
     if asked.institution:  # another's acts are none of the scope's: then this finds at once that there are none
         return [_OWN_ACTS]
-    return [_OWN_ACTS, _OF_REPORTERS if oin else _OF_MUNICIPALITY]
+    return [_OWN_ACTS, _OF_REPORTERS, _CONCERNING] if oin else [_OWN_ACTS, _OF_MUNICIPALITY]
 
 
 _SCOPE = text("SELECT scope_oin(), scope_municipality()")

@@ -14,7 +14,7 @@ from verwijsindex.ledger.reading import newest_checkpoint
 from verwijsindex.ledger.verification import Header
 
 CHUNK = 5_000
-_COLUMNS = (*COLUMNS, "person")
+_COLUMNS = (*COLUMNS, "person", "concerned_oin")
 _DROPPED = text(
     "SELECT d.before, c.note FROM dropped_events d JOIN checkpoint c ON c.size = d.covered"
     " ORDER BY d.before DESC LIMIT 1"
@@ -106,6 +106,7 @@ def other_than_said(row: "Row[Any]") -> list[str]:
             "municipality_code": said.get("municipality") or actor.get("municipality"),
             "client_id": actor.get("clientId"),
             "person": actor.get("person") or (named if named != reporter else None),
+            "concerned_oin": said.get("coordinatorsOf") or said.get("officersOf"),
         }
     except (ValueError, TypeError, KeyError, AttributeError):
         return []  # the bytes themselves are wrong, and are told of as such

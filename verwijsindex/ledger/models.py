@@ -23,6 +23,7 @@ class Event(SQLModel, table=True):
         Index("ix_event_reporter", "reporter_id", "at", postgresql_where="reporter_id IS NOT NULL"),
         Index("ix_event_person", "person", "at", postgresql_where="person IS NOT NULL"),
         Index("ix_event_municipality", "municipality_code", "at", postgresql_where="municipality_code IS NOT NULL"),
+        Index("ix_event_concerned", "concerned_oin", "at", postgresql_where="concerned_oin IS NOT NULL"),
     )
 
     id: UUID = Field(primary_key=True)
@@ -40,6 +41,8 @@ class Event(SQLModel, table=True):
     person: str | None = None
     """Who acted, or else a second reporter whom the event names: by a trigger, from `body`, as is `reporter_id` of who
     is named in it alone (migration 0032)."""
+    concerned_oin: str | None = Field(default=None, sa_type=CHAR(20))
+    """Of which institution the named officers or coordinators are whom it concerns: by the same trigger."""
 
 
 class UnsealedEvent(SQLModel, table=True):

@@ -14,12 +14,14 @@ down_revision = "index_0033"
 branch_labels = None
 depends_on = None
 
-# What an event says of people, for searching: whom it concerns besides the recipient and on whose behalf it was, and
-# the person who acted, or else a second reporter whom it names. The sealed bytes are what counts (the export compares,
+# What an event says of people, for searching: whom it concerns besides the recipient and on whose behalf it was, the
+# person who acted, or else a second reporter whom it names, and the institution whose named officers or coordinators it
+# concerns (R36; not `oin`, which is that of who acted). The sealed bytes are what counts (the export compares,
 # `ledger.exporting`); whatever these are, this raises nothing, and the version before need not know of it.
 PEOPLE = r"""
-ALTER TABLE event ADD COLUMN IF NOT EXISTS person varchar;
-CREATE OR REPLACE FUNCTION event_people(body bytea, INOUT reporter_id uuid, OUT person varchar)
+ALTER TABLE event ADD COLUMN IF NOT EXISTS person varchar, ADD COLUMN IF NOT EXISTS concerned_oin char(20);
+CREATE OR REPLACE FUNCTION event_people(body bytea, INOUT reporter_id uuid, OUT person varchar,
+                                        OUT concerned_oin char(20))
 LANGUAGE plpgsql IMMUTABLE SET search_path = public, pg_temp AS $$
 DECLARE
     said CONSTANT text := encode(body, 'escape');
@@ -30,29 +32,32 @@ BEGIN
         person := nullif(person, named::varchar);
         reporter_id := named;
     END IF;
+    concerned_oin := substring(said FROM '"[a-z]+sOf":"([0-9]{20})"');
 END $$;
 CREATE OR REPLACE FUNCTION say_people_of_event() RETURNS trigger
 LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
-    SELECT p.reporter_id, p.person INTO NEW.reporter_id, NEW.person FROM event_people(NEW.body, NEW.reporter_id) p;
+    SELECT p.* INTO NEW.reporter_id, NEW.person, NEW.concerned_oin FROM event_people(NEW.body, NEW.reporter_id) p;
     RETURN NEW;
 END $$;
 REVOKE ALL ON FUNCTION say_people_of_event() FROM PUBLIC;
 CREATE OR REPLACE TRIGGER event_says_people BEFORE INSERT ON event FOR EACH ROW
-    WHEN (position('"person":"'::bytea IN NEW.body) > 0 OR position('"reporterId":"'::bytea IN NEW.body) > 0)
+    WHEN (position('"person":"'::bytea IN NEW.body) > 0 OR position('"reporterId":"'::bytea IN NEW.body) > 0
+          OR position('sOf":"'::bytea IN NEW.body) > 0)
     EXECUTE FUNCTION say_people_of_event();
 """
 
 _BATCH = 5_000
 _NEXT = text("SELECT id FROM event WHERE CAST(:last AS uuid) IS NULL OR id > :last ORDER BY id LIMIT :size")
 _WANTING = (
-    "id = ANY(:ids) AND person IS NULL AND EXISTS (SELECT FROM event_people(body, event.reporter_id) p"
-    " WHERE p.person IS NOT NULL OR p.reporter_id IS DISTINCT FROM event.reporter_id)"
+    "id = ANY(:ids) AND num_nonnulls(person, concerned_oin) = 0 AND EXISTS ("
+    "SELECT FROM event_people(body, event.reporter_id) p"
+    " WHERE num_nonnulls(p.person, p.concerned_oin) > 0 OR p.reporter_id IS DISTINCT FROM event.reporter_id)"
 )
 _ANY = text(f"SELECT EXISTS (SELECT FROM event WHERE {_WANTING})")  # noqa: S608 (constants)
 _FILL = text(
-    "UPDATE event SET (reporter_id, person) ="  # noqa: S608
-    f" (SELECT p.reporter_id, p.person FROM event_people(body, event.reporter_id) p) WHERE {_WANTING}"
+    "UPDATE event SET (reporter_id, person, concerned_oin) ="  # noqa: S608
+    f" (SELECT p.* FROM event_people(body, event.reporter_id) p) WHERE {_WANTING}"
 )
 
 # A page of a search is read in the order of one of these, however many events there are. What is null is in none.
@@ -62,6 +67,7 @@ INDEXES = {
     "ix_event_reporter": "(reporter_id, at) WHERE reporter_id IS NOT NULL",
     "ix_event_person": "(person, at) WHERE person IS NOT NULL",
     "ix_event_municipality": "(municipality_code, at) WHERE municipality_code IS NOT NULL",
+    "ix_event_concerned": "(concerned_oin, at) WHERE concerned_oin IS NOT NULL",
 }
 
 REGISTER = """
@@ -147,9 +153,11 @@ GRANT EXECUTE ON FUNCTION scope_own_privacy_officer(), audited_oin(), audited_re
 """
 
 # An institution's officer: what its people and machines did, and what others (matcher, sweep, rights desk: who have no
-# institution) did that concerns its reporters; and of what names no reporter at all, what befell its signals. Never
-# what another institution did (R33), nor what was told another's reporter of an own signal (R17). A municipality's
-# officer: what its people did, what was told its supervision, and its own machines. The operator's: all.
+# institution) did that concerns its reporters, named officers or coordinators; and of what names no reporter at all,
+# what befell its signals. Never what another institution did (R33), nor what was told another's reporter of an own
+# signal (R17).
+# A municipality's officer: what its people did, what was told its supervision, and its own machines. The operator's:
+# all.
 POLICY = """
 DROP POLICY auditor ON event;
 CREATE POLICY auditor ON event FOR SELECT TO verwijsindex_auditor USING (
@@ -157,6 +165,7 @@ CREATE POLICY auditor ON event FOR SELECT TO verwijsindex_auditor USING (
         oin = (SELECT audited_oin())
         OR oin IS NULL AND municipality_code = (SELECT scope_municipality())
         OR oin IS NULL AND reporter_id IN (SELECT audited_reporters())
+        OR oin IS NULL AND concerned_oin = (SELECT scope_oin())
         OR num_nonnulls((SELECT scope_oin()), (SELECT scope_municipality())) = 0
         OR num_nonnulls(oin, municipality_code, reporter_id) = 0 AND audited_signal(signal_id)));
 -- Each look is an event of the officer's own (I4), and the role writes nothing else.
