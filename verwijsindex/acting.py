@@ -172,7 +172,8 @@ def log_refusals(app: Flask) -> None:
                 asked = _uuid((request.view_args or {}).get(name))
                 if asked:
                     says[name] = str(asked)
-            actor = actor_of(caller, _uuid(request.headers.get("On-Behalf-Of")))
+            named = _uuid(request.headers.get("On-Behalf-Of")) if caller.role == "machine" else None
+            actor = actor_of(caller, named)
             now = current_app.extensions["clock"]()
             refusal = events.Event(events.ACCESS_REFUSED, now, actor, outcome="refused", says=says)
             try:

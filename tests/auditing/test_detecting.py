@@ -153,6 +153,21 @@ def test_a_refusal_for_anothers_reporter_is_its_clients(index: Index) -> None:
     assert watched.database.scalar("SELECT oin FROM alert WHERE acting = 'reporter'") == SCHOOL
 
 
+def test_a_burst_of_pseudonyms_for_anothers_reporter_is_its_institutions(index: Index) -> None:
+    """The pseudonym service knows no register: whom a client of the clinic names is not heard as the school's reporter,
+    and hides nothing of the school's own. Seen failing: the larger of both was the alert, and the clinic's."""
+    who = str(index.reporters[SCHOOL][0])
+    told = [
+        {"oin": oin, "reporterId": who, "day": "2026-11-22", "elements": elements}
+        for oin, elements in ((SCHOOL, 50), (CLINIC, 90))
+    ]
+    for raised in (2, 0):
+        with index.database.engine("worker").begin() as connection:
+            assert bursts.raise_pseudonym_bursts(connection, told, NOW) == raised
+    found = {(alert.oin, alert.acting, alert.who, alert.counted) for alert in Watched(index.database).alerts()}
+    assert found == {(SCHOOL, "reporter", who, 50), (CLINIC, "client", CLINIC, 90)}
+
+
 @pytest.mark.parametrize("body", [b"{", rb'{"actor":"\u0000"}', b"\xff", b'"' + 3000 * b"x"])
 def test_an_event_that_cannot_be_read_holds_up_no_alert(watched: Watched, body: bytes) -> None:
     """Whoever put it there: it is passed over, and what came with it is seen. Seen failing when one such event stopped

@@ -154,6 +154,15 @@ def test_what_was_told_officers_and_coordinators_is_found_by_their_institutions_
     assert str(earlier) in [event.get("signalId") for event in clinics], "of another's archived signal (R17)"
 
 
+def test_who_names_anothers_reporter_is_not_found_there(index: Index) -> None:
+    """A person acts on behalf of nobody; what a supervisor sends there is a word. Seen failing: the school's officer
+    found a refusal of Westerveld's supervisor, for the school's reporter."""
+    named = {"On-Behalf-Of": str(index.reporters[SCHOOL][0])}
+    assert index.get("/matches", index.supervisor(WESTERVELD) | named).status_code == 403
+    assert every(index, SCHOOL) == []
+    assert kinds(every(index, WESTERVELD)) == ["access.refused"]
+
+
 def _names(person: UUID) -> Holds:
     return lambda event: (
         str(person)

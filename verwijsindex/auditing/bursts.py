@@ -87,20 +87,26 @@ _RAISE = text(
 )
 
 
+# Whom a client names the pseudonym service cannot check: what is told of another's reporter is the client's.
+# Which client is not known, so its institution stands there.
 _RAISE_TOLD = text(
     """
     WITH told AS (
-        SELECT DISTINCT ON ("reporterId", day) oin, "reporterId" AS who, day, elements, "highestBefore"
+        SELECT DISTINCT ON (who, day) oin, who, acting, day, elements, "highestBefore"
         FROM json_to_recordset(CAST(:bursts AS json))
-            b (oin text, "reporterId" text, day date, elements integer, "highestBefore" integer)
-        ORDER BY "reporterId", day, elements DESC
+            b (oin text, "reporterId" uuid, day date, elements integer, "highestBefore" integer)
+        CROSS JOIN LATERAL (
+            SELECT EXISTS (SELECT FROM reporter r WHERE r.id = "reporterId" AND r.oin <> b.oin)) o (other)
+        CROSS JOIN LATERAL (SELECT CASE WHEN other THEN oin ELSE CAST("reporterId" AS text) END,
+                                   CASE WHEN other THEN 'client' ELSE 'reporter' END) w (who, acting)
+        ORDER BY who, day, elements DESC
     ), grown AS (
         UPDATE alert a SET counted = t.elements FROM told t
         WHERE a.kind = 'pseudonym_burst' AND a.who = t.who AND a.day = t.day AND a.state <> 'closed'
           AND a.counted < t.elements
     )
     INSERT INTO alert (id, kind, who, acting, oin, day, raised_at, counted, highest_before, state)
-    SELECT uuidv7(), 'pseudonym_burst', t.who, 'reporter', t.oin, t.day, :now, t.elements, t."highestBefore", 'open'
+    SELECT uuidv7(), 'pseudonym_burst', t.who, t.acting, t.oin, t.day, :now, t.elements, t."highestBefore", 'open'
     FROM told t
     WHERE NOT EXISTS (SELECT FROM alert a WHERE a.kind = 'pseudonym_burst' AND a.who = t.who AND a.day = t.day
                       AND (a.state <> 'closed' OR t.elements < 2 * a.counted))

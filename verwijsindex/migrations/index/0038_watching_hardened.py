@@ -32,7 +32,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
                 THEN CAST(w.id AS text) END, b.says
     FROM leaf l JOIN event e ON e.id = l.event_id
     CROSS JOIN LATERAL (SELECT said.says, said.says->'actor' AS actor
-                        FROM (SELECT said_by_event(e.body) AS says) said) b
+                        FROM (SELECT said_by_event(e.body) AS says OFFSET 0) said) b
     CROSS JOIN LATERAL (SELECT CASE WHEN b.actor->>'onBehalfOf' ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
                                     THEN CAST(b.actor->>'onBehalfOf' AS uuid) END AS id) w
     WHERE l.place >= first AND l.place < upto AND e.kind = ANY(kinds) AND e.at > '1900-01-01' AND e.at < '9000-01-01'
