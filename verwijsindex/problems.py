@@ -160,7 +160,10 @@ METHOD_NOT_ALLOWED = ProblemType(
     "method-not-allowed", 405, "Method not allowed", "Use one of the methods in the Allow header."
 )
 NOT_ACCEPTABLE = ProblemType(
-    "not-acceptable", 406, "Not acceptable", "This API answers in JSON only: accept application/json."
+    "not-acceptable",
+    406,
+    "Not acceptable",
+    "This API answers in JSON (a report of the ledger in PDF too): accept application/json.",
 )
 SUBSCRIPTION_EXISTS = ProblemType(
     "subscription-exists",
