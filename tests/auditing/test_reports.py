@@ -2,6 +2,7 @@
 """The report on a period: its figures are those of the ledger, its PDF the same bytes each time (R25, R28)."""
 
 import json
+import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from ledger import told
 from ledger.ledgers import SIGNER
 from support import CLINIC, OPERATOR, POLICE, SCHOOL, WESTERVELD, Answer, Index
+from system.world import until
 
 from verwijsindex.auditing.reports_schemas import LedgerReportOut
 from verwijsindex.ledger import events, sealing
@@ -132,6 +134,23 @@ def test_events_are_counted_once_however_often_and_by_whom(audited: Index) -> No
         connection.exec_driver_sql("DELETE FROM event_hour; UPDATE tallied_place SET place = 0")
     assert tally_waiting(audited.database.engine("worker"), most=7) == before
     assert audited.database.scalar(total) == before
+
+
+def test_two_who_count_at_once_count_nothing_twice(audited: Index) -> None:
+    """The second waits for the first, and goes on from where that one came. Seen failing without the lock on
+    `tallied_place`: 170 were counted of 163."""
+    total, worker = "SELECT sum(count) FROM event_hour", audited.database.engine("worker")
+    events_there = audited.database.scalar(total)
+    with audited.database.superuser.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM event_hour; UPDATE tallied_place SET place = 0")
+    found: list[int] = []
+    second = threading.Thread(target=lambda: found.append(tally_waiting(worker, most=7)))
+    with worker.begin() as first:
+        assert first.execute(sa.text("SELECT tally_events(10)")).scalar_one() == 10
+        second.start()
+        until(lambda: bool(audited.database.rows("SELECT FROM pg_locks WHERE NOT granted")), 10)
+    second.join(30)
+    assert (found, audited.database.scalar(total)) == ([events_there - 10], events_there)
 
 
 def test_a_scope_sees_nothing_of_the_tally_but_the_operators(audited: Index) -> None:
