@@ -204,6 +204,9 @@ def _as_text(value: object) -> object:
 LOCK_NOT_AVAILABLE = "55P03"
 """SQLSTATE of a lock that was not to be had in time."""
 
+QUERY_CANCELED = "57014"
+"""SQLSTATE of a statement that took longer than the pool lets it."""
+
 
 def sqlstate(error: sa.exc.DBAPIError) -> str:
     """What PostgreSQL says was wrong, in its five characters; empty where it said nothing, as when it is away."""

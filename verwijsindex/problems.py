@@ -66,6 +66,12 @@ CONTACT_BEFORE_MATCH = ProblemType(
     "This day of contact is before the match",
     "Record the first contact since the match; if you worked together before, close with already_together.",
 )
+SEARCH_TOO_WIDE = ProblemType(
+    "search-too-wide",
+    400,
+    "This search takes too long",
+    "Name a period, or a shorter one, in from and until; or a person, a signal or a match.",
+)
 NOT_AUTHENTICATED = ProblemType(
     "not-authenticated",
     401,

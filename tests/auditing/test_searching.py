@@ -17,6 +17,7 @@ from notices.test_coordinators_told import miss
 from sqlalchemy.exc import ProgrammingError
 from support import CLINIC, DORDRECHT, NOW, OPERATOR, POLICE, SCHOOL, STEIN, WESTERVELD, Index
 
+from verwijsindex.auditing import searching
 from verwijsindex.database import Scope, transaction
 from verwijsindex.ledger.events import KINDS, MAIL_PREFERENCE_CHANGED, Actor, append
 from verwijsindex.ledger.sealing import seal
@@ -273,6 +274,23 @@ def test_a_search_whose_event_cannot_be_written_shows_nothing(matched: Index) ->
     assert answer.status_code == 500
     assert "items" not in answer.text
     assert matched.database.scalar("SELECT count(*) FROM event WHERE kind = 'ledger.searched'") == 0
+
+
+def test_a_search_that_takes_too_long_is_told_to_be_narrower(matched: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is rare, in ten million events and without a period. It showed nothing, and is no event. Seen failing (503,
+    come again later, which helps nobody) before the problem was there."""
+
+    def slow(connection: sa.Connection, _: object) -> list[str]:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = '50ms'")
+        return ["SELECT at, id FROM event, pg_sleep(20) WHERE {these}"]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(searching, "_ways", slow)
+        answer = ask(matched, kinds=["signal.registered"])
+    assert (answer.status_code, answer.json["type"].rpartition(":")[2]) == (400, "search-too-wide")
+    assert "from and until" in answer.json["detail"]
+    assert matched.database.scalar("SELECT count(*) FROM event WHERE kind = 'ledger.searched'") == 0
+    assert ask(matched, kinds=["signal.registered"]).status_code == 200
 
 
 def test_faults_are_told_at_once_and_leave_no_event(matched: Index) -> None:

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import OperationalError
 
 from verwijsindex.auditing.schemas import LedgerSearch
+from verwijsindex.database import QUERY_CANCELED, sqlstate
+from verwijsindex.problems import SEARCH_TOO_WIDE, Problem
 
 _NEWEST = "ORDER BY at DESC, id DESC LIMIT :limit"
 # Rows are never changed, and a page is one statement: what comes meanwhile is newer than its first event.
@@ -52,6 +55,9 @@ def search(connection: Connection, asked: LedgerSearch) -> Sequence[Row[Any]]:
 
     Args:
         connection: of `verwijsindex_auditor`, with the officer's scope.
+
+    Raises:
+        Problem: 400 when that takes longer than the database gives it: what is rare is looked for event by event.
     """
     values = asked.parameters() | {
         "person": asked.person,
@@ -65,7 +71,12 @@ def search(connection: Connection, asked: LedgerSearch) -> Sequence[Row[Any]]:
     }
     these = " AND ".join(["true", *(_CRITERIA[name] for name in _CRITERIA if values[name] is not None)])
     ways = " UNION ".join(f"({way.replace('{these}', these)})" for way in _ways(connection, asked))
-    return connection.execute(text(_PAGE.format(ways=ways, newest=_NEWEST)), values).all()
+    try:
+        return connection.execute(text(_PAGE.format(ways=ways, newest=_NEWEST)), values).all()
+    except OperationalError as error:
+        if sqlstate(error) != QUERY_CANCELED:
+            raise
+        raise Problem(SEARCH_TOO_WIDE) from None
 
 
 def _ways(connection: Connection, asked: LedgerSearch) -> list[str]:
