@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.system
+
 ROOT = Path(__file__).resolve().parent.parent
 RUN = runpy.run_path(str(ROOT / "run.py"), run_name="run")
 

@@ -42,6 +42,8 @@ from verwijsindex.settings import IndexSettings, IssuerSettings, Settings, Worke
 from verwijsindex.tls import trust
 from verwijsindex.workers.health import redis_answers
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:

@@ -18,6 +18,8 @@ from verwijsindex.client.check.sender import SenderCheck
 from verwijsindex.client.check.standins import StandIns
 from verwijsindex.client.check.verdicts import Verdicts
 
+pytestmark = pytest.mark.system
+
 PLAIN, AWAY, REFUSED, PROOF, KEY, SIGNATURE, LISTS = range(1, 8)
 
 
