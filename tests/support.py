@@ -55,6 +55,7 @@ _NOT_GENERATED = sa.text(
     " WHERE c.relname = ANY(:tables) AND c.relnamespace = CAST('public' AS regnamespace)"
     " AND a.attnum > 0 AND a.attgenerated = '' AND NOT a.attisdropped GROUP BY c.relname"
 )
+_ROWS_READ = sa.text("SELECT coalesce(sum(seq_tup_read) + sum(idx_tup_fetch), 0) FROM pg_stat_xact_user_tables")
 _MEGABYTES = (
     "SELECT sum(pg_relation_size(oid)) / 1000000 FROM pg_class WHERE relnamespace = CAST('public' AS regnamespace)"
 )
@@ -170,6 +171,11 @@ WESTERVELD, DORDRECHT, STEIN = "1701", "0505", "0971"
 SCHOOL, CLINIC, POLICE = "00000001111111111000", "00000002222222222000", "00000003333333333000"
 PSEUDONYM_SECRET = (7).to_bytes(32, "little")
 PSEUDONYM_KEY = Evaluator(PSEUDONYM_SECRET)
+
+
+def rows_read(connection: sa.Connection) -> int:
+    """How many rows this session has read from tables in its transaction so far: no other session's are counted."""
+    return int(connection.execute(_ROWS_READ).scalar_one())
 
 
 class Logged:
