@@ -51,6 +51,19 @@ def test_a_match_of_the_version_before_is_given_a_round_and_a_proposal(index: In
     assert index.database.rows(_LEADS) == [(CLINIC, "proposed", "only_candidate")]
 
 
+def test_a_match_of_the_version_before_is_given_its_place_in_a_list(index: Index) -> None:
+    """Its matcher let a municipality supervise without saying which state the round is in (migration 0037): a list by
+    state lacked it for ever (seen under fire, `test_upgrade`)."""
+    _match(index)
+    with index.database.superuser.begin() as connection:
+        connection.execute(sa.text("UPDATE supervision SET round_state = NULL, due_on = DEFAULT"))
+    Upkeep(365).run(index.database.engine("worker"), index.clock())
+    index.match()
+    assert index.database.rows("SELECT v.round_state, v.due_on = r.contact_due_on FROM supervision v, round r") == [
+        ("notified", True)
+    ]
+
+
 def test_who_left_leads_no_more(index: Index) -> None:
     """Nobody signalled anything; without `_LEFT` in the clock the one who left led for ever (seen)."""
     match = _match(index)

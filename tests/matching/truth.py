@@ -51,9 +51,11 @@ JOIN death d ON d.key = y.key AND d.told_at >= s.received_at
 LACKING = """
 SELECT m.id FROM match m WHERE m.ended_at IS NULL AND (
     NOT EXISTS (SELECT FROM round r WHERE r.match_id = m.id)
-    OR NOT EXISTS (SELECT FROM lead l WHERE l.match_id = m.id AND l.state IN ('proposed', 'accepted')))
+    OR NOT EXISTS (SELECT FROM lead l WHERE l.match_id = m.id AND l.state IN ('proposed', 'accepted'))
+    OR EXISTS (SELECT FROM supervision v WHERE v.match_id = m.id AND v.left_at IS NULL AND v.round_state IS NULL))
 """
-"""Open matches that nobody follows up, or for which nobody leads or is asked to; none when the clock has looked."""
+"""Open matches that nobody follows up, for which nobody leads or is asked to, or that stand in no place of a list of a
+supervisor; none when the clock has looked."""
 
 
 def check(rows: Rows, today: date) -> None:
@@ -150,7 +152,7 @@ _MISPLACED = (
 def _followed_up(rows: Rows, model: Model, today: date) -> None:
     """R21, R22: each open match has a round that runs or was closed, none that ended has one that runs; one leads or is
     asked, who is shown there; and no deadline is without its day."""
-    assert rows(LACKING) == [], "an open match without a round, or without a lead or a proposal"
+    assert rows(LACKING) == [], "an open match without a round, a lead or proposal, or a place in a list"
     rounds = defaultdict(list)
     for row in rows("SELECT r.*, m.ended_at AS over FROM round r JOIN match m ON m.id = r.match_id ORDER BY r.number"):
         rounds[row.match_id].append(row)

@@ -87,7 +87,8 @@ _LACKING = text(
     """
     SELECT m.id FROM match m WHERE m.ended_at IS NULL AND (
         NOT EXISTS (SELECT FROM round r WHERE r.match_id = m.id)
-        OR NOT EXISTS (SELECT FROM lead l WHERE l.match_id = m.id AND l.state IN ('proposed', 'accepted')))
+        OR NOT EXISTS (SELECT FROM lead l WHERE l.match_id = m.id AND l.state IN ('proposed', 'accepted'))
+        OR EXISTS (SELECT FROM supervision v WHERE v.match_id = m.id AND v.left_at IS NULL AND v.round_state IS NULL))
     LIMIT :size
     """
 )
@@ -158,8 +159,9 @@ def tick(pool: Engine, now: datetime, push_due_at: datetime, *, lock: TextClause
 
 
 def ask_for_lacking(connection: Connection, now: datetime, size: int = BATCH) -> int:
-    """Have the matcher look at open matches without a round, or without a lead or a proposal: those that a matcher of
-    the version before opened. It reads all open matches, so not at each sweep. How many there were, `size` at most."""
+    """Have the matcher look at open matches without a round, without a lead or a proposal, or without a place in a
+    supervisor's list: those that a matcher of the version before opened, or let another municipality supervise. It
+    reads all open matches, so not at each sweep. How many there were, `size` at most."""
     lacking = connection.execute(_LACKING, {"size": size}).scalars().all()
     connection.execute(_LOOK_AGAIN, {"matches": sorted(lacking), "today": amsterdam_date(now)})
     return len(lacking)

@@ -2,7 +2,7 @@
 """A page of a municipality's follow-ups costs the same however many it has (R19, R21): its order stands in an index.
 
 The version before goes on working: what it does to rounds keeps the order as well. Only where its matcher lets another
-municipality supervise a match without a new round, it stands first there until its round changes.
+municipality supervise a match without a new round, it stands first there until this version's upkeep has looked.
 """
 
 from alembic import op
