@@ -132,7 +132,7 @@ def second_index(burning: Fire) -> Iterator[None]:
 def migrate(system: System) -> None:
     """`db upgrade` of this version; it waits at most four seconds for a lock, and is then repeated."""
     system.stack.environment["PYTHONPATH"] = str(HERE)
-    for _ in range(5):
+    for _ in range(20):
         try:
             system.stack.run("db", "upgrade")
         except RuntimeError as error:
