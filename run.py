@@ -77,8 +77,8 @@ def demo(arguments: Sequence[str]) -> None:
 def test(arguments: Sequence[str]) -> None:
     """every test; arguments go to pytest"""
     setup([])
-    at_once = 2 if (os.cpu_count() or 1) < 4 else 3  # a whole system, of ten processes, runs beside each
-    become(BIN / "pytest", "-n", str(at_once), "--dist", "loadfile", "--no-loadscope-reorder", *arguments)
+    # Three, however many cores: each often waits for a whole system of ten processes that runs beside it.
+    become(BIN / "pytest", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *arguments)
 
 
 def test_long(arguments: Sequence[str]) -> None:

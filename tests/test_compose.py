@@ -13,7 +13,8 @@ from importlib import metadata
 import pytest
 from composition import COMPOSE, ROOT, Composition, Service
 
-from verwijsindex.operating import _SERVICES, ENVIRONMENT, roles_of
+from verwijsindex.operating import ENVIRONMENT, roles_of
+from verwijsindex.serving import _SERVICES
 from verwijsindex.settings import IssuerSettings, Settings, WorkerSettings
 
 ADDRESSES = {

@@ -23,8 +23,8 @@ GROUPS = {
     "upkeep": "verwijsindex.workers.commands:app",
 }
 COMMANDS = {
-    "serve": "verwijsindex.operating:serve",
-    "openapi": "verwijsindex.operating:openapi",
+    "serve": "verwijsindex.serving:serve",
+    "openapi": "verwijsindex.serving:openapi",
     "prepare": "verwijsindex.preparing:prepare",
     "health": "verwijsindex.workers.health:health",
     "demo": "verwijsindex.demo.commands:demo",

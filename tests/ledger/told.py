@@ -20,7 +20,7 @@ def contents(database: Database) -> dict[str, object]:
     """Of each table how many rows there are and what is in them, but for what limits count (R37)."""
     looks = [
         f"SELECT '{name}' AS of, count(*) AS many,"
-        " coalesce(md5(string_agg(CAST(t AS text), ',' ORDER BY CAST(t AS text))), '') AS digest"
+        " coalesce(sum(hashtextextended(CAST(t AS text), 0)), 0) AS digest"
         f' FROM "{name}" t'
         for name in database.tables()
         if name != "limit_counter"

@@ -3,15 +3,23 @@
 holidays, Good Friday, and the fifth of May in every year (which is a day off for many only in some)."""
 
 from datetime import date, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
 
-from holidays import country_holidays
+if TYPE_CHECKING:
+    from holidays import HolidayBase
 
-_HOLIDAYS = country_holidays("NL")
+
+@cache
+def _holidays() -> "HolidayBase":
+    from holidays import country_holidays  # noqa: PLC0415 (slow to import, and most processes ask for no day)
+
+    return country_holidays("NL")
 
 
 def is_working_day(day: date) -> bool:
     """Whether people are at work on this day in the Netherlands."""
-    return day.weekday() < 5 and day not in _HOLIDAYS and (day.month, day.day) != (5, 5)
+    return day.weekday() < 5 and day not in _holidays() and (day.month, day.day) != (5, 5)
 
 
 def working_days_after(day: date, number: int) -> date:

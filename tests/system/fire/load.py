@@ -131,7 +131,7 @@ class Load:
         self.parents: list[int] = []
         """Whom senders by plain HTTP name: each as the parent of two youngsters of eight."""
         self.seed = seed
-        self._youngsters, self._reporters, self._pause = youngsters, reporters, pause
+        self._youngsters, self._reporters, self.pause = youngsters, reporters, pause
         self._numbers = count()
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -187,13 +187,13 @@ class Load:
         try:
             while not self._over.is_set():
                 way([self._intent(own, chance) for _ in range(AT_ONCE)])
-                self._over.wait(chance.uniform(0, 2 * self._pause * AT_ONCE))
+                self._over.wait(chance.uniform(0, 2 * self.pause * AT_ONCE))
         except Exception as error:  # a thread's exception would be lost
             self.trouble.append(f"a sender ended: {type(error).__name__}: {error}")
 
     def _act(self, act: Callable[[], None]) -> None:
         try:
-            while not self._over.wait(self._pause):
+            while not self._over.wait(self.pause):
                 act()
         except Exception as error:
             self.trouble.append(f"an actor ended: {type(error).__name__}: {error}")

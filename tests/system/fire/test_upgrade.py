@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 BEFORE = "76a5bd5"  # 0.4.0
 HERE = Path(__file__).resolve().parents[3]
-SECONDS = 30 if os.environ.get("TEST_LONG") else 1
+SECONDS, PAUSE = (30, 0.15) if os.environ.get("TEST_LONG") else (1, 0.5)
 WORKERS, SERVERS = ("worker", "deliverer", "clock"), ("pseudonyms", "index")
 
 
@@ -153,6 +153,7 @@ def test_upgrade(before: Path) -> None:
     with fire(7, youngsters=300, probes=10, settings=settings, registering=partial(registering, before)) as burning:
         system = burning.system
         burning.load.ways = (burning.load.by_http,)  # this version's client needs this version's index
+        burning.load.pause = PAUSE
         with burning.load:
             works(burning)
             migrate(system)
