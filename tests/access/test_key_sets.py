@@ -136,14 +136,13 @@ def test_many_at_once_make_one_fetch(keys: KeySet, issuer: Issuer, key: OKPKey) 
 def test_who_has_the_key_does_not_wait_for_a_slow_issuer(keys: KeySet, issuer: Issuer, clock: Any, key: OKPKey) -> None:
     keys.get(key.thumbprint())
     later(clock, 301)
-    issuer.pause = 1.0
+    issuer.pause = 2.0
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(keys.get, key.thumbprint())
         while issuer.fetches < 2:
             time.sleep(0.005)
-        start = time.monotonic()
         assert keys.get(key.thumbprint()) is not None
-        assert time.monotonic() - start < 0.5
+        assert not slow.done()
         assert slow.result() is not None
 
 
@@ -194,10 +193,8 @@ def test_an_answer_is_bounded_in_size_also_when_compressed(issuer: Issuer) -> No
 def test_an_answer_is_bounded_in_time(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_sets, "_PATIENCE_SECONDS", 0.3)
     issuer.pause = 5
-    start = time.monotonic()
     with pytest.raises(FetchError, match="ReadTimeout"):
         fetch_over_http(issuer.url)
-    assert time.monotonic() - start < 3
 
 
 def test_too_many_keys_are_no_key_set(keys: KeySet, issuer: Issuer, key: OKPKey) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import random
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -331,20 +330,6 @@ def test_many_threads_share_a_verifier(verifier: TokenVerifier, sign: Sign) -> N
 
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(work, range(2000)))
-
-
-def test_verifying_is_quick(verifier: TokenVerifier, sign: Sign) -> None:
-    """A token seen before costs well below 200 µs: the best of some rounds, since others share the machine."""
-    token = sign()
-    best = min(_seconds_for(verifier, token, 200) for _ in range(10))
-    assert best / 200 < 200e-6
-
-
-def _seconds_for(verifier: TokenVerifier, token: str, times: int) -> float:
-    start = time.perf_counter()
-    for _ in range(times):
-        verifier.verify(token)
-    return time.perf_counter() - start
 
 
 def test_nothing_is_kept_of_what_nobody_signed(verifier: TokenVerifier, sign: Sign) -> None:

@@ -15,8 +15,6 @@ import pytest
 import sqlalchemy as sa
 from system.world import Placed, System, until
 
-from verwijsindex.bell import BROKER_PATIENCE_SECONDS
-
 pytestmark = pytest.mark.system
 
 
@@ -35,7 +33,8 @@ def matcher_waits(system: System) -> bool:
 
 
 def test_redis_gone(system: System) -> None:
-    """A signal is accepted without waiting for Redis, and matched all the same: the clock stands in for the workers.
+    """A signal is accepted without Redis (nor waits for it: tests/test_bell.py), and matched all the same: the clock
+    stands in for the workers.
 
     Seen failing (nothing matched for as long as Redis was away) before the clock did.
     """
@@ -44,9 +43,7 @@ def test_redis_gone(system: System) -> None:
     for youngster in system.youngsters(2):
         system.stack.redis.kill()
         try:
-            began = time.monotonic()
             placed += [system.place(youngster, reporter) for reporter in reporters]
-            assert time.monotonic() - began < len(reporters) * BROKER_PATIENCE_SECONDS
             system.until_no_work(60)
         finally:
             system.stack.redis.restart()
