@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -126,6 +127,17 @@ def test_readiness_names_what_is_away_and_no_address(index: Index, logged: Logge
         <= {line["part"] for line in logged.lines("service.not_ready")}
         <= {"index database", "issuers"}
     )
+
+
+def test_who_asks_for_the_document_has_it_written_once(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is open to all, and to write it takes twenty times as long as any other answer. Seen failing, written at each
+    request."""
+    written = Mock(wraps=openapi)
+    monkeypatch.setattr("verwijsindex.web.openapi", written)
+    answers = [index.http.get("/api/v1/openapi.json") for _ in range(3)]
+    assert written.call_count <= 1
+    assert len({answer.data for answer in answers}) == 1
+    assert answers[0].json == openapi(index.app)
 
 
 def _document() -> dict[str, Any]:

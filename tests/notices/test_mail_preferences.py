@@ -158,6 +158,20 @@ def test_a_link_turns_mail_ten_times_a_day(index: Index) -> None:
     assert turn(2) == 1, "the first is so already"
 
 
+def test_links_are_all_of_one_length(index: Index) -> None:
+    """Else the size of a mail tells that it is to a named officer, and so that something is shielded (R33, R36). Seen
+    failing, with six lengths, when what is sealed was as long as it happened to be."""
+    key, reporter = index.app.extensions["index_keys"].current, index.reporters[SCHOOL][0]
+    inboxes = [
+        (reporter, None, None, None),
+        (None, WESTERVELD, None, None),
+        (None, None, SCHOOL, None),
+        (None, None, None, SCHOOL),
+    ]
+    links = [link("https://index.example", key, Choice(*one, digest=d)) for one in inboxes for d in (True, False)]
+    assert len({len(one) for one in links}) == 1
+
+
 def test_a_link_that_is_none_says_so_and_changes_nothing(index: Index) -> None:
     """Changed, of another key, or of what is no link at all: nothing tells which."""
     keys = index.app.extensions["index_keys"]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The link in a mail by which its recipient turns mail into a digest, or back, without signing in (RFC 8058).
 
-Which inbox, and into what, is sealed with a subkey of the index key: the link tells nothing, and nobody makes another.
+Which inbox, and into what, is sealed with a subkey of the index key: the link tells nothing, not even by its length
+(R33, R36), and nobody makes another.
 It works as long as that version of the key is there (R16), at least 35 days.
 """
 
@@ -14,6 +15,7 @@ from verwijsindex.pseudonyms.sealing import IndexKey, IndexKeys, SealError
 from verwijsindex.settings import API_PREFIX
 
 PATH = f"{API_PREFIX}/mail-choices"
+_LENGTH = 72  # of what is sealed, in characters: a reporter's id is the longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Choice:
 
 def link(base_url: str, key: IndexKey, choice: Choice) -> str:
     """The address that makes this choice."""
-    said = json.dumps(astuple(choice), default=str).encode()
+    said = json.dumps(astuple(choice), default=str).ljust(_LENGTH).encode()
     sealed = key.version.to_bytes(4) + key.seal("mail-link", b"", said)
     return f"{base_url.rstrip('/')}{PATH}/{encode_base64url(sealed)}"
 

@@ -26,7 +26,8 @@ _TAKES_PART = text("SELECT EXISTS (SELECT FROM municipality WHERE code = :code)"
 # A function of the owner's: the role registrar reads no signal.
 _ORPHANS = text(
     "SELECT municipality_code, signal_id, reporter_id, reporter_left, agreement_ended"
-    " FROM orphans_without_coordinator(:today, CAST(:municipality AS char(4)))"
+    " FROM orphans_without_coordinator(CAST(CAST(:now AS timestamptz) AT TIME ZONE 'Europe/Amsterdam' AS date),"
+    " CAST(:municipality AS char(4)))"
 )
 _CRISIS_LINES = text("SELECT name, telephone FROM crisis_lines(:match, :archived_signal)")
 _COORDINATORS = text(f"SELECT id, name, telephone, email FROM coordinator WHERE {_PAGE}")  # noqa: S608 (constants)
@@ -74,7 +75,7 @@ def orphans(connection: Connection, actor: events.Actor, now: datetime, municipa
     Returns:
         Ids alone: `municipality_code`, `signal_id`, `reporter_id`, `reporter_left`, `agreement_ended`.
     """
-    found = connection.execute(_ORPHANS, {"today": now.date(), "municipality": municipality}).all()
+    found = connection.execute(_ORPHANS, {"now": now, "municipality": municipality}).all()
     listed = events.Event(events.ORPHANED_SIGNALS_LISTED, now, actor, says={"count": len(found)})
     events.append(connection, [listed])
     return found
