@@ -74,6 +74,8 @@ def test_each_option_is_a_criterion(placed: Index, run: Run) -> None:
 
     assert found() == 6
     assert found("--signal", signal) == 1
+    named = [event["id"] for event in every(placed)[1:3]]
+    assert found("--event", named[0], "--event", named[1]) == 2
     assert found("--match", str(reporter)) == 1  # of the refused read, which named it as one
     assert found("--person", str(reporter)) == 6
     assert found("--institution", "00000002222222222000") == 0

@@ -15,9 +15,10 @@ from ledger.ledgers import SIGNER
 from matching import life
 from notices.test_coordinators_told import miss
 from sqlalchemy.exc import ProgrammingError
-from support import CLINIC, DORDRECHT, NOW, OPERATOR, POLICE, SCHOOL, STEIN, WESTERVELD, Index
+from support import CLINIC, DORDRECHT, NOW, OPERATOR, POLICE, SCHOOL, STEIN, WESTERVELD, Index, rows_read
 
 from verwijsindex.auditing import searching
+from verwijsindex.auditing.schemas import LedgerSearch
 from verwijsindex.database import Scope, transaction
 from verwijsindex.ledger.events import KINDS, MAIL_PREFERENCE_CHANGED, Actor, append
 from verwijsindex.ledger.sealing import seal
@@ -189,6 +190,12 @@ def test_each_criterion_finds_what_it_says_and_nothing_else(matched: Index, subt
         ({"institution": SCHOOL}, lambda event: event["actor"].get("institution") == SCHOOL),
         ({"signalId": signal}, lambda event: event.get("signalId") == signal),
         ({"matchId": match}, lambda event: event.get("matchId") == match),
+        ({"eventIds": [one["id"] for one in everything[::3]]}, lambda event: event in everything[::3]),
+        ({"eventIds": [everything[0]["id"]] * 200}, lambda event: event == everything[0]),
+        (
+            {"eventIds": [one["id"] for one in everything], "kinds": ["match.read"]},
+            lambda event: event["kind"] == "match.read",
+        ),
         ({"outcome": "refused"}, lambda event: event["outcome"] == "refused"),
         ({"kinds": ["match.read", "signal.read"]}, lambda event: event["kind"] in ("match.read", "signal.read")),
         ({"from": f"{of}Z"}, lambda event: event["at"] >= of),
@@ -206,6 +213,32 @@ def test_each_criterion_finds_what_it_says_and_nothing_else(matched: Index, subt
             assert sorted(map(str, every(matched, OPERATOR, **criteria))) == sorted(map(str, wanted))
             found += len(wanted)
     assert found > 20, "the cases find nothing"
+
+
+def test_by_id_an_officer_finds_the_own_scope_alone(matched: Index) -> None:
+    """I8, R33. Seen failing when the policy of row-level security let all through."""
+    named = [event["id"] for event in every(matched, OPERATOR)]
+    for of, count in ((SCHOOL, 7), (CLINIC, 5), (WESTERVELD, 3), (POLICE, 0), (DORDRECHT, 0)):
+        assert len(every(matched, of, eventIds=named)) == count
+    assert every(matched, OPERATOR, eventIds=[str(uuid4())]) == []
+
+
+def test_events_are_looked_up_by_their_ids(matched: Index) -> None:
+    """However many there are. Seen failing, 30,076 rows read, with the ids compared as text."""
+    named = [UUID(event["id"]) for event in every(matched)]
+    more = (
+        "INSERT INTO event (id, at, kind, outcome, oin, body, nonce) SELECT uuidv7(), now(), 'match.read', 'success',"
+        f" '{SCHOOL}', '{{}}', substring(sha256(n::text::bytea) FOR 16) FROM generate_series(1, 30000) n"
+    )
+    with matched.database.superuser.begin() as connection:
+        connection.exec_driver_sql(more)
+        connection.exec_driver_sql("ANALYZE event")
+    scope = Scope(NOW.date(), oin=SCHOOL, privacy_officer_id=matched.privacy_officers[SCHOOL])
+    with transaction(matched.database.engine("auditor"), scope) as connection:
+        before = rows_read(connection)
+        found = searching.search(connection, LedgerSearch(purpose="alert", eventIds=named))
+        assert rows_read(connection) - before < 300
+    assert {row.id for row in found} == set(named)
 
 
 def test_pages_give_each_event_once_the_newest_first(matched: Index) -> None:
@@ -239,6 +272,8 @@ def test_an_event_is_shown_as_it_was_sealed_with_its_place(matched: Index) -> No
 def test_every_search_is_an_event_with_its_purpose(matched: Index) -> None:
     """R25, I4: and the one who audits finds it there."""
     person, signal = str(matched.reporters[SCHOOL][0]), str(uuid4())
+    ask(matched, purpose="alert", eventIds=[signal, person])
+    matched.clock.move(seconds=1)
     ask(matched, purpose="complaint", person=person, signalId=signal, kinds=["match.read"], outcome="success")
     matched.clock.move(seconds=1)
     ask(matched, purpose="incident", institution=SCHOOL, **{"from": "2026-11-01T00:00:00Z"}, limit=1)
@@ -250,10 +285,11 @@ def test_every_search_is_an_event_with_its_purpose(matched: Index) -> None:
     assert said == [
         {**common, "purpose": "incident", "institution": SCHOOL, "from": begin, "count": 1},
         {**common, "purpose": "complaint", **criteria, "count": 0},
+        {**common, "purpose": "alert", "eventIds": f"{signal} {person}", "count": 0},
     ]
     officer = str(matched.privacy_officers[SCHOOL])
     wanted = {"clientId": "console", "institution": SCHOOL, "person": officer, "role": "privacy_officer"}
-    assert [event["actor"] for event in found] == [wanted, wanted]
+    assert [event["actor"] for event in found] == [wanted] * 3
 
 
 @contextmanager
@@ -300,6 +336,7 @@ def test_faults_are_told_at_once_and_leave_no_event(matched: Index) -> None:
         "person": "999990019",
         "institution": "17",
         "kinds": ["match.guessed"],
+        "eventIds": [str(uuid4())] * 201,
         "outcome": "maybe",
         "from": "2026-11-22T10:00:00Z",
         "until": "2026-11-22T10:00:00Z",
@@ -309,7 +346,17 @@ def test_faults_are_told_at_once_and_leave_no_event(matched: Index) -> None:
     answer = matched.http.post("/api/v1/ledger-searches", json=body, headers=matched.privacy_officer())
     assert answer.status_code == 400
     places = {fault["location"]["pointer"] for fault in answer.json["errors"]}  # type: ignore[index]
-    assert places == {"#", "#/purpose", "#/person", "#/institution", "#/kinds", "#/outcome", "#/until", "#/limit"}
+    assert places == {
+        "#",
+        "#/purpose",
+        "#/person",
+        "#/institution",
+        "#/kinds",
+        "#/eventIds",
+        "#/outcome",
+        "#/until",
+        "#/limit",
+    }
     assert not any(value in answer.text for value in ("curiosity", "999990019", "guessed", "maybe", "because"))
     assert ask(matched, purpose=None).status_code == 400
     assert matched.database.scalar("SELECT count(*) FROM event WHERE kind = 'ledger.searched'") == 0

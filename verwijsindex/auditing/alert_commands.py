@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`verwijsindex officer alerts ...`: read alerts, say what they were, and close what another officer assessed (R37)."""
 
+import shlex
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
@@ -57,14 +59,16 @@ def list_alerts(
 def show(
     alert: AlertId, index: Index, token: Token = FROM_INPUT, ca_file: CaFile = None, as_json: AsJson = False
 ) -> None:
-    """Show an alert and the ids of the events behind it. `officer search --purpose alert --person ...` says what they
-    tell."""
+    """Show an alert, the ids of the events behind it, and the command that shows what those say."""
     with told(), Desk(index, token, ca_file) as desk:
         found = desk.get(f"/alerts/{alert}")
         parts = [
             {"what": name, "is": " ".join(said) if isinstance(said, list) else said} for name, said in found.items()
         ]
         print_view(found, as_json, tables.table("Alert", {"what": "what", "is": "is"}, parts))
+    if not as_json:
+        for search in _searches(found["eventIds"], index, token):
+            typer.echo(f"To look at them: {search}")
 
 
 @app.command()
@@ -95,6 +99,15 @@ def _act(path: str, body: Json, index: str, token: str, ca_file: CaFile) -> None
     with told(), Desk(index, token, ca_file) as desk:
         done = desk.post(path, body, {"Idempotency-Key": str(uuid4())})
     typer.echo(f"the alert is {done['state']} now")
+
+
+def _searches(event_ids: Sequence[str], index: str, token: str) -> Iterator[str]:
+    """Commands that show what these events say: one for each page."""
+    reached = ["--index", index, *(["--token", token] if token != FROM_INPUT else [])]
+    asked = ["verwijsindex", "officer", "search", "--purpose", "alert", "--most", str(_PAGE), *reached]
+    for first in range(0, len(event_ids), _PAGE):
+        named = [part for one in event_ids[first : first + _PAGE] for part in ("--event", one)]
+        yield shlex.join([*asked, *named])
 
 
 def _row(alert: Json) -> Json:

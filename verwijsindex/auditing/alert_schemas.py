@@ -68,7 +68,7 @@ class AlertOut(Outgoing):
 class AlertWithEventsOut(AlertOut):
     """An alert with what is behind it."""
 
-    event_ids: list[UUID] = Field(description="At most a thousand; search the ledger for what they say.")
+    event_ids: list[UUID] = Field(description="At most a thousand; search the ledger by them for what they say.")
 
 
 class AlertsOut(Outgoing):

@@ -53,6 +53,7 @@ def _criteria(asked: LedgerSearch) -> dict[str, str]:
         "institution": asked.institution,
         "signalId": asked.signal_id,
         "matchId": asked.match_id,
+        "eventIds": asked.event_ids and " ".join(map(str, asked.event_ids)),
         "from": asked.from_ and events.says_when(asked.from_),
         "until": asked.until and events.says_when(asked.until),
         "kinds": asked.kinds and " ".join(asked.kinds),

@@ -27,6 +27,9 @@ class LedgerSearch(Page):
     institution: Oin | None = Field(default=None, description="OIN of who acted.")
     signal_id: UUID | None = None
     match_id: UUID | None = None
+    event_ids: Annotated[list[UUID], Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="Ids of events, as an alert lists what is behind it."
+    )
     from_: UtcMoment | None = Field(default=None, alias="from", description="The first moment.")
     until: UtcMoment | None = Field(default=None, description="The moment before which.")
     kinds: Annotated[list[str], Field(min_length=1, max_length=20)] | None = Field(

@@ -44,6 +44,10 @@ def search(
     institution: Annotated[str | None, typer.Option(help="OIN of who acted.")] = None,
     signal: Annotated[UUID | None, typer.Option(help="About this signal.")] = None,
     match: Annotated[UUID | None, typer.Option(help="About this match.")] = None,
+    event: Annotated[
+        list[UUID] | None,
+        typer.Option(help="This event, as `alerts show` names it; repeat it for several, 200 at most."),
+    ] = None,
     begin: Annotated[datetime | None, typer.Option("--from", formats=_WHEN, help="The first moment, in UTC.")] = None,
     until: Annotated[datetime | None, typer.Option(formats=_WHEN, help="The moment before which, in UTC.")] = None,
     kind: Annotated[
@@ -76,6 +80,7 @@ def search(
         "institution": institution,
         "signalId": signal and str(signal),
         "matchId": match and str(match),
+        "eventIds": [str(one) for one in event or []] or None,
         "from": begin and _utc(begin),
         "until": until and _utc(until),
         "kinds": kind or None,

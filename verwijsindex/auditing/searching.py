@@ -42,6 +42,7 @@ _CRITERIA = {
     "institution": "oin = CAST(:institution AS char(20))",
     "signal": "signal_id = :signal",
     "match": "match_id = :match",
+    "events": "id = ANY(:events)",
     "begin": "at >= :begin",
     "until": "at < :until",
     "kinds": "kind = ANY(:kinds)",
@@ -64,6 +65,7 @@ def search(connection: Connection, asked: LedgerSearch) -> Sequence[Row[Any]]:
         "institution": asked.institution,
         "signal": asked.signal_id,
         "match": asked.match_id,
+        "events": asked.event_ids,
         "begin": asked.from_,
         "until": asked.until,
         "kinds": asked.kinds,
@@ -81,7 +83,7 @@ def search(connection: Connection, asked: LedgerSearch) -> Sequence[Row[Any]]:
 
 def _ways(connection: Connection, asked: LedgerSearch) -> list[str]:
     """By which indexes: the criterion with the fewest events, or all of the scope."""
-    if asked.signal_id or asked.match_id:
+    if asked.event_ids or asked.signal_id or asked.match_id:
         return [_ANY]
     if asked.person:
         ways = ("reporter_id = :person", "person = CAST(:person AS varchar)")

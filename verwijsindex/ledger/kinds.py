@@ -176,6 +176,7 @@ EVENTS_DROPPED = _kind("events.dropped", "system", "events older than five years
 LEDGER_SEARCHED = _kind(
     *("ledger.searched", "read", "a privacy officer searched the ledger: for what, what was asked, how much was found"),
     *("purpose", "personId", "institution", "signalId", "matchId", "from", "until", "kinds", "havingOutcome", "count"),
+    "eventIds",
 )
 ALERT_RAISED = _kind(
     *(
