@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from auditing.searches import every
 from auditing.watched import HOUR, Watched, coordinator, reads, refusals, reporter, signals, supervisor
 from sqlalchemy.exc import IntegrityError
 from support import CLINIC, NOW, SCHOOL, WESTERVELD, Database, Index
@@ -312,3 +313,38 @@ def test_a_withdrawal_as_unjustified_after_the_match_was_read(index: Index) -> N
     behind = index.database.rows("SELECT e.kind FROM alert_event a JOIN event e ON e.id = a.event_id ORDER BY e.at")
     assert [row.kind for row in behind] == ["match.read", "signal.withdrawn"]
     assert index.database.scalar("SELECT count(*) FROM unjustified_withdrawal") == 0
+
+
+def test_who_read_the_match_and_handed_the_signal_over(index: Index) -> None:
+    """Whoever has it then withdraws what another read, also where it was handed on. Nothing of it where a colleague
+    read the match who never held the signal. Seen failing (no alert) with the function of index_0038."""
+    watched = Watched(index.database, index.clock())
+    read, others = index.place(0, SCHOOL), index.place(0, SCHOOL, 1)
+    index.place(0, CLINIC)
+    index.match()
+    [match] = index.get("/matches", index.reader(SCHOOL)).json["items"]
+    index.clock.move(minutes=1)
+    assert index.get(f"/matches/{match['id']}", index.reader(SCHOOL)).status_code == 200
+
+    def act(path: str, body: dict[str, str]) -> None:
+        index.clock.move(minutes=1)
+        assert index.act(f"/signals/{path}", body, index.coordinator(SCHOOL)).status_code == 201
+        index.match()
+        watched.seal()
+        watched.look()
+
+    act(f"{others}/withdrawal", {"reason": "unjustified"})
+    for receiver in index.reporters[SCHOOL][1:]:
+        act(f"{read}/handover", {"to": str(receiver)})
+    assert watched.alerts() == []
+    act(f"{read}/withdrawal", {"reason": "unjustified"})
+    [alert] = watched.alerts()
+    assert (alert.kind, alert.signal_id, alert.match_id) == ("unjustified_after_read", read, UUID(match["id"]))
+    assert (alert.who, alert.counted) == (str(index.reporters[SCHOOL][-1]), 1)
+    behind = index.database.rows("SELECT e.kind FROM alert_event a JOIN event e ON e.id = a.event_id ORDER BY e.at")
+    handed_over = ["signal.handed_over"] * len(index.reporters[SCHOOL][1:])
+    assert [row.kind for row in behind] == ["match.read", *handed_over, "signal.withdrawn"]
+    found = every(
+        index, SCHOOL, eventIds=[str(row[0]) for row in index.database.rows("SELECT event_id FROM alert_event")]
+    )
+    assert len(found) == len(behind), "the officer looks at all of it"
