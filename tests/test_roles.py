@@ -142,7 +142,8 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
     },
     "registrar": {
         **dict.fromkeys((*REGISTER, "case_supervisor", "named_officer", "rights_desk_officer"), KEEP),
-        **dict.fromkeys(("privacy_officer", "subscription"), KEEP),
+        "privacy_officer": KEEP,
+        "subscription": KEEP | {"DELETE": "*"},
         "event": APPEND,
     },
     "auditor": {

@@ -57,6 +57,9 @@ _TABLES: dict[type[Entry], type[SQLModel]] = {
 _REFUSED_MAIL = text(
     "SELECT recipient, person_id, municipality_code, oin, refused_on, outcome FROM refused_mail_of_offices()"
 )
+_SUBSCRIPTIONS = text("SELECT client_id, oin, state, address, created_at FROM subscription ORDER BY oin, client_id")
+# Waits for the matcher, or for who delivers, to let go of it; what either places after that finds no subscription.
+_END_SUBSCRIPTION = text("DELETE FROM subscription WHERE client_id = :client_id RETURNING id")
 
 
 class RegistryError(Exception):
@@ -183,6 +186,19 @@ def refused_mail(connection: Connection) -> Sequence[Row[Any]]:
     """The named officers, case supervisors and municipalities to whom mail does not come: kind, id, municipality,
     institution, since when, and the mail server's code. Of others their own coordinator is told."""
     return connection.execute(_REFUSED_MAIL).all()
+
+
+def subscriptions(connection: Connection) -> Sequence[Row[Any]]:
+    """Which clients are told by webhook: client id, institution, state, address, since when."""
+    return connection.execute(_SUBSCRIPTIONS).all()
+
+
+def end_subscription(connection: Connection, actor: events.Actor, now: datetime, client_id: str) -> None:
+    """End a client's webhook subscription, and what waits for it. Raises RegistryError where it has none."""
+    ended: UUID | None = connection.execute(_END_SUBSCRIPTION, {"client_id": client_id}).scalar_one_or_none()
+    if ended is None:
+        raise RegistryError("this client has no subscription; list them to see which have")
+    _tell(connection, actor, now, "subscription", str(ended), "ended")
 
 
 def entries(connection: Connection, table: type[SQLModel], **equal: str | None) -> list[Any]:
