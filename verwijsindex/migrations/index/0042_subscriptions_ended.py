@@ -7,7 +7,7 @@ The version before goes on working: it has no command for it.
 from alembic import op
 
 revision = "index_0042"
-down_revision = "index_0039"
+down_revision = "index_0041"
 branch_labels = None
 depends_on = None
 
