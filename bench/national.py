@@ -63,8 +63,8 @@ _FILL = (
     "INSERT INTO told_supervision (match_id, municipality_code, contact_id) SELECT md5('match' || g)::uuid,"
     f" to_char(1 + g % {MUNICIPALITIES}, 'FM0000'), md5('standing' || g * 15 + p)::uuid"
     f" FROM {_GROUPS}, generate_series(5, 14) p",
-    "INSERT INTO supervision (id, match_id, municipality_code, joined_at) SELECT gen_random_uuid(),"
-    f" md5('match' || g)::uuid, to_char(1 + g % {MUNICIPALITIES}, 'FM0000'), :now FROM {_GROUPS}",
+    "INSERT INTO supervision (id, match_id, municipality_code, joined_at, opened_at) SELECT gen_random_uuid(),"
+    f" md5('match' || g)::uuid, to_char(1 + g % {MUNICIPALITIES}, 'FM0000'), :now, :now FROM {_GROUPS}",
     "INSERT INTO round (id, match_id, number, state, began_at, contact_due_on, contact_steps, coordination_due_on,"
     " coordination_steps, next_step_on) SELECT md5('round' || g)::uuid, md5('match' || g)::uuid, 1, 'notified', :now,"
     f" CAST(:today AS date) + 7, 0, CAST(:today AS date) + 14, 0, CAST(:today AS date) + 8 FROM {_GROUPS}",

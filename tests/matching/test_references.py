@@ -68,3 +68,18 @@ def test_a_signal_is_not_changed_to_what_is_not_there(index: Index, column: str)
     for value in values:
         with pytest.raises(sa.exc.DBAPIError, match=r"ForeignKeyViolation|StringDataRightTruncation"):
             _write(index, f"UPDATE signal SET {column} = {value}")
+
+
+def test_a_supervision_says_since_when_its_match_is_open(index: Index) -> None:
+    """Of the version before, which does not say it (0040). Seen failing without the trigger `say_when_opened`."""
+    for oin in (SCHOOL, CLINIC):
+        index.place(0, oin)
+    index.match()
+    _write(index, "UPDATE supervision SET left_at = joined_at")
+    _write(
+        index,
+        "INSERT INTO supervision (id, match_id, municipality_code, joined_at)"
+        " SELECT gen_random_uuid(), match_id, municipality_code, joined_at FROM supervision",
+    )
+    said = "SELECT v.opened_at = m.opened_at FROM supervision v JOIN match m ON m.id = v.match_id"
+    assert [row[0] for row in index.database.rows(said)] == [True, True]

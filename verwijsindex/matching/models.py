@@ -138,7 +138,8 @@ class Party(SQLModel, table=True):
 
 class Supervision(SQLModel, table=True):
     """A residence municipality whose case supervisors see a match (R8, R19). `round_state`, `due_on`: of the match's
-    present round, and of its next deadline, in whose order they are listed; kept by a trigger on `round`."""
+    present round, and of its next deadline, in whose order they are listed; kept by a trigger on `round`. `opened_at`:
+    the match's, in whose order those are listed."""
 
     __table_args__ = (
         Index(
@@ -154,6 +155,11 @@ class Supervision(SQLModel, table=True):
             *("municipality_code", "round_state", "due_on", "match_id"),
             postgresql_where="left_at IS NULL",
         ),
+        Index(
+            "ix_supervision_opened",
+            *("municipality_code", "opened_at", "match_id"),
+            postgresql_where="left_at IS NULL",
+        ),
     )
 
     id: UUID = Field(primary_key=True)
@@ -161,6 +167,7 @@ class Supervision(SQLModel, table=True):
     municipality_code: str = Field(sa_type=CHAR(4))
     joined_at: datetime = Field(sa_type=Moment)
     left_at: datetime | None = Field(default=None, sa_type=Moment)
+    opened_at: datetime = Field(sa_type=Moment)
     round_state: str | None = None
     due_on: date = Field(default=date.min, sa_column_kwargs={"server_default": "0001-01-01"})
 

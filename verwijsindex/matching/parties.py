@@ -127,8 +127,8 @@ _FORGET_SUPERVISED = text(
     " WHERE t.match_id = i.match_id AND t.municipality_code = i.municipality_code"
 )
 _SUPERVISE = text(
-    "INSERT INTO supervision (id, match_id, municipality_code, joined_at)"
-    " SELECT uuidv7(), match_id, municipality_code, :now"
+    "INSERT INTO supervision (id, match_id, municipality_code, joined_at, opened_at)"
+    " SELECT uuidv7(), match_id, municipality_code, :now, (SELECT opened_at FROM match m WHERE m.id = i.match_id)"
     " FROM unnest(CAST(:matches AS uuid[]), CAST(:municipalities AS char(4)[])) i (match_id, municipality_code)"
     " ORDER BY match_id, municipality_code ON CONFLICT (match_id, municipality_code) WHERE left_at IS NULL DO NOTHING"
 )

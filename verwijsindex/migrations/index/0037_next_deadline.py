@@ -52,8 +52,7 @@ GRANT EXECUTE ON FUNCTION next_deadline(varchar, date, date) TO verwijsindex_wor
 GRANT UPDATE (round_state, due_on) ON supervision TO verwijsindex_worker;
 """
 
-# As 0023 has it, in the order of the index. Which match a supervisor sees (I6, I8) is as `visible_matches` has it:
-# asked of one match, that would look up all of the municipality.
+# As 0023 has it, in the order of the index. Which match a supervisor sees (I6, I8) is as `visible_matches` has it.
 LISTED = """
 CREATE OR REPLACE FUNCTION supervised_follow_ups(asked_state varchar, only_missed boolean, after_due timestamptz,
                                                  after_id uuid, size integer)
