@@ -50,6 +50,13 @@ def test_the_list_is_whole_on_a_narrow_terminal(run: Run, tmp_path: Path, monkey
     assert "…" not in run("client", "list").stdout  # with rich's own way OIN and scopes were cut off
 
 
+def test_a_name_is_shown_as_it_is(run: Run, tmp_path: Path) -> None:
+    """Seen failing, with a traceback, when it was taken for markup."""
+    write_public_key(tmp_path / "school.json", OKPKey.generate_key("Ed25519"))
+    assert run(*add(tmp_path / "school.json"), "--name", "A school [/]").exit_code == 0
+    assert "A school [/]" in run("client", "list").stdout
+
+
 def test_a_client_is_added_listed_and_revoked(run: Run, tmp_path: Path) -> None:
     key = OKPKey.generate_key("Ed25519")
     write_public_key(tmp_path / "school.json", key)

@@ -41,6 +41,13 @@ def admin(index_database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     return Admin()
 
 
+def test_a_name_is_shown_as_it_is(admin: Admin, index_database: Database) -> None:
+    """Seen failing when it was taken for markup: `[noord]` was left out, and `[/]` ended in a traceback."""
+    for oin, name in ((OIN, "Kompas [noord] :x:"), (OIN[:-1] + "1", "De Linde [/]")):
+        admin("institution", "add", oin, name, "primary_education")
+        assert name in admin("institution", "list")
+
+
 def test_a_whole_register_is_kept_and_each_change_is_an_event(admin: Admin, index_database: Database) -> None:
     admin("municipality", "add", "1701", "Westerveld")
     admin("contact-point", "set", "1701", "crisis_line", "Crisisdienst", "0800 1234")

@@ -30,6 +30,10 @@ def test_an_administrator_ends_the_subscription_of_a_revoked_client(
         ours, theirs = post.receiver(SCHOOL), post.receiver(CLINIC)
         listed = admin(index, monkeypatch, "list")
         assert all(one in listed.output for one in (f"client-{SCHOOL}", f"client-{CLINIC}", theirs.address))
+        # A client says where it wants to be told: seen failing, with a traceback, when that was taken for markup.
+        post.change("UPDATE subscription SET address = 'https://a.example/[/]' WHERE oin = :oin", oin=SCHOOL)
+        assert "https://a.example/[/]" in admin(index, monkeypatch, "list").output
+        post.change("UPDATE subscription SET address = confirmed_address")
         post.tell()
         subscription = post.subscription(CLINIC).id
         done = admin(index, monkeypatch, "end", f"client-{CLINIC}")

@@ -139,7 +139,7 @@ def list_() -> None:
             revoked = f"{row.revoked_at:%Y-%m-%d}" if row.revoked_at else ""
             since = f"{row.created_at:%Y-%m-%d}"
             table.add_row(row.client_id, row.name, row.oin, " ".join(row.scopes), since, revoked)
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
 
 
 @client.command("revoke")

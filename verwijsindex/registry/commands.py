@@ -87,7 +87,12 @@ def show(table: type[SQLModel], **equal: str | None) -> None:
         shown.add_column(name, no_wrap=name in {"id", "code", "oin"}, overflow="fold")
     for row in rows:
         shown.add_row(*("" if getattr(row, name) is None else str(getattr(row, name)) for name in names))
-    Console(width=max(Console().width, WIDE)).print(shown)
+    put(shown)
+
+
+def put(table: Table) -> None:
+    """Print a table as it is: what others wrote is no markup, and `[noord]` in a name is part of it."""
+    Console(width=max(Console().width, WIDE), markup=False, emoji=False).print(table)
 
 
 def group(of: typer.Typer, name: str, about: str) -> typer.Typer:
@@ -262,4 +267,4 @@ def list_orphans(
     shown = Table("municipality", "signal", "reporter", "reporter left", "agreement ended")
     for row in found:
         shown.add_row(*(("yes" if one else "") if isinstance(one, bool) else str(one) for one in row))
-    Console(width=max(Console().width, WIDE)).print(shown)
+    put(shown)

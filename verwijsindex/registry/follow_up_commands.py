@@ -4,11 +4,10 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from verwijsindex.registry import models, schemas, service
-from verwijsindex.registry.commands import WIDE, Code, administrator, group, registrar
+from verwijsindex.registry.commands import Code, administrator, group, put, registrar
 from verwijsindex.settings import utc_now
 
 app = typer.Typer()
@@ -54,4 +53,4 @@ def show_follow_up(code: Annotated[str | None, typer.Argument(help="The municipa
     for row in sorted(rows, key=lambda row: row.code):
         order = ", ".join(row.lead_order or models.LEADING_DOMAINS)
         shown.add_row(row.code, str(row.contact_within_days), str(row.coordination_within_days), order)
-    Console(width=max(Console().width, WIDE)).print(shown)
+    put(shown)

@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from verwijsindex.registry import models, schemas, service
-from verwijsindex.registry.commands import WIDE, Code, Email, administrator, group, registrar
+from verwijsindex.registry.commands import Code, Email, administrator, group, put, registrar
 from verwijsindex.settings import utc_now
 
 app = typer.Typer()
@@ -59,4 +58,4 @@ def list_refused_mail() -> None:
     shown = Table("recipient", "id", "municipality", "institution", "since", "code")
     for row in rows:
         shown.add_row(*("" if one is None else str(one) for one in row))
-    Console(width=max(Console().width, WIDE)).print(shown)
+    put(shown)

@@ -6,11 +6,10 @@ webhooks sent elsewhere (R37).
 """
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from verwijsindex.registry import service
-from verwijsindex.registry.commands import WIDE, administrator, group, registrar
+from verwijsindex.registry.commands import administrator, group, put, registrar
 from verwijsindex.settings import utc_now
 
 app = typer.Typer()
@@ -25,7 +24,7 @@ def list_subscriptions() -> None:
     shown = Table("client", "institution", "state", "address", "since")
     for row in rows:
         shown.add_row(*map(str, row))
-    Console(width=max(Console().width, WIDE)).print(shown)
+    put(shown)
 
 
 @subscription.command("end")
