@@ -130,7 +130,7 @@ def test_postgresql_killed_and_started_again(system: System) -> None:
         until(lambda: system.http.get("/health/ready").status_code == 200, 30)
         placed.append(system.place(youngster, reporters[1]))
         system.until_no_work(30 - (time.monotonic() - began))
-        assert httpx.get(f"{system.stack.issuer}/health/ready").status_code == 200
+        until(lambda: httpx.get(f"{system.stack.issuer}/health/ready").status_code == 200, 30)
     system.check_truth(placed)
     system.stack.check()
 
