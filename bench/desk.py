@@ -35,8 +35,9 @@ _TIMES = 3
 _WATCHED = sa.text("SELECT coalesce(max(place), 0) FROM watched_place")
 LIMIT = 10_000
 """Milliseconds that PostgreSQL gives a statement of an officer."""
-NEEDED = 5 * 4 * TOP
-"""Events a second: five times those of the top intake, four for a signal."""
+COMES = 4 * TOP
+"""Events a second of the top intake, four for a signal: who counts and who watches them keeps up with it, and catches
+up with what waited meanwhile."""
 
 
 def as_officer(superuser: sa.Engine, oin: str | None = None, municipality: str | None = None) -> None:
