@@ -143,7 +143,7 @@ MAY: dict[str, dict[str, dict[str, str]]] = {
     "registrar": {
         **dict.fromkeys((*REGISTER, "case_supervisor", "named_officer", "rights_desk_officer"), KEEP),
         "privacy_officer": KEEP,
-        "subscription": KEEP | {"DELETE": "*"},
+        "subscription": READ | {"DELETE": "*"},
         "event": APPEND,
     },
     "auditor": {
