@@ -540,6 +540,7 @@ class Model:
             and a.signal.reporter != signal.reporter
             and a.ended <= signal.received
             and a.destroy_on > today
+            and not a.signal.restricted
         }
 
 

@@ -3,6 +3,7 @@
 moment (R15, R30, I4, I6, I8)."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import pytest
 from access.test_matrix import nothing_changed
 from ledger.faults import failing
 from ledger.told import new_events
+from matching.test_sweeping import _sweep
 from signals.evidence import places, slug
 from sqlalchemy.exc import ProgrammingError
 from support import ADMINISTRATOR, CLINIC, DORDRECHT, NOW, POLICE, SCHOOL, WESTERVELD, Answer, Index
@@ -17,6 +19,7 @@ from support import ADMINISTRATOR, CLINIC, DORDRECHT, NOW, POLICE, SCHOOL, WESTE
 from verwijsindex.database import Scope, transaction
 from verwijsindex.registry import schemas, service
 from verwijsindex.registry.models import RightsDeskOfficer
+from verwijsindex.signals.tombstones import Tombstones
 
 
 def restrict(index: Index, signal: object, headers: dict[str, str] | None = None, *, lift: bool = False) -> Answer:
@@ -168,6 +171,27 @@ def test_it_may_be_withdrawn_while_it_is_restricted(index: Index) -> None:
     done = index.act(f"/signals/{signal}/withdrawal", {"reason": "risk_gone"}, index.reader())
     assert done.status_code == 201
     assert slug(restrict(index, signal, lift=True)) == "signal-not-found"
+
+
+@pytest.mark.parametrize("restricted", [False, True])
+@pytest.mark.parametrize("why", ["withdrawn", "expired"])
+def test_what_was_restricted_when_it_ended_tells_nobody_from_the_archive(
+    index: Index, tmp_path: Path, why: str, restricted: bool
+) -> None:
+    """R17, R30. Seen failing (one archive notice) before the archive knew."""
+    signal = index.place(0, SCHOOL)
+    if restricted:
+        assert restrict(index, signal).status_code == 200
+    if why == "withdrawn":
+        withdrawn = index.act(f"/signals/{signal}/withdrawal", {"reason": "risk_gone"}, index.reader(SCHOOL))
+        assert withdrawn.status_code == 201, withdrawn.text
+    index.clock.move(days=1 if why == "withdrawn" else 732)
+    index.match()
+    _sweep(index, Tombstones(tmp_path / "tombstones.txt"))
+    assert index.database.scalar("SELECT count(*) FROM archived_signal") == 1
+    index.place(0, CLINIC)
+    index.match()
+    assert _notices(index) == (0 if restricted else 1)
 
 
 def test_of_a_withdrawal_and_a_destruction_at_once_one_ends_it(index: Index) -> None:

@@ -176,7 +176,7 @@ _OF_ARCHIVE = text(
         WHERE youngster_id = s.youngster_id AND reporter_id = s.reporter_id GROUP BY reporter_id, oin
     ) l
     WHERE s.id = ANY(:signals) AND a.reporter_id <> s.reporter_id AND a.ended_at <= s.received_at
-      AND a.destroy_on > :today
+      AND a.destroy_on > :today AND NOT a.restricted
     """
 )
 

@@ -31,7 +31,8 @@ tries again. What was withdrawn is archived all the same, so that a new signal i
 _ENDS = "least({0}.ended_at, {0}.removal_date::timestamp AT TIME ZONE 'Europe/Amsterdam')"
 _ENDED = text(
     "SELECT id, youngster_id, reporter_id, oin, agreement_id, key_version, made_at, received_at, removal_date,"  # noqa: S608
-    " turns23_on_sealed, ended_at, end_reason, shielded OR coalesce((SELECT bool_or(o.shielded) FROM signal o"
+    " turns23_on_sealed, ended_at, end_reason, restricted_at IS NOT NULL AS restricted,"
+    " shielded OR coalesce((SELECT bool_or(o.shielded) FROM signal o"
     " WHERE o.youngster_id = s.youngster_id AND o.reporter_id = s.reporter_id"
     f" AND coalesce(o.held_since, o.received_at) <= {_ENDS.format('s')} AND {_ENDS.format('o')} >= {_ENDS.format('s')}"
     "), false) AS shielded FROM signal s"
@@ -53,6 +54,7 @@ _ARCHIVE_COLUMNS = {
     "oin": "char(20)",
     "agreement_id": "uuid",
     "shielded": "boolean",
+    "restricted": "boolean",
     "received_at": "timestamptz",
     "ended_at": "timestamptz",
     "end_reason": "text",
@@ -273,6 +275,7 @@ def _archived(row: Row[Any], keys: Mapping[int, IndexKey], today: date) -> dict[
         "oin": row.oin,
         "agreement_id": row.agreement_id,
         "shielded": row.shielded,
+        "restricted": row.restricted,
         "received_at": row.received_at,
         "ended_at": ended_at,
         "end_reason": reason,

@@ -145,6 +145,7 @@ class ArchivedSignal(SQLModel, table=True):
     """A signal in the archive, withdrawn because the risk is gone or expired; kept apart until `destroy_on` (R15, R16).
 
     What need not be kept for an archive notice (R17) or a request (R28) is gone: parents, residence, references.
+    `restricted`: when it ended; nobody is ever told of it (R30).
     """
 
     __tablename__ = "archived_signal"
@@ -156,6 +157,7 @@ class ArchivedSignal(SQLModel, table=True):
     oin: str = Field(sa_type=CHAR(20))
     agreement_id: UUID
     shielded: bool
+    restricted: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     received_at: datetime = Field(sa_type=Moment)
     ended_at: datetime = Field(sa_type=Moment)
     end_reason: str
