@@ -21,8 +21,8 @@ RENEWED_BEFORE = timedelta(minutes=1)
 LONGEST_KEPT = 24 * 3600  # seconds, whatever the issuer says
 
 _ADVICE = {
-    "invalid_client": "is the public key of this client registered with the issuer, is client_id right, and does"
-    " the clock of this machine run on time?",
+    "invalid_client": "is the public key of this client registered with the issuer and the client not revoked, is"
+    " client_id right, and does the clock of this machine run on time?",
     "invalid_target": "are the addresses of index and pseudonym service those that the issuer knows?",
     "invalid_scope": "ask the issuer's operator which scopes this client has",
 }

@@ -94,7 +94,8 @@ def offer(console: Console, stack: Stack, played: Played) -> None:
     say(f"index {stack.index}   pseudonym service {stack.pseudonyms}   issuer {stack.issuer}")
     today = played.followed.steps[-1].day
     say(f"its clock is {(today - amsterdam_date(utc_now())).days} days ahead of this machine's: it is {today}")
-    say("$DEMO_AHEAD is the file that says by how many seconds: a sender of your own signs its token by that clock")
+    say("$DEMO_AHEAD is the file that says by how many seconds: a sender of your own signs its token by that clock and")
+    say("dates its rows by it, a receiver of your own believes webhooks by it (examples/README.md)")
     say("\n# first, once for each terminal")
     say(f"set -a; . {shlex.quote(str(environment))}; set +a")
     for about, command in commands(stack, played):
