@@ -69,6 +69,10 @@ def show(
     if not as_json:
         for search in _searches(found["eventIds"], index, token):
             typer.echo(f"To look at them: {search}")
+        if not found["eventIds"]:
+            typer.echo(
+                "No event is behind it: the pseudonym service counted. Search by --person or --institution."
+            )
 
 
 @app.command()

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection
 
 from verwijsindex import database
-from verwijsindex.access.caller import SCOPES
+from verwijsindex.access.caller import USUAL
 from verwijsindex.client import ClientConfig, VerwijsindexClient
 from verwijsindex.demo.cast import PLACES, ROLES, Person, Place, Role, persons
 from verwijsindex.demo.receiver import Receiver
@@ -191,7 +191,7 @@ def _register_client(connection: Connection, one: Institution, now: datetime) ->
         name=one.role.name,
         oin=one.role.oin,
         public_key=OKPKey.import_key(key.as_dict(private=False)),
-        scopes=SCOPES["machine"],
+        scopes=USUAL,
         now=now,
     )
 
