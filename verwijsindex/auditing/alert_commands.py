@@ -70,9 +70,7 @@ def show(
         for search in _searches(found["eventIds"], index, token):
             typer.echo(f"To look at them: {search}")
         if not found["eventIds"]:
-            typer.echo(
-                "No event is behind it: the pseudonym service counted. Search by --person or --institution."
-            )
+            typer.echo("No event is behind it: the pseudonym service counted. Search by --person or --institution.")
 
 
 @app.command()
